@@ -1,0 +1,81 @@
+"""The rows about people: users, the groups they came with, and the append-only audit."""
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+
+
+class UserManager(BaseUserManager["User"]):
+    """Users are made by sign-in alone; see accounts/operations.py."""
+
+
+class User(AbstractBaseUser):
+    """One person: an issuer and a subject. An e-mail address is what they are written to, never who they are."""
+
+    identity = models.CharField(max_length=64, unique=True)
+    """SHA-256, in hex, of issuer, NUL, subject: what makes two sign-ins the same person."""
+    issuer = models.URLField(max_length=255)
+    subject = models.CharField(max_length=255)
+    email = models.EmailField(max_length=254, blank=True)
+    email_verified = models.BooleanField(default=False)
+    name = models.CharField(max_length=150)
+    time_zone = models.CharField(max_length=64, blank=True)
+    groups_read_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    deactivated_at = models.DateTimeField(null=True)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "identity"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    def __str__(self) -> str:
+        return self.name or self.email or f"person {self.pk}"
+
+    @property
+    def is_active(self) -> bool:  # type: ignore[override]  # a column in Django, a fact here
+        """Whether this person may sign in and act."""
+        return self.deactivated_at is None
+
+
+class Membership(models.Model):
+    """One group the identity provider last said this person is in."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    group = models.CharField(max_length=255)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "group"], name="one_membership_per_group")
+        ]
+        indexes: ClassVar = [models.Index(fields=["group"], name="membership_by_group")]
+
+    def __str__(self) -> str:
+        return self.group
+
+
+class AuditEvent(models.Model):
+    """What somebody did, written in the transaction that did it. Never changed, never deleted.
+
+    Actor and target are text on purpose: the record outlives the rows it speaks of.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    event = models.CharField(max_length=64)
+    actor = models.CharField(max_length=64)
+    actor_name = models.CharField(max_length=150)
+    target_type = models.CharField(max_length=32)
+    target_id = models.CharField(max_length=32)
+    request_id = models.CharField(max_length=36, blank=True)
+    body = models.TextField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["target_type", "target_id", "id"], name="audit_by_target")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.target_type} {self.target_id}"

@@ -1,0 +1,272 @@
+"""How are states, people, times and buttons put on a page?
+
+The words, colours and shapes of states stand here and nowhere else. Presentation only: no rule, no
+query but the one for what time it is, and only where the view has not put `now` into the context.
+The library is a template builtin, so no page needs to load it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, get_args
+
+from django import template
+from django.template import Context
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts import clock
+
+register = template.Library()
+
+Tone = Literal["neutral", "accent", "good", "warning", "bad"]
+ButtonKind = Literal["plain", "primary", "danger", "link", "danger-link"]
+TimeForm = Literal["moment", "date", "full"]
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A state as people see it: the shape says it to those who do not see the colour."""
+
+    word: str
+    tone: Tone = "neutral"
+    shape: str = ""
+
+
+BADGES: Mapping[str, Badge] = {
+    # access requests ("lapsed" and "approved" mean the same wherever they stand)
+    "pending": Badge("waiting", "accent", "○"),
+    "approved": Badge("approved", "good", "✓"),
+    "denied": Badge("denied", "bad", "✕"),
+    "withdrawn": Badge("withdrawn", "neutral", "–"),
+    "closed": Badge("closed", "neutral", "■"),
+    "lapsed": Badge("timed out", "neutral", "◇"),
+    # credentials
+    "awaiting_consent": Badge("to connect", "accent", "→"),
+    "issuing": Badge("connecting", "accent", "…"),
+    "active": Badge("active", "good", "●"),
+    "ends_soon": Badge("ends soon", "warning", "◆"),
+    "lost": Badge("disconnected", "bad", "▲"),
+    "revoking": Badge("ending", "warning", "▼"),
+    "not_confirmed": Badge("not confirmed gone", "bad", "▲"),
+    "revoked": Badge("ended", "neutral", "■"),
+    "cancelled": Badge("cancelled", "neutral", "–"),
+    "bound": Badge("bound", "good", "●"),
+    # risk
+    "low": Badge("low risk", "neutral", "○"),
+    "medium": Badge("medium risk", "warning", "◆"),
+    "high": Badge("high risk", "bad", "▲"),
+    "can_write": Badge("can write", "warning", "▲"),
+    "wide": Badge("wide", "warning", "▲"),
+    # what an approval would change
+    "new": Badge("new", "accent", "+"),
+    "wider": Badge("wider", "warning", "▲"),
+    "narrower": Badge("narrower", "neutral", "–"),
+    "same": Badge("same", "neutral", "="),
+    "renewal": Badge("same, renewal", "neutral", "="),
+    "no_effect": Badge("no effect", "neutral", "○"),
+}
+
+ROLES: Mapping[str, str] = {
+    "agent": "Agent",
+    "approver": "Approver",
+    "admin": "Admin",
+    "auditor": "Auditor",
+}
+
+
+# --- Badges, people, counts ----------------------------------------------------------------------
+@register.inclusion_tag("components/badge.html")
+def badge(state: str = "", label: str = "", tone: str = "") -> dict[str, str]:
+    """A state as word, colour and shape. `label` replaces the word, `tone` the colour.
+
+    Without a state it is a neutral label. An unknown state raises KeyError: a page never invents one.
+    """
+    shown = BADGES[state] if state else Badge(label)
+    return {
+        "word": label or shown.word,
+        "tone": _one_of(tone or shown.tone, Tone),
+        "shape": shown.shape,
+    }
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """The word people read for a state, for running text and filters."""
+    return BADGES[state].word
+
+
+@register.filter
+def role_word(role: str) -> str:
+    """The word people read for a role; one the table does not know is shown as it is."""
+    return ROLES.get(role, role)
+
+
+@register.filter
+def message_tone(level: str) -> str:
+    """The tone of a message by Django's name of its level; "" (neutral) for info and debug."""
+    return {"success": "good", "warning": "warning", "error": "bad"}.get(level, "")
+
+
+@register.simple_tag
+def avatar(name: str) -> SafeString:
+    """A person's initials. Decoration beside the name, so hidden from screen readers."""
+    return format_html('<span class="avatar" aria-hidden="true">{}</span>', _initials(name))
+
+
+@register.filter
+def count(number: int) -> str:
+    """A count for a small place: beyond 99 it reads 99+."""
+    return "99+" if number > 99 else str(number)
+
+
+def _initials(name: str) -> str:
+    words = [word for word in name.split() if word[0].isalnum()]
+    if not words:
+        return "?"
+    return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()
+
+
+# --- Times: absolute with relative beside, in the reader's zone ------------------------------------
+@register.simple_tag(takes_context=True)
+def when(
+    context: Context,
+    moment: datetime | date | str | None,
+    form: str = "moment",
+    *,
+    relative: bool = True,
+    never: str = "never",
+) -> SafeString | str:
+    """A moment in the reader's time zone, with how far off it is.
+
+    `form`: "moment" (26 Nov 17:00, the year where it is another one), "date" (26 Nov 2026) or
+    "full" (26 Nov 2026 17:00, for histories). None reads `never`; a text is shown as it is.
+    """
+    if moment is None or isinstance(moment, str):
+        return moment or never
+    _one_of(form, TimeForm)
+    now = _now(context)
+    is_day = not isinstance(moment, datetime)
+    local = moment if is_day else timezone.localtime(moment)
+    words = _absolute(local, timezone.localtime(now), "date" if is_day else form)
+    time = format_html('<time datetime="{}">{}</time>', moment.isoformat(), words)
+    if not relative:
+        return time
+    by_day = is_day or form == "date"
+    beside = _days_off(local, now) if by_day else _time_off(moment, now)
+    return format_html('{} <span class="when-relative">{}</span>', time, beside)
+
+
+@register.filter
+def duration(span: timedelta) -> str:
+    """A span in its two largest units: 2 d 4 h, 3 h 10 m, 26 m."""
+    minutes = max(0, int(span.total_seconds())) // 60
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes:02} m"
+    return f"{minutes} m" if minutes else "under a minute"
+
+
+@register.filter
+def days(span: int | timedelta) -> str:
+    """A life in whole days: "1 day", "30 days"; a life under a day as hours and minutes."""
+    if isinstance(span, timedelta):
+        if span < timedelta(days=1):
+            return duration(span)
+        span = span.days
+    return "1 day" if span == 1 else f"{span} days"
+
+
+def _now(context: Context) -> datetime:
+    """The view's `now`; else the database's time, asked once for each page."""
+    if "now" in context:
+        given: datetime = context["now"]
+        return given
+    request = getattr(context, "request", None)
+    if request is None:
+        return clock.now()
+    if not hasattr(request, "shown_at"):
+        request.shown_at = clock.now()
+    asked: datetime = request.shown_at
+    return asked
+
+
+def _absolute(moment: datetime | date, now: datetime, form: str) -> str:
+    text = f"{moment.day} {moment:%b}"
+    if form != "moment" or moment.year != now.year:
+        text += f" {moment.year}"
+    return text if form == "date" else f"{text} {moment:%H:%M}"
+
+
+def _days_off(day: datetime | date, now: datetime) -> str:
+    day = day.date() if isinstance(day, datetime) else day
+    off = (day - timezone.localdate(now)).days
+    if abs(off) <= 1:
+        return {-1: "yesterday", 0: "today", 1: "tomorrow"}[off]
+    return f"in {days(off)}" if off > 0 else f"{days(-off)} ago"
+
+
+def _time_off(moment: datetime | date, now: datetime) -> str:
+    assert isinstance(moment, datetime)
+    off = moment - now
+    size = abs(off)
+    if size < timedelta(minutes=1):
+        return "just now" if off <= timedelta(0) else "in under a minute"
+    words = _rough(size)
+    return f"in {words}" if off > timedelta(0) else f"{words} ago"
+
+
+def _rough(size: timedelta) -> str:
+    """One unit is enough for what lies days off; within a day the minutes count."""
+    if size >= timedelta(days=2):
+        return days(size.days)
+    minutes = int(size.total_seconds()) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+# --- Buttons -------------------------------------------------------------------------------------
+@register.inclusion_tag("components/button.html", takes_context=True)
+def button(
+    context: Context,
+    label: str,
+    kind: str = "plain",
+    *,
+    about: str = "",
+    href: str = "",
+    post: str = "",
+    name: str = "",
+    value: str = "",
+    form: str = "",
+    why_not: str = "",
+) -> dict[str, Any]:
+    """A link (`href`), a form of its own (`post`), or the submit button of the form it stands in.
+
+    `about` is read out after the label, never shown ("Revoke *Billing export*"); `why_not` disables
+    the button and says the reason in text. A form of its own takes the page's CSRF token by itself.
+    """
+    _one_of(kind, ButtonKind)
+    classes = {"danger-link": "button-link button-danger", "plain": ""}.get(kind, f"button-{kind}")
+    return {
+        "label": label,
+        "classes": classes,
+        "about": about,
+        "href": href,
+        "post": post,
+        "name": name,
+        "value": value,
+        "form": form,
+        "why_not": why_not,
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+def _one_of(word: str, allowed: Any) -> str:
+    """The word, if the literal type lists it; a misspelt colour or kind is an error in the page."""
+    if word not in get_args(allowed):
+        raise template.TemplateSyntaxError(f"{word!r} is none of: {', '.join(get_args(allowed))}.")
+    return word

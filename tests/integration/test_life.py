@@ -1,0 +1,329 @@
+"""The life of a credential through real operations and a real worker loop, against a helpdesk in memory."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+from tests.world import World
+from tokens.connectors.base import GiveUp, Retry, Unknown
+from tokens.models import Grant, Job
+from tokens.operations import credentials, keys, sweeps
+from tokens.refusals import StaleState
+from tokens.states import CredentialState, GrantState
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_an_approved_request_becomes_a_proved_token(world):
+    credential = world.active()
+    grant = credential.grants.get()
+    assert grant.state == GrantState.LIVE
+    assert grant.remote_id == world.desk.living()[0].record.id
+    assert credential.lives_until == credential.issued_at + timedelta(days=90)
+    assert not credential.connections.exclude(code="", verifier="").exists()
+
+
+def test_consent_by_somebody_else_is_refused_and_revoked(world):
+    credential = world.ordered()
+    world.consent(credential, as_user=world.person("piotr").helpdesk_links.first().helpdesk_user.remote_id)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert "Somebody else was signed in" in credential.problem
+    assert world.desk.living() == []
+    assert credential.grants.get().state == GrantState.GONE
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"scopes": frozenset({"tickets:read", "tickets:write"})}, "other permissions"),
+        ({"expires_at": None}, "without an end"),
+        ({"refresh_expires_at": None}, "without an end"),
+        ({"user_id": 1}, "Somebody else"),
+        ({"client_id": 78}, "another application"),
+    ],
+)
+def test_a_token_that_is_not_what_was_approved_is_thrown_away(world, change, sentence):
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["exchange"].append(change)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert sentence in credential.problem
+    assert world.desk.living() == []
+
+
+def test_a_token_that_lives_longer_than_asked_is_refused(world):
+    credential = world.ordered()
+    world.consent(credential)
+    later = world.now + timedelta(seconds=credential.access_token_seconds + 120)
+    world.desk.next_answers["exchange"].append({"expires_at": later})
+    world.work()
+    credential.refresh_from_db()
+    assert "lives longer" in credential.problem
+
+
+def test_a_dead_code_says_so_and_connecting_again_works(world):
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["exchange"].append(GiveUp("dead", code="invalid_grant"))
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert "ran out" in credential.problem
+    world.consent(credential)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+
+
+def test_an_exchange_without_an_answer_is_written_off_and_never_repeated(world):
+    credential = world.ordered()
+    world.consent(credential)
+
+    def lost() -> None:
+        raise Unknown("no answer")
+
+    world.desk.next_answers["exchange"].append(lost)
+    world.work()
+    grant = credential.grants.get()
+    assert grant.state == GrantState.UNKNOWN
+    assert world.desk.calls.count("exchange") == 1
+    world.wait(seconds=settings.MINIMUM_AGE.total_seconds())
+    world.work()
+    grant.refresh_from_db()
+    credential.refresh_from_db()
+    assert grant.state == GrantState.WRITTEN_OFF
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert world.desk.calls.count("exchange") == 1
+
+
+def test_what_a_lost_exchange_made_is_ended_by_two_lists(world):
+    test_an_exchange_without_an_answer_is_written_off_and_never_repeated(world)
+    assert len(world.desk.living()) == 1
+    for _ in range(3):
+        world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+        sweeps.sweep(now=world.now)
+        world.work()
+    assert world.desk.living() == []
+    assert Grant.objects.get(credential=None).state == GrantState.GONE
+
+
+def test_a_refresh_waits_for_serve_until_and_keeps_the_lease(world):
+    credential = world.active()
+    first = credential.grants.get()
+    keys.order_refresh(credential, now=world.now)
+    world.work()
+    assert world.desk.calls.count("refresh") == 0
+    world.now = first.serve_until
+    world.work()
+    first.refresh_from_db()
+    second = credential.grants.get(state=GrantState.LIVE)
+    assert (first.state, second.generation, second.replaces) == (GrantState.REPLACED, 2, first)
+    assert len(world.desk.living()) == 1
+
+
+def test_a_refresh_without_an_answer_is_sent_again_until_it_answers(world):
+    credential = world.active()
+    first = credential.grants.get()
+    world.now = first.serve_until
+    keys.order_refresh(credential, now=world.now)
+    world.desk.next_answers["refresh"] += [Unknown("reset"), Unknown("reset")]
+    world.work()
+    first.refresh_from_db()
+    assert first.serve_until > world.now
+    assert first.serve_until <= world.now + settings.MINIMUM_AGE
+    for _ in range(2):
+        world.wait(seconds=settings.MINIMUM_AGE.total_seconds() + 1)
+        world.work()
+    states = list(credential.grants.order_by("generation").values_list("state", flat=True))
+    assert states == ["replaced", "written_off", "written_off", "live"]
+
+
+def test_a_refresh_that_was_lost_for_good_disconnects(world):
+    credential = world.active()
+    first = credential.grants.get()
+    world.now = first.serve_until
+    keys.order_refresh(credential, now=world.now)
+
+    def lost() -> None:
+        raise Unknown("no answer")
+
+    world.desk.next_answers["refresh"].append(lost)
+    world.work()
+    world.wait(seconds=settings.MINIMUM_AGE.total_seconds() + 1)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.LOST
+    first.refresh_from_db()
+    assert first.state in (GrantState.DOOMED, GrantState.GONE)
+    world.consent(credential)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+
+
+def test_replaced_now_is_never_served_again(world):
+    credential = world.active()
+    keys.replace_now(credential=credential, by=credential.owner, now=world.clock())
+    world.desk.next_answers["refresh"].append(Unknown("reset"))
+    world.work()
+    handed = keys.hand_out(credential_id=credential.pk, secret=None, address=None, now=world.clock())
+    assert handed is None
+
+
+def test_revoke_ends_with_nothing_on_the_helpdesk(world):
+    credential = world.active()
+    credentials.revoke(credential=credential, by=credential.owner, reason="done", now=world.clock())
+    with pytest.raises(StaleState):
+        keys.hand_out(credential_id=credential.pk, secret=None, address=None, now=world.clock())
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+    with pytest.raises(StaleState, match="Already"):
+        credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+
+
+def test_a_delete_that_did_nothing_is_not_gone(world):
+    credential = world.active()
+    world.desk.next_answers["delete"].append("lie")
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKING
+    assert Job.objects.get(kind=Job.Kind.CLOSE, done_at=None).error
+    world.wait(seconds=60)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+
+
+def test_a_revoke_during_an_exchange_ends_what_the_exchange_makes(world):
+    credential = world.ordered()
+    world.consent(credential)
+
+    def revoked_meanwhile() -> None:
+        credential.refresh_from_db()
+        credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+
+    world.desk.next_answers["exchange"].append(revoked_meanwhile)
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=settings.MINIMUM_AGE.total_seconds())
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+
+
+def test_an_unused_token_needs_a_refused_refresh_to_be_gone(world):
+    credential = world.active()
+    grant = credential.grants.get()
+    world.wait(days=30)
+    assert grant.access_expires_at < world.now
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.calls.count("refresh") == 1
+    assert world.desk.living() == []
+
+
+def test_expiry_ends_by_itself(world):
+    credential = world.active()
+    world.now = credential.lives_until
+    sweeps.sweep(now=world.now)
+    for _ in range(2):
+        world.work()
+        world.wait(seconds=5)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+
+
+def test_a_narrow_token_is_proved_by_the_list(world):
+    world.desk.narrow_may_ask_current = False
+    credential = world.active()
+    assert credential.grants.get().remote_id == world.desk.living()[0].record.id
+    assert list(world.helpdesk.capabilities.values()) == ["no"]
+    assert world.helpdesk.proof_turn is None
+
+
+def test_two_new_tokens_at_once_are_both_thrown_away(world):
+    world.desk.narrow_may_ask_current = False
+    credential = world.ordered()
+    world.consent(credential)
+    stranger = credential.acts_as.remote_id
+
+    def another() -> None:
+        world.desk.make(stranger, frozenset({"read"}), 3600, 700_000)
+
+    world.desk.next_answers["exchange"].append(another)
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=30)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert "could not tell" in credential.problem
+    assert world.desk.living() == []
+
+
+def test_a_pause_the_helpdesk_asks_for_is_kept(world):
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["exchange"].append(Retry("busy", after=20))
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ISSUING
+    world.wait(seconds=21)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+
+
+def test_a_renewal_moves_the_end_and_nothing_else(world):
+    credential = world.active()
+    before = (credential.client_id, credential.lives_until)
+    world.wait(days=80)
+    row = world.ask(scopes=credential.scopes, renews=credential, days=30)
+    world.approve(row)
+    credential.refresh_from_db()
+    assert credential.client_id == before[0]
+    assert before[1] < credential.lives_until <= world.now + timedelta(days=30)
+    assert credential.grants.filter(state=GrantState.LIVE).count() == 1
+
+
+def test_the_refresh_half_is_kept_alive_until_the_end(world):
+    settings_days = 90
+    credential = world.active(days=settings_days)
+    Grant.objects.filter(credential=credential).update(
+        refresh_expires_at=world.now + timedelta(days=2)
+    )
+    world.wait(hours=20)
+    sweeps.sweep(now=world.now)
+    world.work()
+    live = credential.grants.get(state=GrantState.LIVE)
+    assert live.generation == 2
+    assert live.refresh_expires_at > world.now + timedelta(days=60)
+
+
+def test_access_tokens_are_cut_to_the_lease(world):
+    credential = world.active(days=1)
+    first = credential.grants.get()
+    assert first.access_expires_at <= credential.lives_until + timedelta(minutes=5)
+    world.now = credential.lives_until - timedelta(minutes=2)
+    keys.order_refresh(credential, now=world.now)
+    world.work()
+    live = credential.grants.get(state=GrantState.LIVE)
+    assert live.asked_access_seconds == 300
+    assert live.serve_until == credential.lives_until

@@ -1,0 +1,111 @@
+"""A small world for tests of the rules: a catalogue, the cast, a fake helpdesk, and time that moves when told."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from accounts.models import User
+from tests import people
+from tests.fakes import FakeConnector, FakeHelpdesk, FreeLimiter
+from tokens import worker
+from tokens.models import AccessProfile, AccessRequest, Credential, Helpdesk
+from tokens.operations import catalogue, connections, decisions, requests
+
+START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+STARTER = Path(__file__).parent.parent / "tokens" / "catalogue" / "zendesk.json"
+
+
+@dataclass
+class World:
+    """Use `act` helpers to bring rows to a state through real operations."""
+
+    now: datetime = START
+    slug: str = "production"
+    people: dict[str, User] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        catalogue.load(catalogue=json.loads(STARTER.read_text()), now=self.now)
+        self.desk = FakeHelpdesk(self.clock)
+
+    def clock(self) -> datetime:
+        """The world's time; each look moves it by a millisecond, as real time moves."""
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def wait(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+    @property
+    def helpdesk(self) -> Helpdesk:
+        return Helpdesk.objects.get(slug=self.slug)
+
+    def person(self, key: str) -> User:
+        if key not in self.people:
+            self.people[key] = people.linked(key, now=self.now, desk=self.desk)
+        return self.people[key]
+
+    def profile(self, slug: str) -> AccessProfile:
+        return AccessProfile.objects.select_related("current", "helpdesk").get(
+            helpdesk__slug=self.slug, slug=slug
+        )
+
+    def wish(self, profile: str = "read-tickets", **changes: Any) -> requests.Wish:
+        row = self.profile(profile)
+        assert row.current is not None
+        terms: dict[str, Any] = {
+            "profile": row, "scopes": row.current.scopes, "days": row.current.longest_days,
+            "script_name": "weekly-csat", "runs_where": "server", "purpose": "Weekly numbers",
+        }  # fmt: skip
+        return requests.Wish(**{**terms, **changes})
+
+    def ask(self, by: str = "ada", profile: str = "read-tickets", **changes: Any) -> AccessRequest:
+        key = f"key-{self.clock().isoformat()}"
+        wish = self.wish(profile, **changes)
+        return requests.submit(wish=wish, by=self.person(by), key=key, now=self.now)
+
+    def approve(self, row: AccessRequest, by: str = "ben", **changes: Any) -> AccessRequest:
+        terms: dict[str, Any] = {
+            "access_request_id": row.pk, "revision": row.revision, "scopes": row.scopes,
+            "days": row.days, "reason": "",
+        }  # fmt: skip
+        return decisions.approve(**{**terms, **changes}, by=self.person(by), now=self.clock())
+
+    def ordered(self, by: str = "ada", **changes: Any) -> Credential:
+        """Asked for and approved, not connected."""
+        row = self.ask(by=by, **changes)
+        if row.state == "pending":
+            row = self.approve(row)
+        assert row.credential is not None
+        return row.credential
+
+    def consent(self, credential: Credential, *, as_user: int | None = None, **changes: Any) -> None:
+        """The owner goes to the consent page and clicks Allow."""
+        trip = connections.start(
+            credential=credential, by=credential.owner, session_key="s", now=self.clock()
+        )
+        user_id = as_user or credential.acts_as.remote_id
+        code = self.desk.consent(user_id, changes.get("scopes", credential.scopes))
+        connections.come_back(
+            came=connections.Return(trip.state, code, ""), slug=credential.helpdesk.slug,
+            by=credential.owner, session_key="s", now=self.clock(),
+        )  # fmt: skip
+
+    def active(self, by: str = "ada", **changes: Any) -> Credential:
+        """Asked for, approved, connected and proved."""
+        credential = self.ordered(by=by, **changes)
+        self.consent(credential)
+        self.work()
+        credential.refresh_from_db()
+        assert credential.state == "active", (credential.state, credential.problem)
+        return credential
+
+    def work(self) -> int:
+        """Let a worker do whatever is due now."""
+        return worker.run_due(
+            slug=self.slug, clock=self.clock, limiter=FreeLimiter(), connect=self._connect
+        )
+
+    def _connect(self, _config: Any, gate: Any) -> FakeConnector:
+        return FakeConnector(self.desk, gate)

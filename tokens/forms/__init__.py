@@ -1,0 +1,1 @@
+"""What people may send to a page, checked before any operation sees it."""

@@ -1,0 +1,489 @@
+"""What people may send about a request: asking, amending, renewing, narrowing, denying.
+
+Each field is bounded and says in a sentence what is wrong with it. Whether the wish is allowed is asked
+of policies by the operation; its `Invalid` comes back here through `refused`.
+"""
+
+import secrets
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+
+from accounts.models import User
+from tokens.models import AccessProfile, AccessRequest, Credential
+from tokens.models.requests import Rhythm, RunsWhere
+from tokens.operations.requests import Wish
+from tokens.presenters.requests import Offer, days_words
+from tokens.queries import requests as queries
+from tokens.refusals import Invalid
+
+DAYS = (7, 30, 60, 90)
+OTHER = "other"
+MOST_DAYS = 366
+PURPOSE_LEAST = 5
+_JOINERS = "\u200c\u200d"
+
+
+def plain_text(value: str) -> None:
+    """Refuse what is not seen: control characters, and marks that turn or hide text."""
+    for character in value:
+        if character in "\r\n\t" or character in _JOINERS:
+            continue
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+            raise ValidationError("It holds a character that cannot be seen. Type it again.")
+
+
+def one_line(value: str) -> None:
+    """Refuse line breaks and tabs as well."""
+    if any(character in value for character in "\r\n\t"):
+        raise ValidationError("Write it on one line.")
+
+
+def _text(label: str, longest: int, missing: str, **more: Any) -> forms.CharField:
+    validators = [plain_text, *more.pop("validators", ())]
+    messages = {
+        "required": missing,
+        "max_length": f"Use at most {longest} characters.",
+        "min_length": f"Use at least {more.get('min_length', 1)} characters.",
+        "null_characters_not_allowed": "It holds a character that cannot be seen. Type it again.",
+    }
+    return forms.CharField(
+        label=label, max_length=longest, error_messages=messages, validators=validators, **more
+    )
+
+
+class _Form(forms.Form):
+    """A form that can say what the operation refused."""
+
+    def refused(self, refusal: Invalid) -> None:
+        """Show the form again with the sentence on top."""
+        self.add_error(None, refusal.sentence)
+
+
+def new_key() -> str:
+    """A submission key: the same one sent twice is one request."""
+    return secrets.token_urlsafe(24)
+
+
+# --- Asking ------------------------------------------------------------------------------------------
+
+
+class TermsForm(_Form):
+    """What every wish says: where it runs, for how long, what for."""
+
+    use_required_attribute = False
+    key = forms.CharField(widget=forms.HiddenInput, min_length=16, max_length=64, initial=new_key)
+    runs_where = forms.ChoiceField(
+        label="Where will it run?",
+        choices=[("", "Choose one"), *RunsWhere.choices],
+        help_text="This picks the instructions shown beside your key.",
+        error_messages={"required": "Choose where it will run.", "invalid_choice": "Choose one of the list."},
+    )
+    days = forms.ChoiceField(
+        label="How long?",
+        widget=forms.RadioSelect,
+        choices=[*((str(n), days_words(n)) for n in DAYS), (OTHER, "Another number of days")],
+        error_messages={"required": "Choose how long.", "invalid_choice": "Choose one of the list."},
+    )
+    other_days = forms.IntegerField(
+        label="Number of days",
+        required=False,
+        min_value=1,
+        max_value=MOST_DAYS,
+        error_messages={
+            "invalid": "Write a whole number of days.",
+            "min_value": "Choose at least one day.",
+            "max_value": f"Choose at most {MOST_DAYS} days.",
+        },
+    )
+    purpose = _text(
+        "What is it for?",
+        500,
+        "Say what the script does with it; whoever decides reads this.",
+        min_length=PURPOSE_LEAST,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One or two sentences. Whoever decides reads this.",
+    )
+    ticket_url = forms.CharField(
+        label="Ticket (optional)",
+        required=False,
+        max_length=500,
+        widget=forms.URLInput(attrs={"placeholder": "https://"}),
+        help_text="A link to where this was asked for.",
+        error_messages={"max_length": "Use at most 500 characters."},
+    )
+    rhythm = forms.ChoiceField(label="How often will it run? (optional)", required=False, choices=Rhythm)
+    deputy = _text(
+        "Deputy (optional)",
+        254,
+        "",
+        required=False,
+        validators=[one_line],
+        widget=forms.EmailInput(attrs={"list": "people", "autocomplete": "off"}),
+        help_text="The e-mail address of a colleague who also hears when this access is about to end.",
+    )
+
+    def __init__(self, *args: Any, by: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by = by
+
+    def clean_key(self) -> str:
+        """A key of ours: visible characters of the kind `new_key` makes."""
+        key: str = self.cleaned_data["key"]
+        if not key.isascii() or not key.replace("-", "").replace("_", "").isalnum():
+            raise ValidationError("This page was incomplete. Reload it and try again.")
+        return key
+
+    def clean_ticket_url(self) -> str:
+        """Only https, and an address a browser can follow."""
+        address: str = self.cleaned_data["ticket_url"]
+        if address:
+            plain_text(address)
+            URLValidator(schemes=["https"], message="Write a link that starts with https://.")(address)
+        return address
+
+    def clean_deputy(self) -> User | None:
+        """The one active person with that address."""
+        email: str = self.cleaned_data["deputy"]
+        if not email:
+            return None
+        found = queries.active_by_email(email)
+        if not found:
+            raise ValidationError("Nobody who has signed in to Keydesk has this address.")
+        if len(found) > 1:
+            raise ValidationError("More than one person has this address. Ask your admin.")
+        if found[0].pk == self.by.pk:
+            raise ValidationError("Your deputy must be somebody else.")
+        return found[0]
+
+    def clean(self) -> dict[str, Any]:
+        """The number of days, from the choice or from the field beside it."""
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("days") == OTHER and "other_days" not in self.errors:
+            if cleaned.get("other_days") is None:
+                self.add_error("other_days", "Write how many days.")
+        return cleaned
+
+    @property
+    def wanted_days(self) -> int:
+        """How many days were asked for; only of a valid form."""
+        chosen = self.cleaned_data["days"]
+        return int(self.cleaned_data["other_days"] if chosen == OTHER else chosen)
+
+    def _wish(
+        self,
+        profile: AccessProfile,
+        scopes: frozenset[str],
+        script_name: str,
+        renews: Credential | None = None,
+    ) -> Wish:
+        said = self.cleaned_data
+        return Wish(
+            profile=profile, scopes=scopes, script_name=script_name, renews=renews,
+            days=self.wanted_days, runs_where=said["runs_where"], purpose=said["purpose"],
+            rhythm=said["rhythm"], ticket_url=said["ticket_url"], deputy=said["deputy"],
+        )  # fmt: skip
+
+
+def _script_name() -> forms.CharField:
+    return _text(
+        "What is the script called?",
+        60,
+        "Say what the script is called.",
+        validators=[one_line],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="A name you will recognise in a year, such as weekly-csat-export.",
+    )
+
+
+def _scopes(offer: Offer) -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(
+        label="What the script may do",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(line.name, line.words) for line in offer.scopes],
+        initial=sorted(offer.version.scopes),
+        error_messages={"invalid_choice": "%(value)s is not part of this access."},
+    )
+
+
+class AskForm(TermsForm):
+    """A wish for new access: one of the profiles, less what is left out."""
+
+    script_name = _script_name()
+    profile = forms.CharField(
+        label="Which access?", max_length=110, error_messages={"required": "Choose an access."}
+    )
+    field_order = ("script_name", "runs_where", "profile", "days", "other_days", "purpose")
+
+    def __init__(self, *args: Any, offers: Sequence[Offer], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offers = {offer.key: offer for offer in offers}
+        for offer in offers:
+            if offer.may:
+                self.fields[_scopes_name(offer)] = _scopes(offer)
+
+    def clean_profile(self) -> Offer:
+        """One of the offers, and one this person may ask for."""
+        offer = self.offers.get(self.cleaned_data["profile"])
+        if offer is None:
+            raise ValidationError("Choose an access from the list.")
+        if not offer.may:
+            raise ValidationError(offer.may.reason)
+        return offer
+
+    def clean(self) -> dict[str, Any]:
+        """The scopes of the chosen profile; what stands under the others does not matter."""
+        cleaned = super().clean()
+        offer = cleaned.get("profile")
+        for name in [n for n in self.errors if n.startswith("scopes-")]:
+            if offer is None or name != _scopes_name(offer):
+                del self.errors[name]
+        if offer is not None and not cleaned.get(_scopes_name(offer), True):
+            self.add_error(_scopes_name(offer), "Choose at least one thing the script may do.")
+        return cleaned
+
+    def wish(self) -> Wish:
+        """What was asked for; only of a valid form."""
+        offer: Offer = self.cleaned_data["profile"]
+        scopes = frozenset(self.cleaned_data[_scopes_name(offer)])
+        return self._wish(offer.profile, scopes, self.cleaned_data["script_name"])
+
+    def cards(self) -> list[tuple[Offer, forms.BoundField | None, bool]]:
+        """Each offer with the field of its scopes and whether it is chosen, for the page."""
+        chosen = self["profile"].value()
+        return [
+            (offer, self[_scopes_name(offer)] if offer.may else None, offer.key == chosen)
+            for offer in self.offers.values()
+        ]
+
+
+def _scopes_name(offer: Offer) -> str:
+    return f"scopes-{offer.profile.pk}"
+
+
+class RenewForm(TermsForm):
+    """A wish for more time on a living credential: script, profile and scopes stay."""
+
+    def __init__(self, *args: Any, credential: Credential, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.credential = credential
+
+    def wish(self) -> Wish:
+        """What was asked for; only of a valid form."""
+        held = self.credential
+        return self._wish(held.profile_version.profile, held.scopes, held.script_name, held)
+
+
+class AmendForm(TermsForm):
+    """A change of a pending request: the profile stays; a renewal keeps its script and scopes too."""
+
+    revision = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
+    field_order = ("script_name", "runs_where", "scopes", "days", "other_days", "purpose")
+
+    def __init__(
+        self, *args: Any, access_request: AccessRequest, offer: Offer, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_request, self.offer = access_request, offer
+        del self.fields["key"]
+        if not access_request.is_renewal:
+            self.fields["script_name"] = _script_name()
+            self.fields["scopes"] = _scopes(offer)
+            self.order_fields(self.field_order)
+
+    def clean_scopes(self) -> frozenset[str]:
+        """At least one."""
+        if not self.cleaned_data["scopes"]:
+            raise ValidationError("Choose at least one thing the script may do.")
+        return frozenset(self.cleaned_data["scopes"])
+
+    def wish(self) -> Wish:
+        """What is asked for now; only of a valid form."""
+        before, said = self.access_request, self.cleaned_data
+        return self._wish(
+            self.offer.profile,
+            said.get("scopes", before.scopes),
+            said.get("script_name", before.script_name),
+            before.credential if before.is_renewal else None,
+        )
+
+
+# --- What a form starts with -------------------------------------------------------------------------
+
+
+def prefilled(query: Mapping[str, str], offers: Sequence[Offer]) -> dict[str, Any]:
+    """The start of a form from an address such as `?profile=production/read-tickets&days=30`.
+
+    What makes no sense is left out: an address can fill the form in, never widen what it offers.
+    """
+    start: dict[str, Any] = {
+        "script_name": query.get("script", "")[:60],
+        "runs_where": query.get("where", "")[:20],
+        "purpose": query.get("purpose", "")[:500],
+        "ticket_url": query.get("ticket", "")[:500],
+        "rhythm": query.get("rhythm", "")[:10],
+        "deputy": query.get("deputy", "")[:254],
+        **_days(query.get("days", "")),
+    }
+    offer = next((o for o in offers if o.may and o.key == query.get("profile")), None)
+    if offer is not None:
+        start["profile"] = offer.key
+        wanted = frozenset(query.get("scopes", "").split(",")) & offer.version.scopes
+        if wanted:
+            start[_scopes_name(offer)] = sorted(wanted)
+    return start
+
+
+def again(before: AccessRequest, offers: Sequence[Offer]) -> dict[str, Any]:
+    """The start of a form from an old request of one's own."""
+    start = from_request(before)
+    offer = next((o for o in offers if o.may and o.profile.pk == before.profile_id), None)
+    if offer is not None:
+        start["profile"] = offer.key
+        start[_scopes_name(offer)] = sorted(before.scopes & offer.version.scopes)
+    return start
+
+
+def from_request(before: AccessRequest) -> dict[str, Any]:
+    """What a request says, as a form takes it."""
+    return {
+        "script_name": before.script_name,
+        "runs_where": before.runs_where,
+        "purpose": before.purpose,
+        "ticket_url": before.ticket_url,
+        "rhythm": before.rhythm,
+        "deputy": before.deputy.email if before.deputy else "",
+        "scopes": sorted(before.scopes),
+        "revision": before.revision,
+        **_days(str(before.days)),
+    }
+
+
+def from_credential(credential: Credential) -> dict[str, Any]:
+    """What a credential says about its script, for a renewal."""
+    return {
+        "runs_where": credential.runs_where,
+        "rhythm": credential.rhythm,
+        "deputy": credential.deputy.email if credential.deputy else "",
+    }
+
+
+def _days(word: str) -> dict[str, str]:
+    if not word.isascii() or not word.isdigit() or not 1 <= len(word) <= 3:
+        return {}
+    number = str(int(word))
+    return {"days": number} if int(number) in DAYS else {"days": OTHER, "other_days": number}
+
+
+# --- Deciding ----------------------------------------------------------------------------------------
+
+
+class RevisionForm(_Form):
+    """Which revision was shown to whoever presses the button."""
+
+    revision = forms.IntegerField(
+        widget=forms.HiddenInput,
+        min_value=1,
+        max_value=2**31 - 1,
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"),
+            "This page was incomplete. Open the request again.",
+        ),
+    )
+
+
+class NarrowForm(RevisionForm):
+    """Less than was asked for. Nothing is ticked beforehand: what is given is chosen."""
+
+    use_required_attribute = False
+    days = forms.IntegerField(
+        label="For how many days?",
+        min_value=1,
+        error_messages={
+            "required": "Write how many days.",
+            "invalid": "Write a whole number of days.",
+            "min_value": "Choose at least one day.",
+        },
+    )
+    reason = _text(
+        "Why less? (optional)",
+        500,
+        "",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="The person who asked reads this.",
+    )
+
+    def __init__(
+        self, *args: Any, access_request: AccessRequest, words: Mapping[str, str], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_request = access_request
+        self.fields["days"].help_text = f"Asked for: {days_words(access_request.days)}. At most that."
+        if not access_request.is_renewal:
+            self.fields["scopes"] = forms.MultipleChoiceField(
+                label="What may the script do?",
+                widget=forms.CheckboxSelectMultiple,
+                choices=list(words.items()),
+                help_text="Tick what you give.",
+                error_messages={
+                    "required": "Tick at least one, or deny the request.",
+                    "invalid_choice": "%(value)s was not asked for.",
+                },
+            )
+            self.order_fields(("scopes", "days", "reason"))
+
+    def clean_days(self) -> int:
+        """At most what was asked for."""
+        days: int = self.cleaned_data["days"]
+        if days > self.access_request.days:
+            raise ValidationError(f"Asked for: {days_words(self.access_request.days)}. Give at most that.")
+        return days
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What is given; only of a valid form."""
+        return frozenset(self.cleaned_data.get("scopes", self.access_request.scopes))
+
+
+class DenyForm(RevisionForm):
+    """No, and why."""
+
+    use_required_attribute = False
+    reason = _text(
+        "Why?",
+        500,
+        "Say why, so that they know what to change.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="The person who asked reads this.",
+    )
+
+
+# --- The queue ---------------------------------------------------------------------------------------
+
+
+class QueueForm(forms.Form):
+    """What to see of the queue. What makes no sense filters nothing."""
+
+    text = forms.CharField(
+        label="Person, script or purpose", required=False, max_length=100, widget=forms.TextInput(attrs={"type": "search"})
+    )
+    profile = forms.TypedChoiceField(label="Access", required=False, coerce=int, empty_value=None)
+    requester = forms.TypedChoiceField(label="Person", required=False, coerce=int, empty_value=None)
+
+    def __init__(self, *args: Any, choices: queries.Choices, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["profile"].choices = [("", "Every access"), *choices.profiles]  # type: ignore[attr-defined]
+        self.fields["requester"].choices = [("", "Everybody"), *choices.requesters]  # type: ignore[attr-defined]
+
+    def filters(self) -> queries.Filters:
+        """What was chosen, as far as it makes sense."""
+        self.is_valid()
+        said = self.cleaned_data
+        text = said.get("text", "").replace("\0", "")
+        return queries.Filters(said.get("profile"), said.get("requester"), text)

@@ -1,0 +1,89 @@
+"""Sending messages to people: one at a time, each once; a dead mail server delays nothing."""
+
+import logging
+import random
+import smtplib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db.models import F, QuerySet
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from tokens.models import AccessRequest, Credential, Notification
+
+logger = logging.getLogger(__name__)
+HOLD = timedelta(seconds=120)
+PAUSES = (30, 60, 300, 900, 3600)
+ABOUT_REQUESTS = ("request_waits", "request_ended")
+SUBJECTS = {
+    "request_waits": "{row.requester} asks for {row.profile_version}",
+    "request_ended": "Your request for {row.script_name} was {row.state}",
+    "connect_failed": "{row.script_name} could not be connected",
+    "access_works": "{row.script_name} works: take your key",
+    "access_lost": "{row.script_name} is disconnected",
+    "access_ended": "{row.script_name} has ended",
+    "ends_soon": "{row.script_name} ends soon",
+}
+
+
+def send_due(*, clock: Callable[[], datetime], most: int = 200) -> int:
+    """Send the messages whose time has come. Returns how many went out.
+
+    A message is held before it is sent, so that two senders do not send it twice; one whose sending
+    is cut off by a crash is sent again, which is the lesser evil.
+    """
+    sent = 0
+    for pk in _due(clock()).values_list("pk", flat=True)[:most]:
+        now = clock()
+        if _due(now).filter(pk=pk).order_by().update(not_before=now + HOLD, tries=F("tries") + 1):
+            message = Notification.objects.select_related("recipient").get(pk=pk)
+            sent += _send(message, now=now)
+    return sent
+
+
+def _due(now: datetime) -> QuerySet[Notification]:
+    return Notification.objects.filter(sent_at=None, not_before__lte=now).order_by(
+        "not_before", "id"
+    )
+
+
+def _send(message: Notification, *, now: datetime) -> int:
+    try:
+        _compose(message).send()
+    except (OSError, smtplib.SMTPException) as error:
+        pause = PAUSES[min(message.tries, len(PAUSES)) - 1] * random.uniform(0.5, 1)
+        Notification.objects.filter(pk=message.pk).update(
+            error=f"{type(error).__name__}: {error}"[:300], not_before=now + timedelta(seconds=pause)
+        )
+        logger.warning("Message %s was not sent: %s", message.pk, error)
+        return 0
+    Notification.objects.filter(pk=message.pk).update(sent_at=now, error="")
+    return 1
+
+
+def _compose(message: Notification) -> EmailMultiAlternatives:
+    row = _about(message)
+    zone = message.recipient.time_zone or settings.READERS_TIME_ZONE
+    context = {"row": row, "person": message.recipient, "portal_url": settings.PORTAL_URL}
+    with timezone.override(zone):
+        text = render_to_string(f"mail/{message.template}.txt", context)
+        html = render_to_string("mail/message.html", {**context, "paragraphs": text.split("\n\n")})
+    subject = SUBJECTS[message.template].format(row=row)
+    mail = EmailMultiAlternatives(
+        " ".join(subject.split()), text, settings.DEFAULT_FROM_EMAIL, [message.recipient.email]
+    )
+    mail.attach_alternative(html, "text/html")
+    return mail
+
+
+def _about(message: Notification) -> AccessRequest | Credential:
+    if message.template in ABOUT_REQUESTS:
+        return AccessRequest.objects.select_related(
+            "requester", "profile_version", "profile__helpdesk"
+        ).get(pk=message.target_id)
+    return Credential.objects.select_related("owner", "helpdesk", "profile_version").get(
+        pk=message.target_id
+    )

@@ -1,0 +1,28 @@
+"""The tables. Each file answers one question; what a row may become stands in states.py."""
+
+from tokens.models.catalogue import AccessProfile, Helpdesk, ProfileVersion, Scope
+from tokens.models.credentials import ClientSecret, Connection, Credential, Fetch, Grant
+from tokens.models.people import HelpdeskLink, HelpdeskUser
+from tokens.models.requests import AccessRequest, Decision
+from tokens.models.work import Heartbeat, InventoryRun, Job, Notification, SeenToken
+
+__all__ = [
+    "AccessProfile",
+    "AccessRequest",
+    "ClientSecret",
+    "Connection",
+    "Credential",
+    "Decision",
+    "Fetch",
+    "Grant",
+    "Heartbeat",
+    "Helpdesk",
+    "HelpdeskLink",
+    "HelpdeskUser",
+    "InventoryRun",
+    "Job",
+    "Notification",
+    "ProfileVersion",
+    "Scope",
+    "SeenToken",
+]

@@ -1,0 +1,114 @@
+"""What can be asked for: helpdesks, their scopes, and access profiles as immutable versions."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from accounts.models import User
+from tokens.models.fields import WordsField
+
+
+class Risk(models.TextChoices):
+    """How much harm a scope can do in the wrong hands."""
+
+    LOW = "low", "low"
+    MEDIUM = "medium", "medium"
+    HIGH = "high", "can write"
+    WIDE = "wide", "wide"
+
+
+RISKS = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.WIDE)
+
+
+class Helpdesk(models.Model):
+    """One configured helpdesk and what workers have learned of it. Its address and ids are settings."""
+
+    slug = models.SlugField(unique=True, max_length=40)
+    name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=20)
+    client_number = models.BigIntegerField(null=True)
+    capabilities = models.JSONField(default=dict)
+    """Name → "yes" or "no"; a name that is missing is unknown."""
+    frozen_at = models.DateTimeField(null=True)
+    frozen_reason = models.CharField(max_length=300, blank=True)
+    stopped_at = models.DateTimeField(null=True)
+    stopped_reason = models.CharField(max_length=300, blank=True)
+    service_token = models.TextField(blank=True)
+    """Sealed under the workers' ring."""
+    service_token_expires_at = models.DateTimeField(null=True)
+    service_turn_until = models.DateTimeField(null=True)
+    proof_turn = models.BigIntegerField(null=True)
+    """The credential that alone may exchange or refresh while its proof is by inventory."""
+    proof_turn_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Scope(models.Model):
+    """One scope string the portal may ever ask for, in plain words. The closed table."""
+
+    kind = models.CharField(max_length=20)
+    name = models.CharField(max_length=60)
+    words = models.CharField(max_length=120)
+    risk = models.CharField(max_length=10, choices=Risk)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["kind", "name"], name="one_row_per_scope")
+        ]
+
+    def __str__(self) -> str:
+        return self.words
+
+
+class AccessProfile(models.Model):
+    """A kind of access people ask for, such as "Read tickets for reporting". Its terms are versions."""
+
+    helpdesk = models.ForeignKey(Helpdesk, on_delete=models.PROTECT, related_name="profiles")
+    slug = models.SlugField(max_length=60)
+    current = models.OneToOneField(
+        "ProfileVersion", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["helpdesk", "slug"], name="one_profile_per_slug")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.current) if self.current else self.slug
+
+
+class ProfileVersion(models.Model):
+    """The terms of a profile from one edit to the next. Never changed: a request keeps the one it was asked under."""
+
+    profile = models.ForeignKey(AccessProfile, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=80)
+    words = models.CharField(max_length=300)
+    scopes = WordsField()
+    risk = models.CharField(max_length=10, choices=Risk)
+    longest_days = models.PositiveIntegerField()
+    access_token_seconds = models.PositiveIntegerField()
+    ask_groups = WordsField(blank=True)
+    """Empty: everybody who has a user on the helpdesk."""
+    approver_group = models.CharField(max_length=255)
+    approvals_needed = models.PositiveSmallIntegerField()
+    policy_days = models.PositiveIntegerField(default=0)
+    """Requests of at most this many days are approved by themselves; 0: none."""
+    editor = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    """Who wrote this version; None: loaded from the catalogue file."""
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["profile", "number"], name="one_row_per_version"),
+            models.CheckConstraint(
+                condition=models.Q(approvals_needed__gte=1), name="somebody_approves"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

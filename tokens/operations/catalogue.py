@@ -1,0 +1,136 @@
+"""Loading the catalogue: scopes in plain words, and access profiles as versions."""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts import audit
+from tokens import policies
+from tokens.models import AccessProfile, Helpdesk, ProfileVersion, Scope
+from tokens.models.catalogue import RISKS, Risk
+from tokens.refusals import Invalid
+
+TERMS = (
+    "name", "words", "scopes", "risk", "longest_days", "access_token_seconds",
+    "ask_groups", "approver_group", "approvals_needed", "policy_days",
+)  # fmt: skip
+
+
+def load(*, catalogue: dict[str, Any], now: datetime) -> list[str]:
+    """Load a catalogue file's contents; all of it or nothing. Returns a line for each change.
+
+    A profile whose terms differ gets a new version; requests keep the one they were asked under.
+    Raises `Invalid` with the first thing that is wrong and where.
+    """
+    with transaction.atomic():
+        lines = [_helpdesk(slug) for slug in settings.HELPDESKS]
+        kind = _text(catalogue, "kind", "the file")
+        for entry in _list(catalogue, "scopes", "the file"):
+            lines.append(_scope(kind, entry))
+        for entry in _list(catalogue, "profiles", "the file"):
+            for helpdesk in _helpdesks_for(entry, kind):
+                lines.append(_profile(helpdesk, entry, now=now))
+    return [line for line in lines if line]
+
+
+def _helpdesk(slug: str) -> str:
+    config = settings.HELPDESKS[slug]
+    _, is_new = Helpdesk.objects.update_or_create(
+        slug=slug, defaults={"name": config.name, "kind": config.kind}
+    )
+    return f"helpdesk {slug}: added" if is_new else ""
+
+
+def _scope(kind: str, entry: dict[str, Any]) -> str:
+    name = _text(entry, "name", "a scope")
+    risk = _choice(entry, "risk", Risk.values, f"scope {name}")
+    if not policies.scope_is_grantable(name, bare_write=settings.BARE_WRITE_ALLOWED):
+        if name == "write":
+            return ""
+        raise Invalid(f"Scope {name} is never granted; take it out of the file.")
+    row, is_new = Scope.objects.update_or_create(
+        kind=kind, name=name, defaults={"words": _text(entry, "words", f"scope {name}"), "risk": risk}
+    )
+    return f"scope {row.name}: added" if is_new else ""
+
+
+def _helpdesks_for(entry: dict[str, Any], kind: str) -> list[Helpdesk]:
+    wanted = entry.get("helpdesks") or list(settings.HELPDESKS)
+    if unknown := set(wanted) - set(settings.HELPDESKS):
+        raise Invalid(f"Profile {entry.get('slug')}: no such helpdesk: {', '.join(sorted(unknown))}.")
+    return list(Helpdesk.objects.filter(slug__in=wanted, kind=kind))
+
+
+def _profile(helpdesk: Helpdesk, entry: dict[str, Any], *, now: datetime) -> str:
+    slug = _text(entry, "slug", "a profile")
+    terms = _terms(helpdesk, entry, slug)
+    profile, _ = AccessProfile.objects.get_or_create(helpdesk=helpdesk, slug=slug)
+    current = profile.current
+    if current and all(getattr(current, term) == terms[term] for term in TERMS):
+        return ""
+    number = (current.number if current else 0) + 1
+    version = ProfileVersion.objects.create(
+        profile=profile, number=number, created_at=now, **terms
+    )
+    AccessProfile.objects.filter(pk=profile.pk).update(current=version)
+    before = {t: getattr(current, t) for t in TERMS} if current else None
+    audit.record("profile.changed", by=None, target=profile, now=now, number=number, before=before, after=terms)
+    return f"profile {slug} on {helpdesk.slug}: version {number}"
+
+
+def _terms(helpdesk: Helpdesk, entry: dict[str, Any], slug: str) -> dict[str, Any]:
+    where = f"profile {slug}"
+    scopes = frozenset(_list(entry, "scopes", where))
+    known = {s.name: s.risk for s in Scope.objects.filter(kind=helpdesk.kind, name__in=scopes)}
+    if unknown := scopes - set(known):
+        raise Invalid(f"{where}: not in the table of scopes: {', '.join(sorted(unknown))}.")
+    if not scopes:
+        raise Invalid(f"{where}: name at least one scope.")
+    least = int(settings.ACCESS_TOKEN_LEAST.total_seconds())
+    return {
+        "name": _text(entry, "name", where),
+        "words": _text(entry, "words", where),
+        "scopes": scopes,
+        "risk": max(known.values(), key=RISKS.index),
+        "longest_days": _number(entry, "longest_days", where, 1, 366),
+        "access_token_seconds": _number(
+            entry, "access_token_minutes", where, max(15, least // 60), 48 * 60, default=480
+        )
+        * 60,
+        "ask_groups": frozenset(entry.get("ask_groups") or ()),
+        "approver_group": _text(entry, "approver_group", where),
+        "approvals_needed": _number(entry, "approvals_needed", where, 1, 5, default=1),
+        "policy_days": _number(entry, "policy_days", where, 0, 366, default=0),
+    }
+
+
+def _text(entry: dict[str, Any], key: str, where: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid(f"{where}: {key} must be text.")
+    return value.strip()
+
+
+def _list(entry: dict[str, Any], key: str, where: str) -> list[Any]:
+    value = entry.get(key)
+    if not isinstance(value, list):
+        raise Invalid(f"{where}: {key} must be a list.")
+    return value
+
+
+def _choice(entry: dict[str, Any], key: str, choices: list[str], where: str) -> str:
+    value = _text(entry, key, where)
+    if value not in choices:
+        raise Invalid(f"{where}: {key} must be one of {', '.join(choices)}.")
+    return value
+
+
+def _number(
+    entry: dict[str, Any], key: str, where: str, least: int, most: int, default: int | None = None
+) -> int:
+    value = entry.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise Invalid(f"{where}: {key} must be a number from {least} to {most}.")
+    return value

@@ -1,0 +1,150 @@
+"""Connecting: going to the helpdesk's consent page and coming back."""
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts import audit
+from accounts.models import User
+from tokens import outbox, permissions, policies
+from tokens.models import Connection, Credential, Job
+from tokens.operations.moves import move
+from tokens.refusals import Denied, Invalid, Refusal, StaleState
+from tokens.sealing import portal_ring
+from tokens.states import CREDENTIAL, CredentialState
+
+STATE_REFUSED = "This answer does not belong to a connection you started. Connect again."
+
+
+@dataclass(frozen=True)
+class Trip:
+    """What the consent page is to be told."""
+
+    state: str
+    code_challenge: str
+
+
+@dataclass(frozen=True)
+class Return:
+    """What the consent page sent back, as it stood in the address."""
+
+    state: str
+    code: str
+    error: str
+
+
+def start(*, credential: Credential, by: User, session_key: str, now: datetime) -> Trip:
+    """Begin a trip to the consent page: state and verifier are random, single-use and end in ten minutes."""
+    if not (answer := permissions.may_own(by, credential)):
+        raise Denied(answer.reason)
+    if credential.helpdesk.frozen_at:
+        raise StaleState(f"{credential.helpdesk} is frozen for new access. An admin can tell you why.")
+    if not (answer := policies.can_connect(credential, now=now)):
+        raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+    with transaction.atomic():
+        connection = Connection.objects.create(
+            credential=credential, user=by, state_digest=_digest(state),
+            session_digest=_digest(session_key), started_at=now,
+            expires_at=now + settings.CONNECT_WITHIN,
+        )  # fmt: skip
+        connection.verifier = _seal(connection, verifier)
+        connection.save(update_fields=["verifier"])
+        audit.record("connection.started", by=by, target=credential, now=now)
+    return Trip(state, _challenge(verifier))
+
+
+def come_back(
+    *, came: Return, slug: str, by: User, session_key: str, now: datetime
+) -> Credential:
+    """Take what the consent page sent. A code makes the credential issuing; a denial changes nothing.
+
+    Raises `Invalid` for a state that is unknown, used, too old or somebody else's (with an audit row),
+    and `StaleState` when the credential cannot be connected any more.
+    """
+    try:
+        connection = _find(came.state, slug=slug, by=by, session_key=session_key, now=now)
+    except Refusal as refusal:
+        with transaction.atomic():
+            audit.record(
+                "connection.rejected", by=by, target=by, now=now,
+                helpdesk=slug, reason=refusal.sentence,
+            )  # fmt: skip
+        raise
+    if came.code and not came.error:
+        return _accept(connection, came.code, by=by, now=now)
+    return _decline(connection, came.error, by=by, now=now)
+
+
+def _find(state: str, *, slug: str, by: User, session_key: str, now: datetime) -> Connection:
+    """The connection `state` belongs to, now used up. Everything it is bound to must fit."""
+    with transaction.atomic():
+        used = Connection.objects.filter(
+            state_digest=_digest(state), session_digest=_digest(session_key), user=by,
+            credential__helpdesk__slug=slug, used_at=None, expires_at__gt=now,
+        ).update(used_at=now)  # fmt: skip
+        if not used:
+            raise Invalid(STATE_REFUSED)
+    return Connection.objects.select_related("credential__helpdesk").get(
+        state_digest=_digest(state)
+    )
+
+
+def _accept(connection: Connection, code: str, *, by: User, now: datetime) -> Credential:
+    credential = connection.credential
+    if not (answer := policies.can_connect(credential, now=now)):
+        raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
+    with transaction.atomic():
+        move(
+            credential, CREDENTIAL, "connect", CredentialState.ISSUING,
+            expect={"state": credential.state}, came_from=credential.state, problem="",
+        )  # fmt: skip
+        connection.code = _seal(connection, code)
+        connection.outcome = "consented"
+        connection.save(update_fields=["code", "outcome"])
+        audit.record("connection.consented", by=by, target=credential, now=now)
+        outbox.order(Job.Kind.EXCHANGE, credential.pk, helpdesk=credential.helpdesk, now=now)
+    return credential
+
+
+def _decline(connection: Connection, error: str, *, by: User, now: datetime) -> Credential:
+    credential = connection.credential
+    reason = (
+        f"You chose not to allow it on {credential.helpdesk}. Nothing has changed."
+        if error == "access_denied"
+        else f"{credential.helpdesk} did not give its consent. Nothing has changed; connect again."
+    )
+    with transaction.atomic():
+        Connection.objects.filter(pk=connection.pk).update(outcome=reason, verifier="")
+        Credential.objects.filter(pk=credential.pk).update(problem=reason)
+        audit.record("connection.declined", by=by, target=credential, now=now, reason=reason)
+    credential.refresh_from_db()
+    return credential
+
+
+def open_sealed(connection: Connection, sealed: str) -> str:
+    """The code or the verifier of a connection, for the worker that needs it."""
+    return portal_ring().open(sealed, table="connection", row=connection.pk, owner=_owner(connection))
+
+
+def _seal(connection: Connection, plain: str) -> str:
+    return portal_ring().seal(plain, table="connection", row=connection.pk, owner=_owner(connection))
+
+
+def _owner(connection: Connection) -> str:
+    return f"credential {connection.credential_id}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _challenge(verifier: str) -> str:
+    """RFC 7636, S256."""
+    raw = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

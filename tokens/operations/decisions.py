@@ -1,0 +1,165 @@
+"""Deciding: approve (perhaps narrower), deny, and what policy approves by itself."""
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from accounts import audit
+from accounts.models import User
+from tokens import notifications, permissions, policies
+from tokens.models import AccessRequest, Decision
+from tokens.operations import credentials
+from tokens.operations.moves import move, stale
+from tokens.refusals import Denied, Invalid, StaleState
+from tokens.states import ACCESS_REQUEST, RequestState
+
+
+def approve(
+    *,
+    access_request_id: int,
+    revision: int,
+    scopes: frozenset[str],
+    days: int,
+    reason: str,
+    by: User,
+    now: datetime,
+) -> AccessRequest:
+    """Approve the revision that was shown, as it is or narrower. The last approval needed grants.
+
+    Several approvals grant what they have in common. Raises `Denied`, `Invalid`, `StaleState`.
+    """
+    with transaction.atomic():
+        access_request = _load(access_request_id, by)
+        _check_narrowed(access_request, scopes, days)
+        _count_up(access_request, revision=revision, now=now)
+        _decide(
+            access_request, Decision.Verdict.APPROVE,
+            by=by, scopes=scopes, days=days, reason=reason, now=now,
+        )  # fmt: skip
+        audit.record(
+            "request.approved", by=by, target=access_request, now=now,
+            scopes=scopes, days=days, reason=reason, revision=revision,
+        )  # fmt: skip
+        if access_request.approvals >= access_request.profile_version.approvals_needed:
+            _grant(access_request, now=now)
+    return access_request
+
+
+def deny(
+    *, access_request_id: int, revision: int, reason: str, by: User, now: datetime
+) -> AccessRequest:
+    """Deny the revision that was shown, with a reason the requester reads."""
+    if not reason.strip():
+        raise Invalid("Say why, so that they know what to change.")
+    with transaction.atomic():
+        access_request = _load(access_request_id, by)
+        move(
+            access_request, ACCESS_REQUEST, "deny", RequestState.DENIED,
+            expect={"revision": revision, "decide_by__gt": now}, ended_at=now, end_reason=reason,
+        )  # fmt: skip
+        _decide(
+            access_request, Decision.Verdict.DENY, by=by,
+            scopes=access_request.scopes, days=access_request.days, reason=reason, now=now,
+        )  # fmt: skip
+        audit.record("request.denied", by=by, target=access_request, now=now, reason=reason)
+        notifications.request_ended(access_request, now=now)
+    return access_request
+
+
+def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
+    """Approve by rule where one says so. Runs inside the transaction that submits or amends."""
+    version = access_request.profile_version
+    answer = policies.approves_by_itself(
+        version,
+        days=access_request.days,
+        requester_id=access_request.requester_id,
+        is_renewal=access_request.is_renewal,
+    )
+    if not answer:
+        return False
+    _decide(
+        access_request, Decision.Verdict.APPROVE, by=None,
+        scopes=access_request.scopes, days=access_request.days, reason=answer.reason, now=now,
+    )  # fmt: skip
+    audit.record(
+        "request.approved", by=None, target=access_request, now=now,
+        scopes=access_request.scopes, days=access_request.days, reason=answer.reason,
+        revision=access_request.revision,
+    )  # fmt: skip
+    _grant(access_request, now=now)
+    return True
+
+
+def _load(access_request_id: int, by: User) -> AccessRequest:
+    access_request = AccessRequest.objects.select_related("profile_version").get(
+        pk=access_request_id
+    )
+    if not (answer := permissions.may_decide(by, access_request)):
+        raise Denied(answer.reason)
+    return access_request
+
+
+def _check_narrowed(access_request: AccessRequest, scopes: frozenset[str], days: int) -> None:
+    for answer in (
+        policies.scopes_fit(scopes, access_request.scopes),
+        policies.days_fit(days, access_request.days),
+    ):
+        if not answer:
+            raise Invalid(answer.reason)
+    if access_request.is_renewal and scopes != access_request.scopes:
+        raise Invalid("A renewal keeps its scopes; you can only make it shorter, or deny it.")
+
+
+def _count_up(access_request: AccessRequest, *, revision: int, now: datetime) -> None:
+    """Count the request up before the decision is inserted, so that two at once see each other."""
+    counted = AccessRequest.objects.filter(
+        pk=access_request.pk, state=RequestState.PENDING, revision=revision, decide_by__gt=now
+    ).update(approvals=F("approvals") + 1)
+    if not counted:
+        access_request.refresh_from_db()
+        if not (answer := policies.is_decidable(access_request, now=now)):
+            raise StaleState(answer.reason)
+        raise stale(access_request)
+    access_request.refresh_from_db()
+
+
+def _decide(
+    access_request: AccessRequest,
+    verdict: Decision.Verdict,
+    *,
+    by: User | None,
+    scopes: frozenset[str],
+    days: int,
+    reason: str,
+    now: datetime,
+) -> None:
+    try:
+        with transaction.atomic():
+            Decision.objects.create(
+                access_request=access_request, revision=access_request.revision, approver=by,
+                requester=access_request.requester, verdict=verdict,
+                scopes=scopes, days=days, reason=reason, at=now,
+            )  # fmt: skip
+    except IntegrityError as error:
+        raise StaleState("You have already decided on this request.") from error
+
+
+def _grant(access_request: AccessRequest, *, now: datetime) -> None:
+    """Close the request as approved and order what was granted."""
+    approvals = access_request.decisions.filter(
+        revision=access_request.revision, verdict=Decision.Verdict.APPROVE
+    )
+    scopes, days = policies.granted((d.scopes, d.days) for d in approvals)
+    if not scopes:
+        raise Invalid("The approvals have no scope in common. Deny it, or approve other scopes.")
+    move(
+        access_request, ACCESS_REQUEST, "approve", RequestState.APPROVED,
+        expect={"revision": access_request.revision},
+        granted_scopes=scopes, granted_days=days, ended_at=now,
+    )  # fmt: skip
+    if access_request.is_renewal:
+        credentials.renew(access_request=access_request, now=now)
+    else:
+        credentials.order(access_request=access_request, now=now)
+    notifications.request_ended(access_request, now=now)

@@ -1,0 +1,70 @@
+"""How a state moves: one conditional update; whoever comes second is told who was first."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from accounts.models import AuditEvent
+from tokens.refusals import StaleState
+from tokens.states import Move, sources
+
+
+def move(
+    row: models.Model,
+    machine: tuple[Move, ...],
+    action: str,
+    target: StrEnum,
+    *,
+    expect: dict[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """Take `row` through `action` to `target`, in the database and in memory.
+
+    Raises `StaleState` when the row is not where `action` starts from or `expect` does not hold.
+    """
+    if not try_move(row, machine, action, target, expect=expect, **changes):
+        raise stale(row)
+
+
+def try_move(
+    row: models.Model,
+    machine: tuple[Move, ...],
+    action: str,
+    target: StrEnum,
+    *,
+    expect: dict[str, Any] | None = None,
+    **changes: Any,
+) -> bool:
+    """Like `move`, but says False where that would raise."""
+    rows = type(row)._default_manager.filter(pk=row.pk, state__in=sources(machine, action))
+    if not rows.filter(**(expect or {})).update(state=target, **changes):
+        return False
+    row.refresh_from_db()
+    return True
+
+
+def stale(row: models.Model) -> StaleState:
+    """The refusal that says who changed `row` last, and when."""
+    last = (
+        AuditEvent.objects.filter(target_type=type(row).__name__, target_id=str(row.pk))
+        .order_by("-id")
+        .first()
+    )
+    if last is None:
+        return StaleState("This has changed since you opened the page.")
+    return StaleState(
+        f"Already {_past(last.event)} by {last.actor_name} at {clock_words(last.at)}."
+    )
+
+
+def _past(event: str) -> str:
+    """The past participle in an event's name, in words."""
+    return event.split(".")[1].replace("_", " ")
+
+
+def clock_words(at: datetime) -> str:
+    """A moment as people read it, in the reader's zone."""
+    return f"{timezone.localtime(at):%H:%M on %-d %B %Y}"

@@ -1,0 +1,82 @@
+"""Who somebody is on a helpdesk, as a worker found out."""
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from accounts import audit
+from accounts.models import User
+from tokens import outbox
+from tokens.connectors.base import RemoteUser
+from tokens.models import Helpdesk, HelpdeskLink, HelpdeskUser, Job
+
+
+def order_links(*, user: User, now: datetime) -> None:
+    """After a sign-in: let workers look the person up on every helpdesk."""
+    with transaction.atomic():
+        for helpdesk in Helpdesk.objects.all():
+            outbox.order(Job.Kind.LINK, user.pk, helpdesk=helpdesk, now=now)
+
+
+def link(
+    *, user: User, helpdesk: Helpdesk, found: RemoteUser | None, matched_by: str, now: datetime
+) -> HelpdeskLink:
+    """Keep what a look-up found. A suspended, deleted, unknown or taken user is no link, and says why."""
+    with transaction.atomic():
+        remote = note_user(helpdesk=helpdesk, found=found, now=now) if found else None
+        problem = _problem(user, helpdesk, remote)
+        try:
+            with transaction.atomic():
+                kept, _ = HelpdeskLink.objects.update_or_create(
+                    helpdesk=helpdesk, user=user,
+                    defaults={
+                        "helpdesk_user": remote, "problem": problem,
+                        "matched_by": matched_by, "looked_up_at": now,
+                    },
+                )  # fmt: skip
+        except IntegrityError:
+            problem = f"Your user on {helpdesk} is linked to another person already. Ask an admin."
+            kept, _ = HelpdeskLink.objects.update_or_create(
+                helpdesk=helpdesk, user=user,
+                defaults={
+                    "helpdesk_user": remote, "problem": problem,
+                    "matched_by": matched_by, "looked_up_at": now,
+                },
+            )  # fmt: skip
+        audit.record(
+            "person.looked_up", by=None, target=user, now=now, helpdesk=helpdesk.slug,
+            remote_id=remote.remote_id if remote else None, problem=problem,
+        )  # fmt: skip
+    return kept
+
+
+def _problem(user: User, helpdesk: Helpdesk, remote: HelpdeskUser | None) -> str:
+    if remote is None:
+        return (
+            f"You have no user on {helpdesk} with the address {user.email}, so there is nothing "
+            "your scripts could act as. Ask your helpdesk admin for one, then sign in again."
+        )
+    if not remote.active or remote.suspended:
+        return f"Your user on {helpdesk} is suspended or deleted. Ask your helpdesk admin."
+    if remote.role not in ("agent", "admin"):
+        return f"Your user on {helpdesk} is no agent, so it has no API access to give."
+    return ""
+
+
+def note_user(*, helpdesk: Helpdesk, found: RemoteUser, now: datetime) -> HelpdeskUser:
+    """Keep what the helpdesk says about one of its users, and since when the role is another one."""
+    role = (found.role, found.role_type, found.custom_role_id)
+    before = HelpdeskUser.objects.filter(helpdesk=helpdesk, remote_id=found.id).first()
+    changed_at = before.role_changed_at if before else None
+    if before and role != (before.role, before.role_type, before.custom_role_id):
+        changed_at = now
+    row, _ = HelpdeskUser.objects.update_or_create(
+        helpdesk=helpdesk, remote_id=found.id,
+        defaults={
+            "name": found.name, "email": found.email, "external_id": found.external_id,
+            "role": found.role, "role_type": found.role_type,
+            "custom_role_id": found.custom_role_id, "active": found.active,
+            "suspended": found.suspended, "role_changed_at": changed_at, "seen_at": now,
+        },
+    )  # fmt: skip
+    return row

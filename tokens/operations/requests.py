@@ -1,0 +1,197 @@
+"""Asking: submit, amend, withdraw; and the ends that come by themselves."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from accounts import audit
+from accounts.models import User
+from tokens import notifications, permissions, policies
+from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink
+from tokens.operations.decisions import decide_by_policy
+from tokens.operations.moves import move
+from tokens.refusals import Denied, Invalid, StaleState
+from tokens.states import ACCESS_REQUEST, RequestState
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody asks for."""
+
+    profile: AccessProfile
+    scopes: frozenset[str]
+    days: int
+    script_name: str
+    runs_where: str
+    purpose: str
+    rhythm: str = ""
+    ticket_url: str = ""
+    deputy: User | None = None
+    renews: Credential | None = None
+
+
+def submit(*, wish: Wish, by: User, key: str, now: datetime) -> AccessRequest:
+    """Ask for access. The same `key` by the same person is the same request, however often it is sent.
+
+    Policy may approve at once. Raises `Denied` (may not ask), `Invalid` (scopes, life), `StaleState`
+    with a link (a request for this profile and script is open).
+    """
+    link = HelpdeskLink.objects.filter(user=by, helpdesk=wish.profile.helpdesk).first()
+    if not (answer := permissions.may_ask(by, wish.profile, link)):
+        raise Denied(answer.reason)
+    assert link is not None and link.helpdesk_user is not None  # or may_ask had said no
+    submission_key = hashlib.sha256(f"{by.pk}:{key}".encode()).hexdigest()
+    if sent_before := AccessRequest.objects.filter(submission_key=submission_key).first():
+        return sent_before
+    _check(wish, by=by, now=now)
+    access_request = AccessRequest(
+        requester=by, acts_as=link.helpdesk_user, profile=wish.profile,
+        credential=wish.renews, is_renewal=wish.renews is not None,
+        submission_key=submission_key, state=RequestState.PENDING, submitted_at=now,
+        **_terms(wish, now),
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            access_request.save(force_insert=True)
+            audit.record("request.submitted", by=by, target=access_request, now=now, **_told(wish))
+            _ask_around(access_request, now=now)
+    except IntegrityError as error:
+        return _same_or_open(access_request, error)
+    access_request.refresh_from_db()
+    return access_request
+
+
+def _same_or_open(access_request: AccessRequest, error: IntegrityError) -> AccessRequest:
+    """What stood in the way of an insert: the same submission, or another open request."""
+    same = AccessRequest.objects.filter(submission_key=access_request.submission_key).first()
+    if same:
+        return same
+    first = AccessRequest.objects.filter(
+        requester=access_request.requester,
+        profile=access_request.profile,
+        script_name__iexact=access_request.script_name,
+        state=RequestState.PENDING,
+    ).first()
+    if first is None:
+        raise error
+    raise StaleState(
+        f"You already have an open request for this access and “{first.script_name}”.",
+        href=f"/requests/{first.pk}",
+        label="Open that request",
+    )
+
+
+def amend(
+    *, access_request: AccessRequest, revision: int, wish: Wish, by: User, now: datetime
+) -> AccessRequest:
+    """Change a pending request: a new revision, whose approvals, clock and policy start anew."""
+    if not (answer := permissions.may_change_request(by, access_request)):
+        raise Denied(answer.reason) if by != access_request.requester else _stale(access_request)
+    _check(wish, by=by, now=now)
+    try:
+        with transaction.atomic():
+            move(
+                access_request, ACCESS_REQUEST, "amend", RequestState.PENDING,
+                expect={"revision": revision}, approvals=0, **_terms(wish, now),
+                **{"revision": revision + 1},
+            )  # fmt: skip
+            audit.record("request.amended", by=by, target=access_request, now=now, **_told(wish))
+            _ask_around(access_request, now=now)
+    except IntegrityError as error:
+        raise StaleState("You already have an open request for this access and script.") from error
+    access_request.refresh_from_db()
+    return access_request
+
+
+def _stale(access_request: AccessRequest) -> StaleState:
+    from_moves = "It has been decided already, so it cannot be changed any more."
+    return StaleState(from_moves, href=f"/requests/{access_request.pk}", label="Open the request")
+
+
+def withdraw(*, access_request: AccessRequest, by: User, now: datetime) -> None:
+    """Take a pending request back."""
+    if by.pk != access_request.requester_id:
+        raise Denied("Only the person who asked can withdraw this request.")
+    _end(access_request, "withdraw", RequestState.WITHDRAWN, by=by, now=now, reason="")
+
+
+def close(*, access_request: AccessRequest, reason: str, now: datetime) -> None:
+    """End a pending request that makes no sense any more: its requester left, its access ended."""
+    _end(access_request, "close", RequestState.CLOSED, by=None, now=now, reason=reason)
+
+
+def lapse(*, access_request: AccessRequest, now: datetime) -> None:
+    """End a pending request that nobody decided in time."""
+    reason = "Nobody decided it in time."
+    with transaction.atomic():
+        _end(access_request, "lapse", RequestState.LAPSED, by=None, now=now, reason=reason)
+        notifications.request_ended(access_request, now=now)
+
+
+def _end(
+    access_request: AccessRequest,
+    action: str,
+    target: RequestState,
+    *,
+    by: User | None,
+    now: datetime,
+    reason: str,
+) -> None:
+    expect = {"decide_by__lte": now} if action == "lapse" else {}
+    with transaction.atomic():
+        move(
+            access_request, ACCESS_REQUEST, action, target,
+            expect=expect, ended_at=now, end_reason=reason,
+        )  # fmt: skip
+        audit.record(f"request.{target}", by=by, target=access_request, now=now, reason=reason)
+
+
+def _check(wish: Wish, *, by: User, now: datetime) -> None:
+    version = wish.profile.current
+    assert version is not None  # a profile that may be asked for has terms
+    for answer in (
+        policies.scopes_fit(wish.scopes, version.scopes),
+        policies.days_fit(wish.days, version.longest_days),
+        policies.can_renew(wish.renews, now=now) if wish.renews else None,
+    ):
+        if answer is not None and not answer:
+            raise Invalid(answer.reason)
+    if wish.deputy == by:
+        raise Invalid("Your deputy must be somebody else.")
+    if wish.renews and (wish.renews.scopes != wish.scopes or wish.renews.owner_id != by.pk):
+        raise Invalid("A renewal keeps its scopes and its owner. Other scopes are a new request.")
+
+
+def _terms(wish: Wish, now: datetime) -> dict[str, object]:
+    return {
+        "profile_version": wish.profile.current,
+        "scopes": wish.scopes,
+        "days": wish.days,
+        "script_name": wish.script_name,
+        "runs_where": wish.runs_where,
+        "rhythm": wish.rhythm,
+        "deputy": wish.deputy,
+        "purpose": wish.purpose,
+        "ticket_url": wish.ticket_url,
+        "revised_at": now,
+        "decide_by": now + settings.DECIDE_WITHIN,
+    }
+
+
+def _told(wish: Wish) -> dict[str, object]:
+    """What the audit keeps of a wish."""
+    return {
+        "profile": str(wish.profile),
+        "scopes": wish.scopes,
+        "days": wish.days,
+        "script": wish.script_name,
+    }
+
+
+def _ask_around(access_request: AccessRequest, *, now: datetime) -> None:
+    """Let policy decide, else tell the people who can."""
+    if not decide_by_policy(access_request, now=now):
+        notifications.request_waits(access_request, now=now)

@@ -1,0 +1,186 @@
+"""What time itself changes, and what a lost message missed: found from the database alone, oldest first.
+
+Every sweep may run twice at once and at any time; each returns how many rows it moved.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from tokens import notifications, outbox
+from tokens.models import AccessRequest, Credential, Grant, Helpdesk, InventoryRun, Job
+from tokens.operations import credentials, requests
+from tokens.refusals import StaleState
+from tokens.states import (
+    CREDENTIAL_USABLE,
+    GRANT_OPEN,
+    CredentialState,
+    GrantState,
+    RequestState,
+)
+
+BATCH = 500
+SOON = (14, 7, 1)
+
+
+def lapse_requests(*, now: datetime) -> int:
+    """Requests nobody decided in time."""
+    rows = AccessRequest.objects.filter(state=RequestState.PENDING, decide_by__lte=now)
+    return _each(
+        rows.select_related("requester").order_by("decide_by", "id")[:BATCH],
+        lambda row: requests.lapse(access_request=row, now=now),
+    )
+
+
+def lapse_credentials(*, now: datetime) -> int:
+    """Access nobody connected in time."""
+    rows = Credential.objects.filter(
+        state=CredentialState.AWAITING_CONSENT, connect_by__lte=now
+    ).select_related("owner", "deputy")
+    return _each(
+        rows.order_by("connect_by", "id")[:BATCH],
+        lambda row: credentials.lapse(credential=row, now=now),
+    )
+
+
+def expire_credentials(*, now: datetime) -> int:
+    """Access that has reached its end."""
+    rows = Credential.objects.filter(state__in=CREDENTIAL_USABLE, lives_until__lte=now)
+    return _each(
+        rows.select_related("helpdesk").order_by("lives_until", "id")[:BATCH],
+        lambda row: credentials.expire(credential=row, now=now),
+    )
+
+
+def end_for_leavers(*, now: datetime) -> int:
+    """What belongs to people who left: pending requests are closed, access is ended."""
+    reason = "Its owner has left."
+    pending = AccessRequest.objects.filter(
+        state=RequestState.PENDING, requester__deactivated_at__isnull=False
+    )
+    held = Credential.objects.filter(
+        state__in=(*CREDENTIAL_USABLE, CredentialState.AWAITING_CONSENT),
+        owner__deactivated_at__isnull=False,
+    ).select_related("helpdesk")
+    return _each(
+        pending[:BATCH], lambda row: requests.close(access_request=row, reason=reason, now=now)
+    ) + _each(
+        held[:BATCH],
+        lambda row: credentials.revoke(credential=row, by=None, reason=reason, now=now),
+    )
+
+
+def keep_alive(*, now: datetime) -> int:
+    """Pairs whose refresh half would end before their lease: refreshed as soon as nobody is using them."""
+    rows = Grant.objects.filter(
+        state=GrantState.LIVE,
+        credential__state=CredentialState.ACTIVE,
+        refresh_expires_at__lt=F("credential__lives_until"),
+        refresh_expires_at__lte=now + settings.KEEP_ALIVE_MARGIN,
+    ).select_related("helpdesk", "credential")
+    return _each(
+        rows.order_by("refresh_expires_at", "id")[:BATCH],
+        lambda row: _owe(
+            Job.Kind.REFRESH, row.credential_id, row.helpdesk, now,
+            not_before=max(now, row.serve_until or now),
+        ),
+    )  # fmt: skip
+
+
+def find_stuck(*, now: datetime) -> int:
+    """Whatever waits for a worker and has no open job, whyever that is."""
+    issuing = Credential.objects.filter(state=CredentialState.ISSUING)
+    ending = Credential.objects.filter(state=CredentialState.REVOKING)
+    doomed = Grant.objects.filter(state=GrantState.DOOMED)
+    refreshing = Credential.objects.filter(
+        state=CredentialState.ACTIVE, grants__state__in=GRANT_OPEN
+    ).distinct()
+    return (
+        _without_job(Job.Kind.EXCHANGE, issuing, now)
+        + _without_job(Job.Kind.CONFIRM, ending, now)
+        + _without_job(Job.Kind.CLOSE, doomed, now)
+        + _without_job(Job.Kind.REFRESH, refreshing, now)
+    )
+
+
+def order_inventories(*, now: datetime) -> int:
+    """The list of all tokens, when the last complete one is old enough."""
+    ordered = 0
+    for helpdesk in Helpdesk.objects.all():
+        recent = InventoryRun.objects.filter(
+            helpdesk=helpdesk, is_complete=True, started_at__gt=now - settings.INVENTORY_EVERY
+        )
+        if not recent.exists():
+            _owe(Job.Kind.INVENTORY, helpdesk.pk, helpdesk, now)
+            ordered += 1
+    return ordered
+
+
+def tell_ends_soon(*, now: datetime) -> int:
+    """Owners hear 14, 7 and 1 days before the end, where the life is that long."""
+    told = 0
+    for days in SOON:
+        rows = Credential.objects.filter(
+            state__in=(CredentialState.ACTIVE, CredentialState.LOST),
+            days__gt=days,
+            lives_until__gt=now + timedelta(days=days - 1),
+            lives_until__lte=now + timedelta(days=days),
+        ).select_related("owner", "deputy")
+        for credential in rows[:BATCH]:
+            notifications.ends_soon(credential, days, now=now)
+            told += 1
+    return told
+
+
+SWEEPS: tuple[Callable[..., int], ...] = (
+    expire_credentials,
+    lapse_requests,
+    lapse_credentials,
+    end_for_leavers,
+    keep_alive,
+    find_stuck,
+    order_inventories,
+    tell_ends_soon,
+)
+
+
+def sweep(*, now: datetime) -> int:
+    """All of them. Returns how many rows were moved."""
+    return sum(one(now=now) for one in SWEEPS)
+
+
+def _owe(
+    kind: Job.Kind,
+    target_id: int | None,
+    helpdesk: Helpdesk,
+    now: datetime,
+    *,
+    not_before: datetime | None = None,
+) -> None:
+    assert target_id is not None
+    with transaction.atomic():
+        outbox.order(kind, target_id, helpdesk=helpdesk, now=now, not_before=not_before)
+
+
+def _without_job(
+    kind: Job.Kind, rows: QuerySet[Any], now: datetime
+) -> int:
+    open_jobs = Job.objects.filter(kind=kind, done_at=None).values("target_id")
+    found = rows.exclude(pk__in=open_jobs).select_related("helpdesk").order_by("id")[:BATCH]
+    return _each(found, lambda row: _owe(kind, row.pk, row.helpdesk, now))
+
+
+def _each(rows: Iterable[Any], act: Callable[[Any], None]) -> int:
+    """Act on each row; one that somebody else moved first is not ours any more."""
+    moved = 0
+    for row in rows:
+        try:
+            act(row)
+            moved += 1
+        except StaleState:
+            continue
+    return moved

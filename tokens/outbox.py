@@ -1,0 +1,168 @@
+"""What workers owe: job rows, written with the change that wants them; and the nudge that says "look now".
+
+A row is never lost; a nudge may be. Backoff has full jitter: after n failed tries a job waits a random
+time up to `BACKOFF[n]`.
+"""
+
+import logging
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from threading import Lock
+
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Least
+
+from tokens.models import Helpdesk, Job
+
+logger = logging.getLogger(__name__)
+
+URGENCY = {
+    Job.Kind.CLOSE: 0,
+    Job.Kind.CONFIRM: 0,
+    Job.Kind.EXCHANGE: 1,
+    Job.Kind.PROVE: 2,
+    Job.Kind.REFRESH: 3,
+    Job.Kind.LINK: 4,
+    Job.Kind.INVENTORY: 5,
+}
+BACKOFF = (2, 5, 15, 30, 60, 120, 300, 600)
+"""Seconds after the first, second, … failed try; the last one from then on."""
+TRIES_BEFORE_RED = 6
+
+
+def order(
+    kind: Job.Kind,
+    target_id: int,
+    *,
+    helpdesk: Helpdesk,
+    now: datetime,
+    not_before: datetime | None = None,
+    urgency: int | None = None,
+) -> None:
+    """Owe `kind` for `target_id`, not before the given moment. An open one is hastened, never doubled."""
+    due = not_before or now
+    level = URGENCY[kind] if urgency is None else urgency
+    key = f"{kind}:{helpdesk.slug}:{target_id}"
+    hastened = Job.objects.filter(key=key, done_at=None).update(
+        orders=F("orders") + 1,
+        not_before=Least(F("not_before"), due),
+        urgency=Least(F("urgency"), level),
+        parked_because="",
+    )
+    if not hastened:
+        job = Job(
+            helpdesk=helpdesk, kind=kind, target_id=target_id, key=key,
+            urgency=level, not_before=due, created_at=now,
+        )  # fmt: skip
+        Job.objects.bulk_create([job], ignore_conflicts=True)
+    if due <= now:
+        nudge(helpdesk.slug)
+
+
+def due_jobs(helpdesk: Helpdesk, now: datetime) -> QuerySet[Job]:
+    """Open jobs whose time has come and that nobody holds, most urgent first."""
+    return Job.objects.filter(
+        Q(claimed_until=None) | Q(claimed_until__lte=now),
+        helpdesk=helpdesk,
+        done_at=None,
+        not_before__lte=now,
+        parked_because="",
+    ).order_by("urgency", "not_before", "id")
+
+
+def claim(helpdesk: Helpdesk, *, worker: str, now: datetime) -> Job | None:
+    """Take one of the sixteen most urgent due jobs, by conditional update; None when nothing is due."""
+    candidates = list(due_jobs(helpdesk, now)[:16])
+    most_urgent = [job for job in candidates if job.urgency == candidates[0].urgency]
+    random.shuffle(most_urgent)
+    for job in most_urgent:
+        if due_jobs(helpdesk, now).filter(pk=job.pk).order_by().update(**_held(worker, now)):
+            job.refresh_from_db()
+            return job
+    return None
+
+
+def renew_claim(job: Job, *, now: datetime) -> bool:
+    """Hold on to a job for another while. False when another worker has it by now."""
+    return bool(
+        Job.objects.filter(pk=job.pk, done_at=None, claimed_by=job.claimed_by).update(
+            claimed_until=now + settings.CLAIM
+        )
+    )
+
+
+def _held(worker: str, now: datetime) -> dict[str, object]:
+    return {"claimed_by": worker, "claimed_until": now + settings.CLAIM, "tries": F("tries") + 1}
+
+
+def finish(job: Job, *, now: datetime) -> None:
+    """Close a job; one that was ordered again while it ran is handed back instead."""
+    _let_go(job, done_at=now, error="")
+
+
+def postpone(job: Job, *, until: datetime) -> None:
+    """Hand a job back until a known moment; that is waiting, not failing, so no try is counted."""
+    _let_go(job, not_before=until, tries=max(0, job.tries - 1))
+
+
+def fail(job: Job, *, sentence: str, now: datetime, after: float | None = None) -> None:
+    """Hand a job back with the reason, for another try after a jittered pause or the `after` asked for."""
+    seconds = after if after is not None else pause(job.tries)
+    logger.warning("Job %s failed its try %s: %s", job.key, job.tries, sentence)
+    _let_go(job, not_before=now + timedelta(seconds=seconds), error=sentence[:500], error_at=now)
+
+
+def park(job: Job, *, because: str, now: datetime) -> None:
+    """Set a job aside until its helpdesk works again or somebody orders it anew."""
+    _let_go(job, parked_because=because[:300], error=because[:500], error_at=now)
+
+
+def _let_go(job: Job, **changes: object) -> None:
+    """End the claim. One that was ordered again while it ran is due as it was ordered, not as `changes` say."""
+    held = Job.objects.filter(pk=job.pk, claimed_by=job.claimed_by, done_at=None)
+    free: dict[str, object] = {"claimed_until": None, "claimed_by": ""}
+    if not held.filter(orders=job.orders).update(**free, **changes):
+        held.update(**free, tries=0)
+
+
+def pause(tries: int) -> float:
+    """Seconds to wait after `tries` failed tries: anything between half a second and the table's bound."""
+    bound = BACKOFF[min(max(tries, 1), len(BACKOFF)) - 1]
+    return random.uniform(0.5, bound)
+
+
+_pending: set[str] = set()
+_lock = Lock()
+_publisher: ThreadPoolExecutor | None = None
+
+
+def nudge(slug: str) -> None:
+    """After the commit, tell a worker to look. Never waits for the broker and never raises."""
+    if settings.CELERY_BROKER_URL:
+        transaction.on_commit(partial(_publish_soon, slug), robust=True)
+
+
+def _publish_soon(slug: str) -> None:
+    """Leave the publishing to one background thread; the same slug twice in its queue is once."""
+    global _publisher
+    with _lock:
+        if slug in _pending:
+            return
+        _pending.add(slug)
+        if _publisher is None:
+            _publisher = ThreadPoolExecutor(1, thread_name_prefix="nudge")
+    _publisher.submit(_publish, slug)
+
+
+def _publish(slug: str) -> None:
+    with _lock:
+        _pending.discard(slug)
+    try:
+        current_app.send_task("tokens.run_due", args=[slug], retry=False, ignore_result=True)
+    except Exception as error:
+        logger.warning("No nudge for %s: %s. The sweep will find the work.", slug, error)

@@ -1,0 +1,102 @@
+"""Who may do what: a person, a thing, and an answer with its reason. One function for view, button and operation.
+
+Roles are read by accounts/roles.py. `admin` decides for every profile, an `approver` for the profiles of
+the approver groups they are in, nobody for themselves: neither by account nor by helpdesk user.
+"""
+
+from accounts.models import User
+from accounts.roles import Role, in_group, roles_of
+from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink
+from tokens.refusals import YES, Answer, no
+from tokens.states import CredentialState, RequestState
+
+
+def may_read_all(user: User) -> Answer:
+    """Admins and auditors read everything."""
+    if roles_of(user) & {Role.ADMIN, Role.AUDITOR}:
+        return YES
+    return no("Only admins and auditors see this page.")
+
+
+def may_use_queue(user: User) -> Answer:
+    """Approvers, admins and auditors see the queue."""
+    if roles_of(user) & {Role.APPROVER, Role.ADMIN, Role.AUDITOR}:
+        return YES
+    return no("Only people who decide on requests see the queue.")
+
+
+def may_ask(user: User, profile: AccessProfile, link: HelpdeskLink | None) -> Answer:
+    """A person with a user on that helpdesk, in one of the groups the profile is for."""
+    if link is None:
+        return no(f"Keydesk has not yet looked you up on {profile.helpdesk}. Try again in a minute.")
+    if link.problem:
+        return no(link.problem)
+    version = profile.current
+    if profile.retired_at or version is None:
+        return no("This access can no longer be asked for.")
+    if version.ask_groups and not any(in_group(user, group) for group in version.ask_groups):
+        return no(f"“{version.name}” is for members of {_any_of(version.ask_groups)}.")
+    return YES
+
+
+def _any_of(groups: frozenset[str]) -> str:
+    return " or ".join(sorted(groups))
+
+
+def may_see_request(user: User, access_request: AccessRequest) -> bool:
+    """The requester, whoever may decide its profile, admins and auditors."""
+    if user.pk == access_request.requester_id or may_read_all(user):
+        return True
+    return is_approver_of(user, access_request.profile_version.approver_group)
+
+
+def is_approver_of(user: User, group: str) -> bool:
+    """Whether this person decides for profiles of `group`, as an approver of it or as an admin."""
+    roles = roles_of(user)
+    return Role.ADMIN in roles or (Role.APPROVER in roles and in_group(user, group))
+
+
+def may_decide(user: User, access_request: AccessRequest) -> Answer:
+    """An approver of the profile, or an admin, who is neither the requester nor his helpdesk user."""
+    if not is_approver_of(user, access_request.profile_version.approver_group):
+        return no(
+            f"Only {access_request.profile_version.approver_group} and admins decide this request."
+        )
+    if user.pk == access_request.requester_id:
+        return no("You cannot decide your own request.")
+    same = HelpdeskLink.objects.filter(user=user, helpdesk_user_id=access_request.acts_as_id)
+    if same.exists():
+        return no("You are the same helpdesk user as the requester, so this is your own request.")
+    return YES
+
+
+def may_change_request(user: User, access_request: AccessRequest) -> Answer:
+    """Only the requester, while it is pending."""
+    if user.pk != access_request.requester_id:
+        return no("Only the person who asked can change this request.")
+    if access_request.state != RequestState.PENDING:
+        return no("It has been decided already.")
+    return YES
+
+
+def may_see_credential(user: User, credential: Credential) -> bool:
+    """The owner, the deputy, admins and auditors."""
+    return user.pk in (credential.owner_id, credential.deputy_id) or bool(may_read_all(user))
+
+
+def may_own(user: User, credential: Credential) -> Answer:
+    """What only the owner does: connect, take the key, renew."""
+    if user.pk == credential.owner_id:
+        return YES
+    return no("Only the owner of this access can do that.")
+
+
+def may_revoke(user: User, credential: Credential) -> Answer:
+    """The owner, or an admin, while there is something to end."""
+    if user.pk != credential.owner_id and Role.ADMIN not in roles_of(user):
+        return no("Only the owner and admins can end this access.")
+    if credential.state in (CredentialState.REVOKING, CredentialState.REVOKED):
+        return no("It is ending or has ended already.")
+    if credential.state in (CredentialState.LAPSED, CredentialState.CANCELLED):
+        return no("It has ended already.")
+    return YES

@@ -1,0 +1,185 @@
+"""Whether something makes sense or is allowed by rule, whoever asks: lives, scopes, policy, proof.
+
+Pure: no clock, no network, no row is changed. Who may act stands in permissions.py.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from tokens.connectors.base import TokenRecord
+from tokens.models import AccessRequest, Credential, Grant, ProfileVersion
+from tokens.refusals import YES, Answer, no
+from tokens.states import CredentialState
+
+FORBIDDEN_SCOPES = ("impersonate", "unrestricted")
+
+
+def scope_is_grantable(name: str, *, bare_write: bool) -> bool:
+    """Whether a scope may stand in the catalogue at all: never impersonation, `write` only if set."""
+    if name.split(":")[0] in FORBIDDEN_SCOPES:
+        return False
+    return name != "write" or bare_write
+
+
+def scopes_fit(scopes: frozenset[str], offered: frozenset[str]) -> Answer:
+    """At least one scope, and none beyond what is offered."""
+    if not scopes:
+        return no("Choose at least one thing the script may do.")
+    if beyond := scopes - offered:
+        return no(f"Not part of this access: {', '.join(sorted(beyond))}.")
+    return YES
+
+
+def days_fit(days: int, longest: int) -> Answer:
+    """Between one day and the longest life."""
+    if days < 1:
+        return no("Choose at least one day.")
+    if days > longest:
+        return no(f"The longest time for this access is {longest} days.")
+    return YES
+
+
+def approves_by_itself(
+    version: ProfileVersion, *, days: int, requester_id: int, is_renewal: bool
+) -> Answer:
+    """Whether policy decides: yes and no both say which rule."""
+    if not version.policy_days:
+        return no("This access is always decided by a person.")
+    if days > version.policy_days:
+        return no(f"Not approved by itself: longer than {version.policy_days} days.")
+    if version.editor_id == requester_id:
+        return no("Not approved by itself: the requester wrote these terms.")
+    what = "Renewals" if is_renewal else "Requests"
+    return Answer(
+        True,
+        f"{what} of “{version.name}” for at most {version.policy_days} days "
+        "are approved by themselves.",
+    )
+
+
+def granted(decisions: Iterable[tuple[frozenset[str], int]]) -> tuple[frozenset[str], int]:
+    """What several approvals agree on: the scopes in all of them and the shortest life."""
+    pairs = list(decisions)
+    scopes = frozenset.intersection(*(scopes for scopes, _ in pairs))
+    return scopes, min(days for _, days in pairs)
+
+
+def can_renew(credential: Credential, *, now: datetime) -> Answer:
+    """Whether a renewal makes sense: it lives, or is only disconnected, and has not reached its end."""
+    if credential.state not in (CredentialState.ACTIVE, CredentialState.LOST):
+        return no("Only access that works or is disconnected can be renewed.")
+    if credential.lives_until is None or credential.lives_until <= now:
+        return no("This access has reached its end; ask anew instead.")
+    return YES
+
+
+def can_connect(credential: Credential, *, now: datetime) -> Answer:
+    """Whether its owner may go to the helpdesk's consent page for it now."""
+    if credential.state == CredentialState.ISSUING:
+        return no("It is being connected right now.")
+    if credential.state == CredentialState.AWAITING_CONSENT:
+        return YES if now < credential.connect_by else no("The time to connect it is over.")
+    if credential.state == CredentialState.LOST:
+        return YES if credential.lives_until and now < credential.lives_until else no("It has ended.")
+    return no("There is nothing to connect.")
+
+
+def is_decidable(access_request: AccessRequest, *, now: datetime) -> Answer:
+    """Whether its time to decide is not over."""
+    return YES if now < access_request.decide_by else no("The time to decide it is over.")
+
+
+# --- Lifetimes: what to ask the helpdesk for, and how long what came may be served ---------------
+
+
+def access_seconds(credential: Credential, *, now: datetime) -> int:
+    """How long an access token to ask for: the profile's wish, cut to the lease, within the helpdesk's bounds."""
+    lease_end = credential.lives_until or now + timedelta(days=credential.days)
+    left = int((lease_end - now).total_seconds())
+    least = int(settings.ACCESS_TOKEN_LEAST.total_seconds())
+    most = int(settings.ACCESS_TOKEN_MOST.total_seconds())
+    return max(least, min(credential.access_token_seconds, left, most))
+
+
+def refresh_seconds(credential: Credential, *, now: datetime, access: int) -> int:
+    """How long a refresh token to ask for: to the end of the lease, within the helpdesk's bounds."""
+    lease_end = credential.lives_until or now + timedelta(days=credential.days)
+    left = int((lease_end - now).total_seconds())
+    least = int(settings.REFRESH_TOKEN_LEAST.total_seconds())
+    most = int(settings.REFRESH_TOKEN_MOST.total_seconds())
+    return max(least, access, min(left, most))
+
+
+def serve_until(
+    *, sent_at: datetime, access_expires_at: datetime, lives_until: datetime
+) -> datetime:
+    """Until when a token may be handed out: three quarters of its life, or the lease's end if it reaches it."""
+    if access_expires_at >= lives_until:
+        return lives_until
+    return sent_at + (access_expires_at - sent_at) * 3 / 4
+
+
+def seconds_to_tell(grant: Grant, *, now: datetime) -> int | None:
+    """The `expires_in` a client is told; None when the token must not be served any more."""
+    if grant.is_withheld or grant.serve_until is None:
+        return None
+    left = grant.serve_until - now
+    if left < settings.SERVE_LEAST:
+        return None
+    return int((left - settings.SERVE_MARGIN).total_seconds())
+
+
+def needs_keep_alive(grant: Grant, lives_until: datetime, *, now: datetime) -> bool:
+    """Whether the refresh half would end before the lease does, and soon."""
+    ends = grant.refresh_expires_at
+    return ends is not None and ends < lives_until and ends - settings.KEEP_ALIVE_MARGIN <= now
+
+
+# --- Proof ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a new pair has to be, to be kept."""
+
+    client_number: int
+    user_id: int
+    scopes: frozenset[str]
+    access_by: datetime
+    refresh_by: datetime
+
+
+def wanted(credential: Credential, grant: Grant, *, client_number: int) -> Wanted:
+    """What was asked for with `grant`; expiries may be later by the tolerance, counted from the answer."""
+    start = (grant.answered_at or grant.intended_at) + settings.EXPIRY_TOLERANCE
+    return Wanted(
+        client_number=client_number,
+        user_id=credential.acts_as.remote_id,
+        scopes=credential.scopes,
+        access_by=start + timedelta(seconds=grant.asked_access_seconds),
+        refresh_by=start + timedelta(seconds=grant.asked_refresh_seconds),
+    )
+
+
+def is_proved(record: TokenRecord, want: Wanted) -> Answer:
+    """Whether the helpdesk's own description of a token is exactly what was approved."""
+    if record.client_id != want.client_number:
+        return no("The token belongs to another application.")
+    if record.user_id != want.user_id:
+        return no("Somebody else was signed in on the helpdesk.")
+    if record.scopes != want.scopes:
+        return no("The helpdesk gave other permissions than were approved.")
+    if record.expires_at is None or record.refresh_expires_at is None:
+        return no("The helpdesk gave a token without an end.")
+    if record.expires_at > want.access_by or record.refresh_expires_at > want.refresh_by:
+        return no("The helpdesk gave a token that lives longer than was asked for.")
+    return YES
+
+
+def lacks_proof(record: TokenRecord) -> bool:
+    """Whether a description leaves out something the proof needs."""
+    needed = (record.client_id, record.user_id, record.scopes, record.expires_at)
+    return None in needed or record.refresh_expires_at is None

@@ -1,0 +1,1 @@
+"""What pages say: buttons with their reasons, states in words, audit events as sentences."""

@@ -1,0 +1,551 @@
+"""What the pages about asking and deciding say: choices with reasons, cards for deciders, own access in words.
+
+Rows come from queries, yes and no from permissions and policies; here they become what a template shows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from accounts.models import User
+from accounts.roles import Role, roles_of
+from tokens import permissions, policies
+from tokens.models import (
+    AccessProfile,
+    AccessRequest,
+    Credential,
+    Decision,
+    HelpdeskLink,
+    ProfileVersion,
+    Scope,
+)
+from tokens.models.catalogue import RISKS, Risk
+from tokens.queries import deciders
+from tokens.queries import requests as queries
+from tokens.refusals import Answer
+from tokens.states import CredentialState, RequestState
+
+ENDS_SOON = timedelta(days=7)
+ROLE_IS_NEW = timedelta(days=7)
+NEWS_LASTS = timedelta(days=3)
+RISKY = (Risk.HIGH, Risk.WIDE)
+"""Risks that take a second page before they are approved."""
+
+
+# --- Scopes in words ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ScopeLine:
+    """One scope: in words, how risky, and whether the person would hold it anew."""
+
+    name: str
+    words: str
+    risk: str
+    is_new: bool = True
+
+
+def scope_lines(
+    scopes: Iterable[str],
+    kind: str,
+    table: queries.ScopeTable,
+    *,
+    held: frozenset[str] = frozenset(),
+) -> list[ScopeLine]:
+    """Scopes as people read them, the riskiest on top; one that left the table keeps its own name."""
+    known = [table.get((kind, name)) or Scope(name=name, words=name, risk=Risk.WIDE) for name in scopes]
+    known.sort(key=lambda scope: (-RISKS.index(Risk(scope.risk)), scope.words))
+    return [ScopeLine(s.name, s.words, s.risk, s.name not in held) for s in known]
+
+
+def in_words(scopes: Iterable[str], kind: str, table: queries.ScopeTable) -> str:
+    """Scopes as one line: "Read tickets and comments · Read users"."""
+    return " · ".join(line.words for line in scope_lines(scopes, kind, table))
+
+
+# --- Who decides -------------------------------------------------------------------------------------
+
+
+class WhoDecides:
+    """Looks up who decides for a group once, however many rows of a page ask."""
+
+    def __init__(self) -> None:
+        self._people: dict[str, list[User]] = {}
+
+    def people(self, version: ProfileVersion, *, but: Iterable[int]) -> list[User]:
+        """Those who decide for a profile, without the people whose ids are in `but`."""
+        group = version.approver_group
+        if group not in self._people:
+            self._people[group] = deciders(group)
+        left_out = set(but)
+        return [person for person in self._people[group] if person.pk not in left_out]
+
+    def names(self, version: ProfileVersion, *, but: Iterable[int]) -> str:
+        """ "Ben Achterberg, June Moreno or an admin"; "" when there is nobody."""
+        people = self.people(version, but=but)
+        approvers = [str(p) for p in people if Role.ADMIN not in roles_of(p)]
+        if len(approvers) < len(people):
+            approvers.append("an admin")
+        return one_of(approvers[:4])
+
+
+def one_of(names: list[str]) -> str:
+    """ "A, B or C"."""
+    return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def all_of(names: list[str]) -> str:
+    """ "A, B and C"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> str:
+    """The sentence that says before sending what will happen: by rule up to so many days, else by whom."""
+    names = who.names(version, but=[requester.pk])
+    rule = policies.approves_by_itself(
+        version, days=version.policy_days or 1, requester_id=requester.pk, is_renewal=False
+    )
+    by_people = _by_people(version, names)
+    if not rule:
+        return by_people
+    return f"Approved at once for at most {days_words(version.policy_days)}. Longer: {by_people}"
+
+
+def _by_people(version: ProfileVersion, names: str) -> str:
+    if not names:
+        return "Nobody can decide this now. Ask your Keydesk admin before you send it."
+    within = days_words(settings.DECIDE_WITHIN.days)
+    if version.approvals_needed > 1:
+        return f"{version.approvals_needed} of {names} decide within {within}."
+    return f"{names} decides within {within}."
+
+
+# --- What can be asked for ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One access profile as its card on the page: what, how risky, how long, who decides, or why not."""
+
+    profile: AccessProfile
+    version: ProfileVersion
+    scopes: list[ScopeLine]
+    may: Answer
+    decided_by: str
+
+    @property
+    def key(self) -> str:
+        """What a form and an address call it."""
+        return profile_key(self.profile)
+
+    @property
+    def is_write(self) -> bool:
+        return self.version.risk in RISKY
+
+
+def profile_key(profile: AccessProfile) -> str:
+    """A profile's name in forms and addresses: helpdesk and profile."""
+    return f"{profile.helpdesk.slug}/{profile.slug}"
+
+
+def offers(user: User) -> list[Offer]:
+    """Every profile there is, with the answer whether this person may ask for it."""
+    table, links, who = queries.scope_table(), queries.links_of(user), WhoDecides()
+    return [_offer(profile, user, links, table, who) for profile in queries.profiles()]
+
+
+def offer_of(profile: AccessProfile, user: User) -> Offer | None:
+    """The offer of one profile; None when it can no longer be asked for."""
+    return next((offer for offer in offers(user) if offer.profile.pk == profile.pk), None)
+
+
+def _offer(
+    profile: AccessProfile,
+    user: User,
+    links: dict[int, HelpdeskLink],
+    table: queries.ScopeTable,
+    who: WhoDecides,
+) -> Offer:
+    version = profile.current
+    assert version is not None  # queries.profiles leaves out those without terms
+    may = permissions.may_ask(user, profile, links.get(profile.helpdesk_id))
+    return Offer(
+        profile=profile,
+        version=version,
+        scopes=scope_lines(version.scopes, profile.helpdesk.kind, table),
+        may=may,
+        decided_by=who_decides(version, user, who) if may else "",
+    )
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A helpdesk on which the person has no user to act as, and why."""
+
+    helpdesk: str
+    reason: str
+
+
+def where_unknown(user: User) -> list[Stranger]:
+    """The helpdesks on which this person cannot ask for anything; said in the words of the look-up."""
+    links = queries.links_of(user)
+    found = []
+    for helpdesk in queries.helpdesks():
+        link = links.get(helpdesk.pk)
+        if link is None:
+            reason = f"Keydesk has not yet looked you up on {helpdesk}. Try again in a minute."
+            found.append(Stranger(str(helpdesk), reason))
+        elif link.problem:
+            found.append(Stranger(str(helpdesk), link.problem))
+    return found
+
+
+# --- My access ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """One credential in a table of one's own."""
+
+    credential: Credential
+    may_do: str
+    state: str
+    last_used_at: datetime | None
+    renewal: AccessRequest | None
+    can_renew: Answer
+    can_connect: Answer
+    has_secret: bool
+
+    @property
+    def step(self) -> str:
+        """The one obvious next step: `connect`, `reconnect`, `take_key`, or "" for none."""
+        if self.credential.state == CredentialState.ACTIVE:
+            return "" if self.has_secret else "take_key"
+        if not self.can_connect:
+            return ""
+        return "reconnect" if self.credential.state == CredentialState.LOST else "connect"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One request that waits, with whom, and how far it has come."""
+
+    access_request: AccessRequest
+    may_do: str
+    decided_by: str
+
+
+@dataclass(frozen=True)
+class MyAccess:
+    """Everything on the page My access."""
+
+    steps: list[Row]
+    working: list[Row]
+    waiting: list[Waiting]
+    ending: list[Row]
+    news: list[AccessRequest]
+    strangers: list[Stranger]
+    is_stranger_everywhere: bool
+    ended: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.steps or self.working or self.waiting or self.ending)
+
+
+def my_access(user: User, *, now: datetime) -> MyAccess:
+    """What somebody's scripts may do now, what waits, what is ending."""
+    table, waiting = queries.scope_table(), queries.waiting_of(user)
+    renewals = {r.credential_id: r for r in waiting if r.is_renewal}
+    rows = [_row(held, renewals, table, now=now) for held in queries.held_by(user)]
+    strangers = where_unknown(user)
+    return MyAccess(
+        steps=[row for row in rows if row.step],
+        working=[row for row in rows if row.state in WORKING],
+        waiting=_waiting(waiting, user, table),
+        ending=[row for row in rows if row.state == CredentialState.REVOKING],
+        news=queries.turned_down_lately(user, now=now, within=NEWS_LASTS),
+        strangers=strangers,
+        is_stranger_everywhere=len(strangers) == len(queries.helpdesks()),
+        ended=queries.ended_of(user).count() + queries.not_granted_to(user).count(),
+    )
+
+
+WORKING = (CredentialState.ISSUING, CredentialState.ACTIVE, CredentialState.LOST, "ends_soon")
+
+
+def _row(
+    held: queries.Held,
+    renewals: dict[int | None, AccessRequest],
+    table: queries.ScopeTable,
+    *,
+    now: datetime,
+) -> Row:
+    credential = held.credential
+    return Row(
+        credential=credential,
+        may_do=in_words(credential.scopes, credential.helpdesk.kind, table),
+        state=shown_state(credential, now=now),
+        last_used_at=held.last_used_at,
+        renewal=renewals.get(credential.pk),
+        can_renew=policies.can_renew(credential, now=now),
+        can_connect=policies.can_connect(credential, now=now),
+        has_secret=held.has_secret,
+    )
+
+
+def shown_state(credential: Credential, *, now: datetime) -> str:
+    """The state a badge shows: active access near its end "ends soon"."""
+    ends = credential.lives_until
+    if credential.state == CredentialState.ACTIVE and ends and ends - now < ENDS_SOON:
+        return "ends_soon"
+    return credential.state
+
+
+def _waiting(rows: list[AccessRequest], user: User, table: queries.ScopeTable) -> list[Waiting]:
+    who = WhoDecides()
+    return [
+        Waiting(
+            access_request=row,
+            may_do=in_words(row.scopes, row.profile_version.profile.helpdesk.kind, table),
+            decided_by=who.names(row.profile_version, but=[user.pk]) or "nobody at the moment",
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One credential that is over, and who had approved it."""
+
+    credential: Credential
+    may_do: str
+    approved_by: str
+
+
+def ended(credentials: list[Credential]) -> list[Ended]:
+    """Access that is over, in words."""
+    table, approvers = queries.scope_table(), queries.approvers_of(credentials)
+    return [
+        Ended(c, in_words(c.scopes, c.helpdesk.kind, table), all_of(approvers.get(c.pk, [])))
+        for c in credentials
+    ]
+
+
+# --- The card a decision is made on ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Card:
+    """What an approver has to know in ten seconds, in the order they ask themselves."""
+
+    access_request: AccessRequest
+    groups: list[str]
+    role_is_new: bool
+    scopes: list[ScopeLine]
+    verdict: Answer
+    precedent: list[str]
+    decisions: list[Decision]
+    others: str
+    may_decide: Answer
+    age: timedelta
+    lives_until: datetime
+    is_open: bool
+
+    @property
+    def is_risky(self) -> bool:
+        """Whether approving takes a second page."""
+        return any(line.risk in RISKY for line in self.scopes)
+
+    @property
+    def new_scopes(self) -> int:
+        return sum(line.is_new for line in self.scopes)
+
+    @property
+    def time_to_decide(self) -> timedelta:
+        """How long a decision on this revision may take in all."""
+        return self.access_request.decide_by - self.access_request.revised_at
+
+
+def card(access_request: AccessRequest, reader: User, *, now: datetime) -> Card:
+    """Everything one page says about one request."""
+    version = access_request.profile_version
+    decisions = queries.decisions_on(access_request)
+    spoken = [d.approver_id for d in decisions if d.approver_id]
+    others = WhoDecides().names(
+        version, but=[access_request.requester_id, reader.pk, *spoken]
+    )
+    changed_at = access_request.acts_as.role_changed_at
+    return Card(
+        access_request=access_request,
+        groups=queries.groups_of(access_request.requester),
+        role_is_new=changed_at is not None and now - changed_at < ROLE_IS_NEW,
+        scopes=_asked(access_request),
+        verdict=_verdict(access_request),
+        precedent=precedent_words(queries.precedent(access_request)),
+        decisions=decisions,
+        others=others,
+        may_decide=_may_decide(access_request, reader, spoken, now=now),
+        age=now - access_request.revised_at,
+        lives_until=lives_until(access_request, now=now),
+        is_open=access_request.state == RequestState.PENDING,
+    )
+
+
+def _asked(access_request: AccessRequest) -> list[ScopeLine]:
+    """What is asked for, and what of it the same helpdesk user holds by other access now."""
+    held = queries.held_scopes([access_request.acts_as_id])
+    kind = access_request.profile_version.profile.helpdesk.kind
+    return scope_lines(
+        access_request.scopes,
+        kind,
+        queries.scope_table(),
+        held=held.get(access_request.acts_as_id, frozenset()),
+    )
+
+
+def _verdict(access_request: AccessRequest) -> Answer:
+    """Policy's own words on the request as it stands."""
+    return policies.approves_by_itself(
+        access_request.profile_version,
+        days=access_request.days,
+        requester_id=access_request.requester_id,
+        is_renewal=access_request.is_renewal,
+    )
+
+
+def _may_decide(
+    access_request: AccessRequest, reader: User, spoken: list[int], *, now: datetime
+) -> Answer:
+    """Whether the buttons work for this reader, and if not, why."""
+    if access_request.state != RequestState.PENDING:
+        return Answer(False, "It has been decided.")
+    if not (answer := permissions.may_decide(reader, access_request)):
+        return answer
+    if reader.pk in spoken:
+        return Answer(False, "You have approved it. It needs one more person.")
+    return policies.is_decidable(access_request, now=now)
+
+
+def lives_until(access_request: AccessRequest, *, now: datetime) -> datetime:
+    """When the access would end if it were approved and connected at this moment."""
+    days = access_request.granted_days or access_request.days
+    return until(access_request.credential, days, now=now)
+
+
+def until(credential: Credential | None, days: int, *, now: datetime) -> datetime:
+    """The end that so many days from now make; what lives longer already keeps its end."""
+    end = now + timedelta(days=days)
+    if credential is not None and credential.lives_until is not None:
+        return max(end, credential.lives_until)
+    return end
+
+
+def precedent_words(before: queries.Precedent) -> list[str]:
+    """What became of earlier requests, as one or two sentences."""
+    if not before.earlier:
+        return ["This person has never asked for this access."]
+    if not before.granted:
+        times = "once" if before.earlier == 1 else f"{before.earlier} times"
+        return [f"Asked {times} before and never got it; approving gives it for the first time."]
+    return [_asked_before(before), _used_before(before)]
+
+
+def _asked_before(before: queries.Precedent) -> str:
+    count = before.earlier + 1
+    return f"{ORDINALS.get(count, f'Request number {count}')}; {before.granted} granted before."
+
+
+ORDINALS = {2: "Second request", 3: "Third request", 4: "Fourth request", 5: "Fifth request"}
+
+
+def _used_before(before: queries.Precedent) -> str:
+    if not before.fetches:
+        return "That access was never used."
+    times = "once" if before.fetches == 1 else f"{before.fetches} times"
+    early = " and given back early" if before.ended_early else ""
+    return f"That access was used {times}{early}."
+
+
+# --- The queue ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """One waiting request in the list."""
+
+    access_request: AccessRequest
+    new_scopes: int
+    risk: str
+    age: timedelta
+    time_to_decide: timedelta
+
+
+def queue_rows(rows: list[AccessRequest], *, now: datetime) -> list[QueueRow]:
+    """The list's rows, with what each would change for its person."""
+    held = queries.held_scopes(row.acts_as_id for row in rows)
+    return [
+        QueueRow(
+            access_request=row,
+            new_scopes=len(row.scopes - held.get(row.acts_as_id, frozenset())),
+            risk=row.profile_version.risk if row.profile_version.risk in RISKY else "",
+            age=now - row.revised_at,
+            time_to_decide=row.decide_by - row.revised_at,
+        )
+        for row in rows
+    ]
+
+
+def queue_reader(user: User, groups: Iterable[str]) -> queries.Reader:
+    """Whose queue a person sees: what they decide, or everything where they only read."""
+    if permissions.is_approver_of(user, ""):
+        return queries.Reader(user, None)  # an admin decides for every profile
+    decides_for = [group for group in groups if permissions.is_approver_of(user, group)]
+    is_only_reading = not decides_for and bool(permissions.may_read_all(user))
+    return queries.Reader(user, decides_for, is_only_reading)
+
+
+# --- Buttons on a request's page ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OwnRequest:
+    """What the person who asked can do about the request now, and what comes next."""
+
+    may_change: Answer
+    next_step: str = ""
+    can_ask_again: bool = False
+    decided_by: str = ""
+    details: list[str] = field(default_factory=list)
+
+
+def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnRequest | None:
+    """For the requester; None for everybody else."""
+    if reader.pk != access_request.requester_id:
+        return None
+    over = (
+        RequestState.DENIED,
+        RequestState.LAPSED,
+        RequestState.WITHDRAWN,
+        RequestState.CLOSED,
+    )
+    return OwnRequest(
+        may_change=permissions.may_change_request(reader, access_request),
+        next_step=_next_step(access_request),
+        can_ask_again=access_request.state in over,
+        decided_by=card.others or "nobody at the moment",
+    )
+
+
+def _next_step(access_request: AccessRequest) -> str:
+    credential = access_request.credential
+    if access_request.state != RequestState.APPROVED or credential is None:
+        return ""
+    return "connect" if credential.state == CredentialState.AWAITING_CONSENT else "open"
+
+
+def days_words(days: int) -> str:
+    """ "1 day", "90 days"."""
+    return "1 day" if days == 1 else f"{days} days"

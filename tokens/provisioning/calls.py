@@ -1,0 +1,68 @@
+"""One call that makes a token pair: intent, sending, answer; and what to do with one that was left open."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from tokens.connectors.base import Broken, GiveUp, Retry, TokenPair, Unknown
+from tokens.models import Grant
+from tokens.operations import grants
+from tokens.provisioning.line import Later, Line
+from tokens.sealing import portal_ring, worker_ring
+from tokens.states import GrantState
+
+
+def make_pair(line: Line, grant: Grant, call: Callable[[], TokenPair]) -> None:
+    """Send an intended call and keep its answer, or what is known of it.
+
+    On return the pair is answered. Raises `GiveUp`, `Retry` and `Broken` with the pair refused
+    (certainly nothing was made), `Later` with the pair unknown.
+    """
+    grants.send(grant, now=line.clock())
+    try:
+        pair = call()
+    except (GiveUp, Retry, Broken) as error:
+        grants.refuse(grant, reason=error.reason, now=line.clock())
+        raise
+    except Unknown as error:
+        raise Later(grants.forget(grant, reason=error.reason, now=line.clock())) from error
+    grants.answer(grant, pair, now=line.clock())
+
+
+def resume(line: Line, grant: Grant) -> bool:
+    """Settle what an earlier try left open. True: it is answered and wants its proof.
+
+    False: it is settled as nothing (abandoned) and a new call may be made. Raises `Later` while the
+    minimum age has not passed; then the caller writes it off.
+    """
+    now = line.clock()
+    if grant.state == GrantState.ANSWERED:
+        return True
+    if grant.state == GrantState.INTENDED:
+        if now <= grant.intended_at + settings.SEND_WITHIN:
+            raise Later(grant.intended_at + settings.SEND_WITHIN)
+        grants.abandon(grant, now=now)
+        return False
+    assert grant.sent_at is not None
+    if grant.state == GrantState.SENT:
+        if now < grant.sent_at + settings.CLAIM:
+            raise Later(grant.sent_at + settings.CLAIM)
+        raise Later(grants.forget(grant, reason="The worker that sent it stopped.", now=now))
+    settled_at = grant.sent_at + settings.MINIMUM_AGE
+    if now < settled_at:
+        raise Later(settled_at)
+    return False
+
+
+def access_half(grant: Grant) -> str:
+    """The access token of a pair. Raises `Unsealable`."""
+    return portal_ring().open(
+        grant.access_sealed, table="grant", row=grant.pk, owner=grant.helpdesk.slug
+    )
+
+
+def refresh_half(grant: Grant) -> str:
+    """The refresh token of a pair. Raises `Unsealable`."""
+    return worker_ring().open(
+        grant.refresh_sealed, table="grant", row=grant.pk, owner=grant.helpdesk.slug
+    )

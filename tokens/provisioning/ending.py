@@ -1,0 +1,202 @@
+"""Ending a pair on the helpdesk and making sure: deleted, absent from show and list, its refresh half dead."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from tokens import outbox
+from tokens.connectors.base import GiveUp, Retry, TokenRecord
+from tokens.models import Credential, Grant, InventoryRun, Job
+from tokens.operations import credentials, grants
+from tokens.operations.inventories import is_refresh_half_dead
+from tokens.provisioning.calls import access_half, make_pair, refresh_half, resume
+from tokens.provisioning.line import Later, Line
+from tokens.provisioning.proof import from_list
+from tokens.provisioning.turns import end_turn, line_up
+from tokens.refusals import StaleState
+from tokens.states import GRANT_OPEN, CredentialState, GrantState
+
+T = TypeVar("T")
+_STILL_ALIVE = timedelta(seconds=5)
+"""An access half counts as alive at its deletion only with this much left."""
+
+
+def close(line: Line, grant_id: int) -> None:
+    """Make sure a doomed pair is gone; the list that confirms it is ordered at the end. Safe to repeat."""
+    grant = Grant.objects.select_related("helpdesk", "credential", "list_before").get(pk=grant_id)
+    if grant.state != GrantState.DOOMED:
+        return
+    if grant.remote_id is None:
+        _find_out_which(line, grant)
+    if grant.remote_id is not None and grant.deleted_at is None:
+        _delete(line, grant)
+    if not is_refresh_half_dead(grant, at=line.clock()):
+        _kill_refresh_half(line, grant)
+    _await_list(line, grant)
+
+
+def _find_out_which(line: Line, grant: Grant) -> None:
+    """A pair that was never proved: ask it who it is, or compare the lists. A dead one stays unknown."""
+    if not grant.access_sealed:
+        return
+    record: TokenRecord | None = None
+    try:
+        record = line.connector.current(access_token=access_half(grant))
+    except GiveUp as refused:
+        if refused.code == "invalid_token":
+            Grant.objects.filter(pk=grant.pk).update(access_expires_at=line.clock())
+            grant.refresh_from_db()
+            return
+        record = from_list(line, grant)
+    if record is not None:
+        grants.identify(grant, record)
+
+
+def _delete(line: Line, grant: Grant) -> None:
+    assert grant.remote_id is not None
+    token_id = grant.remote_id
+    shown = _by_service_or_itself(line, grant, _show(line, token_id))
+    if shown is not None:
+        _by_service_or_itself(line, grant, _delete_by_id(line, token_id))
+        if _by_service_or_itself(line, grant, _show(line, token_id)) is not None:
+            raise Retry("The helpdesk said it deleted the token, and still shows it.")
+    grants.mark_deleted(grant, is_refresh_dead=_was_alive(line, shown), now=line.clock())
+
+
+def _was_alive(line: Line, shown: TokenRecord | None) -> bool:
+    """Deleting a living access half kills the refresh half too."""
+    if shown is None or shown.expires_at is None:
+        return False
+    return shown.expires_at > line.clock() + _STILL_ALIVE
+
+
+def _show(line: Line, token_id: int) -> Callable[[str], TokenRecord | None]:
+    return lambda t: line.connector.show(token_id=token_id, access_token=t)
+
+
+def _delete_by_id(line: Line, token_id: int) -> Callable[[str], None]:
+    return lambda t: line.connector.delete(token_id=token_id, access_token=t)
+
+
+def _by_service_or_itself(line: Line, grant: Grant, call: Callable[[str], T]) -> T:
+    """Through Keydesk's own access; where that may not, with the pair's own token."""
+    if line.can("service access ends tokens") is not False:
+        try:
+            return line.as_service(call)
+        except GiveUp as refused:
+            if refused.code != "forbidden" or not grant.access_sealed:
+                raise
+            line.learn("service access ends tokens", is_so=False)
+    return call(access_half(grant))
+
+
+def _kill_refresh_half(line: Line, grant: Grant) -> None:
+    """A refresh that is meant to be refused. A pair it returns is doomed the moment it is known."""
+    credential = grant.credential
+    if credential is None or not grant.refresh_sealed:
+        assert grant.refresh_expires_at is not None or credential is None
+        raise Later(grant.refresh_expires_at or line.clock() + timedelta(hours=1))
+    if grant.remote_id is None and _strays_of(grant, credential).exists():
+        raise Later(line.clock() + timedelta(seconds=2))
+    open_one = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
+    if open_one is not None and not _settle(line, open_one):
+        raise Later(line.clock() + timedelta(seconds=2))
+    before = line_up(line, credential)
+    try:
+        _refresh_to_close(line, grant, credential, before)
+    finally:
+        end_turn(line, credential)
+    Grant.objects.filter(pk=grant.pk).update(is_refresh_dead=True)
+    grant.refresh_from_db()
+
+
+def _strays_of(grant: Grant, credential: Credential) -> QuerySet[Grant]:
+    """Tokens of the same person that are being ended because it could not be told which one is ours."""
+    return Grant.objects.filter(
+        helpdesk=grant.helpdesk, state=GrantState.DOOMED, purpose=Grant.Purpose.STRAY,
+        remote_user_id=credential.acts_as.remote_id,
+    )  # fmt: skip
+
+
+def _refresh_to_close(
+    line: Line, grant: Grant, credential: Credential, before: InventoryRun | None
+) -> None:
+    try:
+        closing = grants.intend(
+            credential=credential, purpose=Grant.Purpose.CLOSE,
+            replaces=grant, now=line.clock(), list_before=before,
+        )  # fmt: skip
+    except StaleState as error:
+        raise Later(line.clock() + timedelta(seconds=2)) from error
+    token = refresh_half(grant)
+    try:
+        make_pair(
+            line,
+            closing,
+            lambda: line.connector.refresh(
+                refresh_token=token, scopes=credential.scopes,
+                expires_in=closing.asked_access_seconds,
+                refresh_expires_in=closing.asked_refresh_seconds,
+            ),
+        )  # fmt: skip
+    except GiveUp as error:
+        if error.code != "invalid_grant":
+            raise
+    else:
+        _find_out_which(line, closing)
+
+
+def _settle(line: Line, grant: Grant) -> bool:
+    """Settle a call of a credential that is ending. False: it belongs to a living one; leave it."""
+    if grant.credential is None or grant.credential.state == CredentialState.ACTIVE:
+        return False
+    if resume(line, grant):
+        grants.doom(grant, reason="The access was ending when this token came.", now=line.clock())
+    elif grant.state == GrantState.UNKNOWN:
+        grants.write_off(grant, now=line.clock())
+    return True
+
+
+def _await_list(line: Line, grant: Grant) -> None:
+    """Gone is what a complete list, begun after the deletion, lacks."""
+    now = line.clock()
+    if grant.remote_id is None:
+        if grant.access_expires_at and grant.access_expires_at <= now:
+            return grants.bury(grant, now=now)
+        raise Later(grant.access_expires_at or now + timedelta(minutes=5))
+    run = (
+        InventoryRun.objects.filter(
+            helpdesk=line.helpdesk, is_complete=True, started_at__gt=grant.deleted_at
+        )
+        .order_by("-started_at")
+        .first()
+    )
+    if run and not run.seen.filter(remote_id=grant.remote_id).exists():
+        return grants.bury(grant, now=now)
+    with transaction.atomic():
+        outbox.order(
+            Job.Kind.INVENTORY, line.helpdesk.pk, helpdesk=line.helpdesk, now=now, urgency=0
+        )
+
+
+def confirm(line: Line, credential_id: int) -> None:
+    """Settle every call of an ending credential that is still open, then call it ended if nothing can live."""
+    credential = Credential.objects.select_related("helpdesk", "acts_as", "owner", "deputy").get(
+        pk=credential_id
+    )
+    if credential.state != CredentialState.REVOKING:
+        return
+    for grant in credential.grants.filter(state__in=GRANT_OPEN).select_related(
+        "helpdesk", "credential"
+    ):
+        _settle(line, grant)
+    if not credentials.confirm_ended(credential=credential, now=line.clock()):
+        return
+    if credential.grants.filter(state=GrantState.WRITTEN_OFF).exists():
+        with transaction.atomic():
+            outbox.order(
+                Job.Kind.INVENTORY, line.helpdesk.pk, helpdesk=line.helpdesk, now=line.clock()
+            )

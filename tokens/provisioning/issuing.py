@@ -1,0 +1,189 @@
+"""Getting a token and keeping it: exchange a code, refresh a pair, each proved before it counts."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from tokens import permissions, policies
+from tokens.connectors.base import GiveUp
+from tokens.models import Connection, Credential, Grant, HelpdeskLink, InventoryRun
+from tokens.operations import connections, credentials, grants
+from tokens.provisioning.calls import make_pair, refresh_half, resume
+from tokens.provisioning.line import Later, Line
+from tokens.provisioning.proof import prove
+from tokens.provisioning.turns import end_turn, line_up
+from tokens.refusals import Answer, no
+from tokens.states import GRANT_OPEN, CredentialState, GrantState
+
+CODE_DEAD = "The helpdesk's permission ran out before Keydesk could use it. Connect again."
+NO_ANSWER = "The helpdesk did not say whether it worked, so Keydesk let it go. Connect again."
+WORDS = {
+    "invalid_grant": CODE_DEAD,
+    "invalid_scope": "The helpdesk does not let Keydesk's application have these permissions. "
+    "Ask an admin to allow them for it, then connect again.",
+}
+CONSENT_DEAD = "The helpdesk no longer honours your consent. Connect it again."
+
+
+def exchange(line: Line, credential_id: int) -> None:
+    """Turn the code a consent gave into a proved pair, or refuse with a reason. Safe to repeat."""
+    credential = _load(credential_id)
+    if credential.state != CredentialState.ISSUING:
+        return
+    grant = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
+    if grant is not None:
+        if resume(line, grant):
+            return prove(line, grant)
+        if grant.state == GrantState.UNKNOWN:
+            with transaction.atomic():
+                grants.write_off(grant, now=line.clock())
+                credentials.refuse(credential=credential, reason=NO_ANSWER, now=line.clock())
+            return
+    connection = credential.connections.exclude(code="").order_by("-id").first()
+    if refusal := _why_not(line, credential, connection):
+        return _refuse(line, credential, refusal)
+    assert connection is not None
+    _exchange(line, credential, connection)
+
+
+def _load(credential_id: int) -> Credential:
+    return Credential.objects.select_related(
+        "helpdesk", "owner", "acts_as", "profile_version__profile"
+    ).get(pk=credential_id)
+
+
+def _why_not(line: Line, credential: Credential, connection: Connection | None) -> str:
+    """Why no call is made at all; "" when it may be."""
+    if not (answer := is_eligible(credential)):
+        return answer.reason
+    if connection is None or connection.used_at is None:
+        return CODE_DEAD
+    if line.clock() > connection.used_at + settings.CODE_LIFE:
+        return CODE_DEAD
+    return ""
+
+
+def is_eligible(credential: Credential) -> Answer:
+    """Whether its owner may still have it: active, the same helpdesk user, still in a group that may ask."""
+    owner = credential.owner
+    if not owner.is_active:
+        return no("Its owner has left.")
+    link = HelpdeskLink.objects.filter(user=owner, helpdesk=credential.helpdesk).first()
+    if link is None or link.problem or link.helpdesk_user_id != credential.acts_as_id:
+        return no("Its owner is no longer that user of the helpdesk.")
+    groups = credential.profile_version.ask_groups
+    if groups and not any(permissions.in_group(owner, group) for group in groups):
+        return no("Its owner is in none of the groups this access is for any more.")
+    return Answer(True)
+
+
+def _refuse(line: Line, credential: Credential, reason: str) -> None:
+    """Back to where it came from; and on to its end when the owner may not have it any more."""
+    now = line.clock()
+    is_over = not is_eligible(credential)
+    with transaction.atomic():
+        credentials.refuse(credential=credential, reason=reason, now=now)
+        if is_over:
+            credentials.revoke(credential=credential, by=None, reason=reason, now=now)
+
+
+def _exchange(line: Line, credential: Credential, connection: Connection) -> None:
+    before = line_up(line, credential)
+    try:
+        grant = _intend(line, credential, Grant.Purpose.EXCHANGE, before, connection=connection)
+        code = connections.open_sealed(connection, connection.code)
+        verifier = connections.open_sealed(connection, connection.verifier)
+        try:
+            make_pair(
+                line,
+                grant,
+                lambda: line.connector.exchange(
+                    code=code, code_verifier=verifier,
+                    redirect_uri=f"{settings.PORTAL_URL}/helpdesks/{line.helpdesk.slug}/callback",
+                    scopes=credential.scopes, expires_in=grant.asked_access_seconds,
+                    refresh_expires_in=grant.asked_refresh_seconds,
+                ),
+            )  # fmt: skip
+        except GiveUp as error:
+            return _refuse(line, credential, WORDS.get(error.code, error.reason))
+        prove(line, grant)
+    finally:
+        end_turn(line, credential)
+
+
+def refresh(line: Line, credential_id: int) -> None:
+    """Replace the pair in clients' hands once it may die, and prove the new one. Safe to repeat."""
+    credential = _load(credential_id)
+    if credential.state != CredentialState.ACTIVE:
+        return
+    written_off: Grant | None = None
+    grant = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
+    if grant is not None:
+        if resume(line, grant):
+            return prove(line, grant)
+        written_off = grant if grant.state == GrantState.UNKNOWN else None
+    live = credential.grants.filter(state=GrantState.LIVE).select_related("helpdesk").first()
+    if live is None or not (written_off or _is_due(line, credential, live)):
+        return
+    _refresh(line, credential, live, written_off)
+
+
+def _is_due(line: Line, credential: Credential, live: Grant) -> bool:
+    """Whether the pair may die now: no client was told that it lives longer. Raises `Later` to keep it alive."""
+    now = line.clock()
+    if live.is_withheld or live.serve_until is None or live.serve_until <= now:
+        return True
+    assert credential.lives_until is not None
+    if policies.needs_keep_alive(live, credential.lives_until, now=now):
+        raise Later(live.serve_until)
+    return False
+
+
+def _refresh(
+    line: Line, credential: Credential, live: Grant, written_off: Grant | None
+) -> None:
+    before = line_up(line, credential)
+    try:
+        with transaction.atomic():
+            if written_off is not None:
+                grants.write_off(written_off, now=line.clock())
+            grant = _intend(line, credential, Grant.Purpose.REFRESH, before, replaces=live)
+        token = refresh_half(live)
+        try:
+            make_pair(
+                line,
+                grant,
+                lambda: line.connector.refresh(
+                    refresh_token=token, scopes=credential.scopes,
+                    expires_in=grant.asked_access_seconds,
+                    refresh_expires_in=grant.asked_refresh_seconds,
+                ),
+            )  # fmt: skip
+        except GiveUp as error:
+            if error.code != "invalid_grant":
+                raise
+            return credentials.lose(credential=credential, reason=CONSENT_DEAD, now=line.clock())
+        prove(line, grant)
+    finally:
+        end_turn(line, credential)
+
+
+def _intend(
+    line: Line,
+    credential: Credential,
+    purpose: Grant.Purpose,
+    before: InventoryRun | None,
+    *,
+    connection: Connection | None = None,
+    replaces: Grant | None = None,
+) -> Grant:
+    """The row of the call; one that would cross another's proof by list waits."""
+    grant = grants.intend(
+        credential=credential, purpose=purpose, now=line.clock(),
+        connection=connection, replaces=replaces, list_before=before,
+    )  # fmt: skip
+    if before is None and line.is_turn_of_another(credential.pk):
+        grants.abandon(grant, now=line.clock())
+        raise Later(line.clock() + timedelta(seconds=1))
+    return grant

@@ -1,0 +1,44 @@
+"""How Keydesk says no: an answer with its reason, and the three refusals an operation may raise."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Yes or no, with the sentence that says why. Serves the view, the button and the operation."""
+
+    is_yes: bool
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.is_yes
+
+
+YES = Answer(True)
+
+
+def no(reason: str) -> Answer:
+    """No, because of `reason`: a sentence a person can read."""
+    return Answer(False, reason)
+
+
+class Refusal(Exception):
+    """Something was asked for and not done; `sentence` says why, for the page and for the error."""
+
+    def __init__(self, sentence: str, *, href: str = "", label: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.href = href
+        self.label = label
+
+
+class Denied(Refusal):
+    """This person may not do this. A 403."""
+
+
+class StaleState(Refusal):
+    """Somebody or something was first; the sentence says who and when. A 409."""
+
+
+class Invalid(Refusal):
+    """What was asked for makes no sense. The form is shown again, or a 400."""

@@ -1,0 +1,1 @@
+"""Pages and endpoints: load, check, one operation, answer."""

@@ -1,0 +1,136 @@
+"""How due jobs are worked off: a slot of the helpdesk's budget first, then the most urgent job, until none is due."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from tokens import outbox
+from tokens.connectors.base import Broken, ConnectorError, Gate, Retry
+from tokens.limiter import BudgetGate, Limiter, LimiterDown
+from tokens.models import Helpdesk, Job
+from tokens.operations import helpdesks
+from tokens.provisioning import (
+    Later,
+    Line,
+    close,
+    confirm,
+    exchange,
+    inventory,
+    link,
+    open_line,
+    refresh,
+)
+from tokens.provisioning.line import Clock, Connect
+from tokens.refusals import StaleState
+from tokens.sealing import Unsealable
+
+logger = logging.getLogger(__name__)
+PROBE_EVERY = timedelta(seconds=30)
+
+WORK: dict[str, Callable[[Line, int], object]] = {
+    Job.Kind.CLOSE: close,
+    Job.Kind.CONFIRM: confirm,
+    Job.Kind.EXCHANGE: exchange,
+    Job.Kind.REFRESH: refresh,
+    Job.Kind.LINK: link,
+    Job.Kind.INVENTORY: lambda line, _: inventory(line),
+}
+
+
+@dataclass
+class ClaimedGate:
+    """The budget's gate for one job: the claim is renewed before each call, and a lost one makes no call."""
+
+    budget: Gate
+    job: Job
+    clock: Clock
+
+    @property
+    def deadline(self) -> float:
+        return self.budget.deadline
+
+    def enter(self) -> None:
+        self.budget.enter()
+        if not outbox.renew_claim(self.job, now=self.clock()):
+            raise Retry("Another worker has taken over this job.")
+
+    def heard(self, *, limit: int | None, remaining: int | None, retry_after: float | None) -> None:
+        self.budget.heard(limit=limit, remaining=remaining, retry_after=retry_after)
+
+
+def run_due(
+    *, slug: str, clock: Clock, limiter: Limiter, connect: Connect, most: int = 1000
+) -> int:
+    """Work off what is due on one helpdesk, at most `most` jobs. Returns how many were taken up.
+
+    Any number may run at once, in threads, processes and machines. Raises nothing a job can cause.
+    """
+    helpdesk = Helpdesk.objects.filter(slug=slug).first()
+    taken = 0
+    while helpdesk is not None and taken < most and _may_work(helpdesk, clock()):
+        gate = BudgetGate(
+            limiter, slug, deadline=settings.CALL_DEADLINE.total_seconds(), has_slot=True
+        )
+        job = _claim_with_slot(helpdesk, limiter, clock)
+        if job is None:
+            break
+        taken += 1
+        _work(job, helpdesk, ClaimedGate(gate, job, clock), clock=clock, connect=connect)
+        helpdesk.refresh_from_db()
+    return taken
+
+
+def _may_work(helpdesk: Helpdesk, now: datetime) -> bool:
+    """While our own access is refused only one try each half minute is made."""
+    stopped = helpdesk.stopped_at
+    return stopped is None or now >= stopped + PROBE_EVERY
+
+
+def _claim_with_slot(helpdesk: Helpdesk, limiter: Limiter, clock: Clock) -> Job | None:
+    """The slot comes before the job, so that the job is the most urgent one at the moment it can be done."""
+    first = outbox.due_jobs(helpdesk, clock()).first()
+    if first is None:
+        return None
+    try:
+        if not limiter.take(helpdesk.slug, urgent=first.urgency == 0, wait=30):
+            return None
+    except LimiterDown as error:
+        logger.warning("Work on %s waits: %s", helpdesk.slug, error)
+        return None
+    return outbox.claim(helpdesk, worker=_name(), now=clock())
+
+
+def _name() -> str:
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{threading.get_ident() % 100_000}"
+
+
+def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Connect) -> None:
+    """Do one job and settle its row, whatever happens."""
+    try:
+        line = open_line(helpdesk, gate=gate, clock=clock, connect=connect)
+        WORK[job.kind](line, job.target_id)
+    except Later as later:
+        outbox.postpone(job, until=later.until)
+    except StaleState:
+        outbox.finish(job, now=clock())
+    except Broken as error:
+        helpdesks.stop(helpdesk=helpdesk, reason=error.reason, now=clock())
+        outbox.fail(job, sentence=error.reason, now=clock(), after=PROBE_EVERY.total_seconds())
+    except ConnectorError as error:
+        after = error.after if isinstance(error, Retry) else None
+        outbox.fail(job, sentence=error.reason, now=clock(), after=after)
+    except (Unsealable, LimiterDown) as error:
+        outbox.fail(job, sentence=str(error), now=clock())
+    except Exception as error:
+        logger.exception("Job %s", job.key)
+        sentence = f"An error of Keydesk's own ({type(error).__name__}); the log says more."
+        outbox.fail(job, sentence=sentence, now=clock())
+    else:
+        outbox.finish(job, now=clock())
+        helpdesks.resume(helpdesk=helpdesk, now=clock())
