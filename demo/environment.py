@@ -102,7 +102,7 @@ def _environment(kept: dict[str, str]) -> dict[str, str]:
             f"HELPDESK_{slug.upper()}_CLIENT_SECRET": kept[slug],
             f"HELPDESK_{slug.upper()}_SERVICE_CLIENT_ID": "keydesk-service",
             f"HELPDESK_{slug.upper()}_SERVICE_CLIENT_SECRET": kept[f"{slug} service"],
-            f"HELPDESK_{slug.upper()}_REQUESTS_PER_MINUTE": "700",
+            f"HELPDESK_{slug.upper()}_REQUESTS_PER_MINUTE": "2500",
         }
     return found
 

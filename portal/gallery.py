@@ -16,6 +16,7 @@ from accounts.decorators import public
 from portal.templatetags.ui import BADGES, ROLES
 
 RUNS = [("cron", "Cron or server"), ("n8n", "n8n or Make"), ("hand", "By hand")]
+PROFILES = [("", "Every access"), ("r", "Read tickets")]
 SCOPES = [("tickets:read", "Read tickets and comments"), ("users:read", "Read users")]
 CODE = """export KEYDESK_ID=kd_sample
 # the secret comes from your secret store, never from this file
@@ -44,7 +45,7 @@ class SampleForm(forms.Form):
 class SampleFilter(forms.Form):
     """The narrowing form of a list."""
 
-    profile = forms.ChoiceField(label="Access", choices=[("", "Every access"), ("r", "Read tickets")])
+    profile = forms.ChoiceField(label="Access", choices=PROFILES, required=False)
     requester = forms.CharField(label="Person", required=False)
 
 
@@ -67,7 +68,9 @@ def _samples(now: datetime) -> dict[str, Any]:
         "views": _views(),
         "filter_form": SampleFilter({"profile": ""}, auto_id="filter_%s"),
         "form": SampleForm(auto_id="empty_%s"),
-        "refused_form": SampleForm({"script": "weekly-csat-export", "days": "400"}, auto_id="refused_%s"),
+        "refused_form": SampleForm(
+            {"script": "weekly-csat-export", "days": "400"}, auto_id="refused_%s"
+        ),
         "tabs": _tabs(),
         "code": CODE,
         "consequences": [
@@ -101,13 +104,13 @@ def _facts(now: datetime) -> list[tuple[Any, ...]]:
 
 def _history(now: datetime) -> list[dict[str, Any]]:
     return [
-        {"at": now - timedelta(days=3), "sentence": "Asking Agent asked for Read tickets for 90 days."},
+        {"at": now - timedelta(days=3), "text": "Asking Agent asked for Read tickets for 90 days."},
         {
             "at": now - timedelta(days=2),
-            "sentence": "First Approver approved it for 30 days.",
+            "text": "First Approver approved it for 30 days.",
             "note": "“Enough until the review in December.”",
         },
-        {"at": now - timedelta(minutes=4), "sentence": "Connected on Zendesk as Asking Agent."},
+        {"at": now - timedelta(minutes=4), "text": "Connected on Zendesk as Asking Agent."},
     ]
 
 

@@ -39,7 +39,7 @@ BADGES: Mapping[str, Badge] = {
     "pending": Badge("waiting", "accent", "○"),
     "approved": Badge("approved", "good", "✓"),
     "denied": Badge("denied", "bad", "✕"),
-    "withdrawn": Badge("withdrawn", "neutral", "–"),
+    "withdrawn": Badge("withdrawn", "neutral", "□"),
     "closed": Badge("closed", "neutral", "■"),
     "lapsed": Badge("timed out", "neutral", "◇"),
     # credentials
@@ -51,7 +51,7 @@ BADGES: Mapping[str, Badge] = {
     "revoking": Badge("ending", "warning", "▼"),
     "not_confirmed": Badge("not confirmed gone", "bad", "▲"),
     "revoked": Badge("ended", "neutral", "■"),
-    "cancelled": Badge("cancelled", "neutral", "–"),
+    "cancelled": Badge("cancelled", "neutral", "□"),
     "bound": Badge("bound", "good", "●"),
     # risk
     "low": Badge("low risk", "neutral", "○"),
@@ -62,7 +62,7 @@ BADGES: Mapping[str, Badge] = {
     # what an approval would change
     "new": Badge("new", "accent", "+"),
     "wider": Badge("wider", "warning", "▲"),
-    "narrower": Badge("narrower", "neutral", "–"),
+    "narrower": Badge("narrower", "neutral", "▽"),
     "same": Badge("same", "neutral", "="),
     "renewal": Badge("same, renewal", "neutral", "="),
     "no_effect": Badge("no effect", "neutral", "○"),
@@ -146,15 +146,15 @@ def when(
     if moment is None or isinstance(moment, str):
         return moment or never
     _one_of(form, TimeForm)
-    now = _now(context)
-    is_day = not isinstance(moment, datetime)
-    local = moment if is_day else timezone.localtime(moment)
-    words = _absolute(local, timezone.localtime(now), "date" if is_day else form)
+    now = timezone.localtime(_now(context))
+    if isinstance(moment, datetime) and form != "date":
+        words, beside = _absolute(timezone.localtime(moment), now, form), _time_off(moment, now)
+    else:
+        day = timezone.localdate(moment) if isinstance(moment, datetime) else moment
+        words, beside = _absolute(day, now, "date"), _days_off(day, now.date())
     time = format_html('<time datetime="{}">{}</time>', moment.isoformat(), words)
     if not relative:
         return time
-    by_day = is_day or form == "date"
-    beside = _days_off(local, now) if by_day else _time_off(moment, now)
     return format_html('{} <span class="when-relative">{}</span>', time, beside)
 
 
@@ -201,16 +201,14 @@ def _absolute(moment: datetime | date, now: datetime, form: str) -> str:
     return text if form == "date" else f"{text} {moment:%H:%M}"
 
 
-def _days_off(day: datetime | date, now: datetime) -> str:
-    day = day.date() if isinstance(day, datetime) else day
-    off = (day - timezone.localdate(now)).days
+def _days_off(day: date, today: date) -> str:
+    off = (day - today).days
     if abs(off) <= 1:
         return {-1: "yesterday", 0: "today", 1: "tomorrow"}[off]
     return f"in {days(off)}" if off > 0 else f"{days(-off)} ago"
 
 
-def _time_off(moment: datetime | date, now: datetime) -> str:
-    assert isinstance(moment, datetime)
+def _time_off(moment: datetime, now: datetime) -> str:
     off = moment - now
     size = abs(off)
     if size < timedelta(minutes=1):

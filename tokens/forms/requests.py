@@ -7,6 +7,8 @@ of policies by the operation; its `Invalid` comes back here through `refused`.
 import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -17,7 +19,7 @@ from accounts.models import User
 from tokens.models import AccessProfile, AccessRequest, Credential
 from tokens.models.requests import Rhythm, RunsWhere
 from tokens.operations.requests import Wish
-from tokens.presenters.requests import Offer, days_words
+from tokens.presenters.requests import Offer, ScopeLine, days_words, until
 from tokens.queries import requests as queries
 from tokens.refusals import Invalid
 
@@ -56,7 +58,7 @@ def _text(label: str, longest: int, missing: str, **more: Any) -> forms.CharFiel
     )
 
 
-class _Form(forms.Form):
+class RefusableForm(forms.Form):
     """A form that can say what the operation refused."""
 
     def refused(self, refusal: Invalid) -> None:
@@ -72,7 +74,17 @@ def new_key() -> str:
 # --- Asking ------------------------------------------------------------------------------------------
 
 
-class TermsForm(_Form):
+@dataclass(frozen=True)
+class Length:
+    """One choice of *how long*."""
+
+    value: str
+    label: str
+    is_chosen: bool
+    ends: datetime | None
+
+
+class TermsForm(RefusableForm):
     """What every wish says: where it runs, for how long, what for."""
 
     use_required_attribute = False
@@ -109,16 +121,16 @@ class TermsForm(_Form):
         help_text="One or two sentences. Whoever decides reads this.",
     )
     ticket_url = forms.CharField(
-        label="Ticket (optional)",
+        label="Ticket",
         required=False,
         max_length=500,
         widget=forms.URLInput(attrs={"placeholder": "https://"}),
         help_text="A link to where this was asked for.",
         error_messages={"max_length": "Use at most 500 characters."},
     )
-    rhythm = forms.ChoiceField(label="How often will it run? (optional)", required=False, choices=Rhythm)
+    rhythm = forms.ChoiceField(label="How often will it run?", required=False, choices=Rhythm)
     deputy = _text(
-        "Deputy (optional)",
+        "Deputy",
         254,
         "",
         required=False,
@@ -167,6 +179,15 @@ class TermsForm(_Form):
             if cleaned.get("other_days") is None:
                 self.add_error("other_days", "Write how many days.")
         return cleaned
+
+    def lengths(self, credential: Credential | None, *, now: datetime) -> list[Length]:
+        """The choices of *how long*, each with the date it means if it began now."""
+        chosen = str(self["days"].value() or "")
+        ends = {str(n): until(credential, n, now=now) for n in DAYS}
+        return [
+            Length(value, label, value == chosen, ends.get(value))
+            for value, label in self.fields["days"].choices  # type: ignore[attr-defined]
+        ]
 
     @property
     def wanted_days(self) -> int:
@@ -383,7 +404,7 @@ def _days(word: str) -> dict[str, str]:
 # --- Deciding ----------------------------------------------------------------------------------------
 
 
-class RevisionForm(_Form):
+class RevisionForm(RefusableForm):
     """Which revision was shown to whoever presses the button."""
 
     revision = forms.IntegerField(
@@ -411,7 +432,7 @@ class NarrowForm(RevisionForm):
         },
     )
     reason = _text(
-        "Why less? (optional)",
+        "Why less?",
         500,
         "",
         required=False,
@@ -420,7 +441,7 @@ class NarrowForm(RevisionForm):
     )
 
     def __init__(
-        self, *args: Any, access_request: AccessRequest, words: Mapping[str, str], **kwargs: Any
+        self, *args: Any, access_request: AccessRequest, scopes: Sequence[ScopeLine], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.access_request = access_request
@@ -429,7 +450,7 @@ class NarrowForm(RevisionForm):
             self.fields["scopes"] = forms.MultipleChoiceField(
                 label="What may the script do?",
                 widget=forms.CheckboxSelectMultiple,
-                choices=list(words.items()),
+                choices=[(line.name, line.words) for line in scopes],
                 help_text="Tick what you give.",
                 error_messages={
                     "required": "Tick at least one, or deny the request.",
@@ -469,6 +490,8 @@ class DenyForm(RevisionForm):
 
 class QueueForm(forms.Form):
     """What to see of the queue. What makes no sense filters nothing."""
+
+    hide_optional = True
 
     text = forms.CharField(
         label="Person, script or purpose", required=False, max_length=100, widget=forms.TextInput(attrs={"type": "search"})

@@ -4,7 +4,7 @@ Rows come from queries, yes and no from permissions and policies; here they beco
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -27,6 +27,7 @@ from tokens.queries import requests as queries
 from tokens.refusals import Answer
 from tokens.states import CredentialState, RequestState
 
+NOBODY = "nobody at the moment; ask your Keydesk admin"
 ENDS_SOON = timedelta(days=7)
 ROLE_IS_NEW = timedelta(days=7)
 NEWS_LASTS = timedelta(days=3)
@@ -116,10 +117,9 @@ def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> st
 def _by_people(version: ProfileVersion, names: str) -> str:
     if not names:
         return "Nobody can decide this now. Ask your Keydesk admin before you send it."
-    within = days_words(settings.DECIDE_WITHIN.days)
     if version.approvals_needed > 1:
-        return f"{version.approvals_needed} of {names} decide within {within}."
-    return f"{names} decides within {within}."
+        return f"{version.approvals_needed} of {names} decide."
+    return f"{names} decides."
 
 
 # --- What can be asked for ---------------------------------------------------------------------------
@@ -200,6 +200,23 @@ def where_unknown(user: User) -> list[Stranger]:
         elif link.problem:
             found.append(Stranger(str(helpdesk), link.problem))
     return found
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What a renewal keeps: the access as it is, in words."""
+
+    credential: Credential
+    offer: Offer
+    scopes: list[ScopeLine]
+
+
+def renewal(credential: Credential, offer: Offer) -> Renewal:
+    """The access somebody asks more time for."""
+    kind = offer.profile.helpdesk.kind
+    return Renewal(
+        credential, offer, scope_lines(credential.scopes, kind, queries.scope_table())
+    )
 
 
 # --- My access ---------------------------------------------------------------------------------------
@@ -310,7 +327,7 @@ def _waiting(rows: list[AccessRequest], user: User, table: queries.ScopeTable) -
         Waiting(
             access_request=row,
             may_do=in_words(row.scopes, row.profile_version.profile.helpdesk.kind, table),
-            decided_by=who.names(row.profile_version, but=[user.pk]) or "nobody at the moment",
+            decided_by=who.names(row.profile_version, but=[user.pk]) or NOBODY,
         )
         for row in rows
     ]
@@ -351,7 +368,7 @@ class Card:
     others: str
     may_decide: Answer
     age: timedelta
-    lives_until: datetime
+    clocks: "Clocks"
     is_open: bool
 
     @property
@@ -389,7 +406,7 @@ def card(access_request: AccessRequest, reader: User, *, now: datetime) -> Card:
         others=others,
         may_decide=_may_decide(access_request, reader, spoken, now=now),
         age=now - access_request.revised_at,
-        lives_until=lives_until(access_request, now=now),
+        clocks=clocks(access_request, now=now),
         is_open=access_request.state == RequestState.PENDING,
     )
 
@@ -429,10 +446,30 @@ def _may_decide(
     return policies.is_decidable(access_request, now=now)
 
 
-def lives_until(access_request: AccessRequest, *, now: datetime) -> datetime:
-    """When the access would end if it were approved and connected at this moment."""
+@dataclass(frozen=True)
+class Clocks:
+    """The three dates of a request: moments, or words where there is none (yet)."""
+
+    decide_by: datetime | str
+    connect_by: datetime | str
+    lives_until: datetime | str
+
+
+def clocks(access_request: AccessRequest, *, now: datetime) -> Clocks:
+    """Until when to decide, to connect, and to live; of a pending one as if it were approved now."""
+    held, is_open = access_request.credential, access_request.state == RequestState.PENDING
     days = access_request.granted_days or access_request.days
-    return until(access_request.credential, days, now=now)
+    if access_request.state not in (RequestState.PENDING, RequestState.APPROVED):
+        return Clocks("ended", "not approved", "not approved")
+    decide_by = access_request.decide_by if is_open else "decided"
+    if is_open and held is None:
+        after = f"{days_words(settings.CONNECT_BY_WITHIN.days)} after"
+        return Clocks(decide_by, after, until(held, days, now=now))
+    assert held is not None  # a renewal has its credential from the start, an approved one got it
+    connect_by = held.connect_by if held.issued_at is None else "connected"
+    if is_open:
+        return Clocks(decide_by, "stays connected", until(held, days, now=now))
+    return Clocks(decide_by, connect_by, held.lives_until or f"{days_words(days)} from connecting")
 
 
 def until(credential: Credential | None, days: int, *, now: datetime) -> datetime:
@@ -498,13 +535,22 @@ def queue_rows(rows: list[AccessRequest], *, now: datetime) -> list[QueueRow]:
     ]
 
 
-def queue_reader(user: User, groups: Iterable[str]) -> queries.Reader:
+def queue_reader(user: User) -> queries.Reader:
     """Whose queue a person sees: what they decide, or everything where they only read."""
     if permissions.is_approver_of(user, ""):
         return queries.Reader(user, None)  # an admin decides for every profile
-    decides_for = [group for group in groups if permissions.is_approver_of(user, group)]
+    decides_for = [group for group in queries.groups_of(user) if permissions.is_approver_of(user, group)]
     is_only_reading = not decides_for and bool(permissions.may_read_all(user))
     return queries.Reader(user, decides_for, is_only_reading)
+
+
+def approved_words(access_request: AccessRequest) -> str:
+    """What pressing *Approve* has done."""
+    asked = f"{access_request.script_name}, asked by {access_request.requester}"
+    if access_request.state == RequestState.APPROVED:
+        return f"Approved: {asked}."
+    needed = access_request.profile_version.approvals_needed
+    return f"Your approval counts: {asked} has {access_request.approvals} of {needed}."
 
 
 # --- Buttons on a request's page ---------------------------------------------------------------------
@@ -518,7 +564,6 @@ class OwnRequest:
     next_step: str = ""
     can_ask_again: bool = False
     decided_by: str = ""
-    details: list[str] = field(default_factory=list)
 
 
 def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnRequest | None:
@@ -535,7 +580,7 @@ def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnR
         may_change=permissions.may_change_request(reader, access_request),
         next_step=_next_step(access_request),
         can_ask_again=access_request.state in over,
-        decided_by=card.others or "nobody at the moment",
+        decided_by=card.others or NOBODY,
     )
 
 

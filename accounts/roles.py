@@ -1,0 +1,88 @@
+"""Which roles does a person have? From the groups they came with and the ROLE_* settings, and nowhere else.
+
+    agent      everyone who may sign in: asks, connects, takes the key, ends their own
+    approver   in a group of ROLE_APPROVER_GROUPS: decides for the profiles of that group
+    admin      in a group of ROLE_ADMIN_GROUPS, or a subject of ROLE_ADMIN_SUBJECTS
+    auditor    in a group of ROLE_AUDITOR_GROUPS: reads everything, changes nothing
+"""
+
+from enum import StrEnum
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
+
+from accounts.models import User
+
+
+class Role(StrEnum):
+    """What somebody may be here."""
+
+    AGENT = "agent"
+    APPROVER = "approver"
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+
+
+def groups_that_give(role: Role) -> frozenset[str]:
+    """The groups whose members have `role`; none for agents, who need no group."""
+    return {
+        Role.AGENT: frozenset[str](),
+        Role.APPROVER: frozenset(settings.ROLE_APPROVER_GROUPS),
+        Role.ADMIN: frozenset(settings.ROLE_ADMIN_GROUPS),
+        Role.AUDITOR: frozenset(settings.ROLE_AUDITOR_GROUPS),
+    }[role]
+
+
+def roles_given(*, subject: str, groups: frozenset[str]) -> frozenset[Role]:
+    """The roles of an active person with this subject, in these groups. Pure but for the settings."""
+    by_group = {role for role in Role if groups & groups_that_give(role)}
+    is_named = subject in settings.ROLE_ADMIN_SUBJECTS
+    return frozenset(by_group | {Role.AGENT} | ({Role.ADMIN} if is_named else set()))
+
+
+def groups_of(user: User | AnonymousUser) -> frozenset[str]:
+    """The groups of a person, read once per instance: a request asks the database at most once."""
+    if not isinstance(user, User):
+        return frozenset()
+    found: frozenset[str] | None = user.__dict__.get("_groups")
+    if found is None:
+        found = frozenset(membership.group for membership in user.memberships.all())
+        user.__dict__["_groups"] = found
+    return found
+
+
+def roles_of(user: User | AnonymousUser) -> frozenset[Role]:
+    """The roles of a person; a deactivated one, and nobody, has none."""
+    if not isinstance(user, User) or not user.is_active:
+        return frozenset()
+    return roles_given(subject=user.subject, groups=groups_of(user))
+
+
+def in_group(user: User | AnonymousUser, group: str) -> bool:
+    """Whether the identity provider last said that this person is in `group`."""
+    return group in groups_of(user)
+
+
+def fresh(user: User) -> User:
+    """The same person read again, for an operation that must not trust what a page was made from."""
+    return User.objects.prefetch_related("memberships").get(pk=user.pk)
+
+
+def members(group: str) -> QuerySet[User]:
+    """The active people in a group, by name."""
+    return _active().filter(memberships__group=group)
+
+
+def holders(role: Role) -> QuerySet[User]:
+    """The active people who have a role, by name, each once."""
+    if role is Role.AGENT:
+        return _active()
+    has_it = Q(memberships__group__in=groups_that_give(role))
+    if role is Role.ADMIN:
+        has_it |= Q(subject__in=settings.ROLE_ADMIN_SUBJECTS)
+    return _active().filter(has_it).distinct()
+
+
+def _active() -> QuerySet[User]:
+    return User.objects.filter(deactivated_at=None).order_by("name", "pk")

@@ -1,0 +1,122 @@
+"""`manage.py check_helpdesk [SLUG]`: what is set up on a helpdesk, what is missing, and where to click. Read-only."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from tokens.connectors.base import Connector, ConnectorError, HelpdeskConfig
+from tokens.connectors.registry import connector_for
+from tokens.limiter import BudgetGate, LocalLimiter
+
+ADMIN_CENTER = "Admin Center → Apps and integrations → APIs → OAuth clients"
+
+
+class Command(BaseCommand):
+    help = "Say what is done, what is missing and where to click, for each helpdesk. Changes nothing."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("slug", nargs="?", help="one of HELPDESKS; all of them if left out")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        wanted = [options["slug"]] if options["slug"] else list(settings.HELPDESKS)
+        if not wanted:
+            raise CommandError("HELPDESKS is empty; see docs/install.md.")
+        if unknown := set(wanted) - set(settings.HELPDESKS):
+            raise CommandError(f"HELPDESKS does not name {', '.join(unknown)}.")
+        if not all([self._check(settings.HELPDESKS[slug]) for slug in wanted]):
+            sys.exit(1)
+
+    def _check(self, config: HelpdeskConfig) -> bool:
+        self.stdout.write(f"{config.name} ({config.slug}), {config.url}")
+        is_well = True
+        for name, hint in _settings_missing(config):
+            is_well = self._line(False, f"{name} is set", hint)
+        self.stdout.write(
+            f"  look  the agents' client has exactly this redirect URL: "
+            f"{settings.PORTAL_URL}/helpdesks/{config.slug}/callback\n"
+            f"        and allowed scopes no wider than the catalogue. {ADMIN_CENTER}"
+        )
+        return is_well and self._ask(config)
+
+    def _line(self, is_done: bool, what: str, hint: str) -> bool:
+        self.stdout.write(f"  {'done' if is_done else 'MISS'}  {what}")
+        if not is_done:
+            self.stdout.write(f"        {hint}")
+        return is_done
+
+    def _ask(self, config: HelpdeskConfig) -> bool:
+        """Ask the helpdesk itself, step by step; the first that fails ends it, as the rest hang on it."""
+        limiter = LocalLimiter({config.slug: config.requests_per_minute})
+        gate = BudgetGate(limiter, config.slug, deadline=settings.CALL_DEADLINE.total_seconds())
+        connector = connector_for(config, gate)
+        known: dict[str, Any] = {}
+        return all(
+            self._step(what, hint, step, connector, known) for what, hint, step in STEPS
+        )
+
+    def _step(
+        self, what: str, hint: str, step: "Step", connector: Connector, known: dict[str, Any]
+    ) -> bool:
+        try:
+            problem = step(connector, known)
+        except ConnectorError as error:
+            problem = error.reason
+        return self._line(not problem, what, f"{problem} {hint}".strip())
+
+
+Step = Callable[[Connector, dict[str, Any]], str]
+
+
+def _settings_missing(config: HelpdeskConfig) -> list[tuple[str, str]]:
+    prefix = f"HELPDESK_{config.slug.upper().replace('-', '_')}"
+    values = {
+        f"{prefix}_CLIENT_SECRET": config.client_secret,
+        f"{prefix}_SERVICE_CLIENT_ID": config.service_client_id,
+        f"{prefix}_SERVICE_CLIENT_SECRET": config.service_client_secret,
+    }
+    hint = f"Workers need it. {ADMIN_CENTER}"
+    return [(name, hint) for name, value in values.items() if not value]
+
+
+def _mint(connector: Connector, known: dict[str, Any]) -> str:
+    known["token"] = connector.mint_service_token(expires_in=600).access_token
+    return ""
+
+
+def _admin(connector: Connector, known: dict[str, Any]) -> str:
+    me = connector.whoami(access_token=known["token"])
+    return "" if me.is_admin else f"It acts as {me.name}, who is {me.role}."
+
+
+def _client(connector: Connector, known: dict[str, Any]) -> str:
+    known["number"] = connector.client_number(access_token=known["token"])
+    return ""
+
+
+def _list(connector: Connector, known: dict[str, Any]) -> str:
+    connector.tokens_of_client(client_number=known["number"], access_token=known["token"])
+    return ""
+
+
+STEPS: tuple[tuple[str, str, Step], ...] = (
+    (
+        "the service client gives Keydesk its own access",
+        f"Make a confidential client for `client_credentials`. {ADMIN_CENTER}",
+        _mint,
+    ),
+    (
+        "its user is an administrator",
+        "Make the client as a dedicated integration admin. Admin Center → People → Team members",
+        _admin,
+    ),
+    (
+        "the agents' client is there",
+        f"Make a confidential client and set its identifier as CLIENT_ID. {ADMIN_CENTER}",
+        _client,
+    ),
+    ("its tokens can be listed", "The service client needs to read OAuth tokens.", _list),
+)

@@ -1,0 +1,154 @@
+"""Pages of whoever decides: the queue, and approving, approving less, denying."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounts import clock
+from accounts.decorators import fresh_groups, requires
+from accounts.roles import Role
+from tokens import permissions
+from tokens.forms import requests as request_forms
+from tokens.models import AccessRequest
+from tokens.operations import decisions
+from tokens.operations.moves import stale
+from tokens.presenters import requests as presenters
+from tokens.queries import requests as queries
+from tokens.refusals import Denied, Invalid, StaleState
+from tokens.states import RequestState
+from tokens.views.requester import form_page, load_request, person, tried
+
+
+@require_GET
+@requires(permissions.may_use_queue)
+@fresh_groups
+def queue(request: HttpRequest) -> HttpResponse:
+    """Requests that wait for this person, the one to be decided first on top, one of them opened."""
+    now, user = clock.now(), person(request)
+    reader = presenters.queue_reader(user)
+    form = request_forms.QueueForm(request.GET, choices=queries.queue_choices(reader, now=now))
+    filters = form.filters()
+    page = queries.queue_page(reader, filters, after=request.GET.get("after", ""), now=now)
+    opened = _opened(page.rows, request.GET.get("selected", ""))
+    shown = {
+        "rows": presenters.queue_rows(page.rows, now=now),
+        "card": presenters.card(opened, user, now=now) if opened else None,
+        "form": form, "filters": filters, "after": page.after, "reader": reader, "now": now,
+    }  # fmt: skip
+    return render(request, "queue/queue.html", shown)
+
+
+def _opened(rows: list[AccessRequest], word: str) -> AccessRequest | None:
+    """The row that was chosen, else the first."""
+    return next((row for row in rows if str(row.pk) == word), rows[0] if rows else None)
+
+
+# --- Deciding ----------------------------------------------------------------------------------------
+
+
+def _undecided(request: HttpRequest, pk: int) -> AccessRequest:
+    """A request this person may decide now, in the revision that was shown to them."""
+    found = load_request(request, pk)
+    if not (answer := permissions.may_decide(person(request), found)):
+        raise Denied(answer.reason)
+    if found.state != RequestState.PENDING or _shown_revision(request, found) != found.revision:
+        raise stale(found)
+    return found
+
+
+def _shown_revision(request: HttpRequest, found: AccessRequest) -> int:
+    """The revision a posted page was made from; a page without one was tampered with."""
+    if request.method != "POST":
+        return found.revision
+    form = request_forms.RevisionForm(request.POST)
+    if not form.is_valid():
+        raise Invalid(form.errors["revision"][0])
+    revision: int = form.cleaned_data["revision"]
+    return revision
+
+
+@contextmanager
+def _leading_to(pk: int) -> Iterator[None]:
+    """A refusal because somebody was first leads to the request, where one sees who and how."""
+    try:
+        yield
+    except StaleState as refusal:
+        refusal.href, refusal.label = f"/requests/{pk}", "Open the request"
+        raise
+
+
+def _done(request: HttpRequest, found: AccessRequest, sentence: str) -> HttpResponse:
+    """Back to where the decision was made: the queue with what is next, or the request."""
+    messages.success(request, sentence)
+    if request.POST.get("back") == "queue":
+        return redirect("queue")
+    return redirect("access_request", found.pk)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Role.APPROVER, Role.ADMIN)
+@fresh_groups
+def approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approve as asked. What can write or is wide takes a second page that says what it gives."""
+    now, user = clock.now(), person(request)
+    with _leading_to(pk):
+        found = _undecided(request, pk)
+        card = presenters.card(found, user, now=now)
+        if request.method == "GET" or (card.is_risky and "confirmed" not in request.POST):
+            return render(request, "queue/approve.html", {"card": card, "asked": found, "now": now})
+        found = decisions.approve(
+            access_request_id=pk, revision=found.revision, scopes=found.scopes,
+            days=found.days, reason="", by=user, now=now,
+        )  # fmt: skip
+    return _done(request, found, presenters.approved_words(found))
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Role.APPROVER, Role.ADMIN)
+@fresh_groups
+def narrow(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approve fewer scopes or a shorter time than was asked for."""
+    now, user = clock.now(), person(request)
+    with _leading_to(pk):
+        found = _undecided(request, pk)
+        card = presenters.card(found, user, now=now)
+        form = request_forms.NarrowForm(
+            request.POST or None, access_request=found, scopes=card.scopes,
+            initial={"revision": found.revision, "days": found.days},
+        )  # fmt: skip
+        approved = tried(
+            form,
+            lambda: decisions.approve(
+                access_request_id=pk, revision=found.revision, scopes=form.scopes,
+                days=form.cleaned_data["days"], reason=form.cleaned_data["reason"],
+                by=user, now=now,
+            ),
+        )  # fmt: skip
+    if approved:
+        return _done(request, approved, presenters.approved_words(approved))
+    return form_page(request, "queue/narrow.html", form, card=card, asked=found, now=now)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Role.APPROVER, Role.ADMIN)
+@fresh_groups
+def deny(request: HttpRequest, pk: int) -> HttpResponse:
+    """Deny, with a reason."""
+    now, user = clock.now(), person(request)
+    with _leading_to(pk):
+        found = _undecided(request, pk)
+        form = request_forms.DenyForm(request.POST or None, initial={"revision": found.revision})
+        denied = tried(
+            form,
+            lambda: decisions.deny(
+                access_request_id=pk, revision=found.revision,
+                reason=form.cleaned_data["reason"], by=user, now=now,
+            ),
+        )  # fmt: skip
+    if denied:
+        return _done(request, denied, f"Denied: {denied.script_name}, asked by {denied.requester}.")
+    return form_page(request, "queue/deny.html", form, asked=found, now=now)

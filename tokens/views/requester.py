@@ -1,0 +1,240 @@
+"""Pages of whoever asks: my access, asking, one request, amending, withdrawing."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django import forms
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounts import clock
+from accounts.decorators import fresh_groups, requires
+from accounts.models import User
+from accounts.roles import Role
+from tokens import permissions, policies
+from tokens.forms import requests as request_forms
+from tokens.models import AccessRequest, Credential
+from tokens.operations import requests as operations
+from tokens.operations.moves import stale
+from tokens.presenters import requests as presenters
+from tokens.presenters.history import history
+from tokens.queries import requests as queries
+from tokens.refusals import Denied, Invalid, StaleState
+
+T = TypeVar("T")
+ENDED_SHOWN = 100
+
+
+# --- What the views share ----------------------------------------------------------------------------
+
+
+def person(request: HttpRequest) -> User:
+    """Whoever is signed in; the decorators let nobody else through."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def load_request(request: HttpRequest, pk: int) -> AccessRequest:
+    """A request this person may see; a 404 for any other, so that its number says nothing."""
+    found = queries.request_by_id(pk)
+    if found is None or not permissions.may_see_request(person(request), found):
+        raise Http404("There is no such request, or it is not yours to see.")
+    return found
+
+
+def tried(form: request_forms.RefusableForm, operation: Callable[[], T]) -> T | None:
+    """What the operation made; None when nothing was sent, or the form is wrong and now says why."""
+    if not form.is_valid():
+        return None
+    try:
+        return operation()
+    except Invalid as refusal:
+        form.refused(refusal)
+        return None
+
+
+def form_page(
+    request: HttpRequest, template: str, form: forms.Form, **shown: object
+) -> HttpResponse:
+    """A page with a form; one that comes back because of what it holds is a 422."""
+    status = 422 if form.errors else 200
+    return render(request, template, {"form": form, **shown}, status=status)
+
+
+def _own_number(request: HttpRequest, name: str) -> int | None:
+    """An id in the address; None when it is not there, a 404 when it is no number."""
+    word = request.GET.get(name)
+    if word is None:
+        return None
+    if not (word.isascii() and word.isdigit() and len(word) < 19):
+        raise Http404("There is no such thing of yours.")
+    return int(word)
+
+
+# --- My access ---------------------------------------------------------------------------------------
+
+
+@require_GET
+@requires(Role.AGENT)
+def my_access(request: HttpRequest) -> HttpResponse:
+    """What one's scripts may do now, what waits and what is ending."""
+    now = clock.now()
+    mine = presenters.my_access(person(request), now=now)
+    return render(request, "my_access.html", {"mine": mine, "now": now})
+
+
+@require_GET
+@requires(Role.AGENT)
+def ended(request: HttpRequest) -> HttpResponse:
+    """One's access that is over, and one's requests that came to nothing."""
+    user = person(request)
+    shown = {
+        "ended": presenters.ended(list(queries.ended_of(user)[:ENDED_SHOWN])),
+        "requests": queries.not_granted_to(user)[:ENDED_SHOWN],
+        "most": ENDED_SHOWN,
+        "now": clock.now(),
+    }
+    return render(request, "my_access_ended.html", shown)
+
+
+# --- Asking ------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Role.AGENT)
+def ask(request: HttpRequest) -> HttpResponse:
+    """Ask for new access, or with `renews` in the address for more time on what one has."""
+    if (renews := _own_number(request, "renews")) is not None:
+        return _renew(request, renews)
+    now, user = clock.now(), person(request)
+    offers = presenters.offers(user)
+    form = request_forms.AskForm(
+        request.POST or None, by=user, offers=offers, initial=_start(request, offers)
+    )
+    if made := tried(form, lambda: _submit(form, user, now=now)):
+        return redirect("access_request", made.pk)
+    return form_page(request, "requests/new.html", form, **_beside(user, form, now=now))
+
+
+def _submit(
+    form: request_forms.AskForm | request_forms.RenewForm, by: User, *, now: datetime
+) -> AccessRequest:
+    return operations.submit(wish=form.wish(), by=by, key=form.cleaned_data["key"], now=now)
+
+
+def _start(request: HttpRequest, offers: Sequence[presenters.Offer]) -> dict[str, Any]:
+    """What the form starts with: an old request of one's own, else what the address says."""
+    again = _own_number(request, "again")
+    if again is None:
+        return request_forms.prefilled(request.GET, offers)
+    before = queries.own_request(person(request), again)
+    if before is None:
+        raise Http404("There is no such request of yours.")
+    return request_forms.again(before, offers)
+
+
+def _beside(
+    user: User,
+    form: request_forms.TermsForm,
+    *,
+    now: datetime,
+    credential: Credential | None = None,
+) -> dict[str, object]:
+    """What every page with a wish shows beside its fields."""
+    return {
+        "lengths": form.lengths(credential, now=now),
+        "people": queries.other_people(user),
+        "decide_within": settings.DECIDE_WITHIN,
+        "now": now,
+    }
+
+
+def _renew(request: HttpRequest, pk: int) -> HttpResponse:
+    now, user = clock.now(), person(request)
+    credential = queries.own_credential(user, pk)
+    if credential is None:
+        raise Http404("There is no such access of yours.")
+    if not (answer := policies.can_renew(credential, now=now)):
+        raise StaleState(answer.reason, href=f"/credentials/{pk}", label="Open this access")
+    offer = presenters.offer_of(credential.profile_version.profile, user)
+    if offer is None or not offer.may:
+        raise Denied(offer.may.reason if offer else "This access can no longer be asked for.")
+    form = request_forms.RenewForm(
+        request.POST or None, by=user, credential=credential,
+        initial=request_forms.from_credential(credential),
+    )  # fmt: skip
+    if made := tried(form, lambda: _submit(form, user, now=now)):
+        return redirect("access_request", made.pk)
+    shown = _beside(user, form, now=now, credential=credential)
+    shown["renewal"] = presenters.renewal(credential, offer)
+    return form_page(request, "requests/renew.html", form, **shown)
+
+
+# --- One request -------------------------------------------------------------------------------------
+
+
+@require_GET
+@requires(Role.AGENT)
+@fresh_groups
+def access_request(request: HttpRequest, pk: int) -> HttpResponse:
+    """One request: for its requester, for those who decide it, and as a record afterwards."""
+    now, user = clock.now(), person(request)
+    found = load_request(request, pk)
+    card = presenters.card(found, user, now=now)
+    own = presenters.own_request(found, user, card)
+    shown = {"card": card, "own": own, "asked": found, "history": history(found), "now": now}
+    return render(request, "requests/request.html", shown)
+
+
+def _own_pending(request: HttpRequest, pk: int) -> AccessRequest:
+    """One's own request while it can be changed."""
+    found = load_request(request, pk)
+    if found.requester_id != person(request).pk:
+        raise Denied("Only the person who asked can change this request.")
+    if not permissions.may_change_request(person(request), found):
+        refusal = stale(found)
+        refusal.href, refusal.label = f"/requests/{pk}", "Open the request"
+        raise refusal
+    return found
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Role.AGENT)
+def amend(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a request that waits; deciding starts anew."""
+    now, user = clock.now(), person(request)
+    found = _own_pending(request, pk)
+    offer = presenters.offer_of(found.profile, user)
+    if offer is None:
+        raise Denied("This access can no longer be asked for.")
+    form = request_forms.AmendForm(
+        request.POST or None, by=user, access_request=found, offer=offer,
+        initial=request_forms.from_request(found),
+    )  # fmt: skip
+    if tried(form, lambda: _amend(form, found, user, now=now)):
+        return redirect("access_request", pk)
+    shown = _beside(user, form, now=now, credential=found.credential)
+    return form_page(request, "requests/amend.html", form, asked=found, offer=offer, **shown)
+
+
+def _amend(
+    form: request_forms.AmendForm, found: AccessRequest, by: User, *, now: datetime
+) -> AccessRequest:
+    revision = form.cleaned_data["revision"]
+    return operations.amend(
+        access_request=found, revision=revision, wish=form.wish(), by=by, now=now
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Role.AGENT)
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take a request back, after a page that asks."""
+    found = _own_pending(request, pk)
+    if request.method == "POST":
+        operations.withdraw(access_request=found, by=person(request), now=clock.now())
+        return redirect("my_access")
+    return render(request, "requests/withdraw.html", {"asked": found})
