@@ -27,6 +27,9 @@ class User(AbstractBaseUser):
 
     objects = UserManager()
 
+    known_groups: frozenset[str] | None = None
+    """No column: the groups read for this instance, so that a request asks once; see accounts/roles.py."""
+
     USERNAME_FIELD = "identity"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

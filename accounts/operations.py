@@ -70,7 +70,7 @@ def _rewrite_groups(user: User, groups: frozenset[str], *, is_new: bool, now: da
         [Membership(user=user, group=group) for group in sorted(groups - before)],
         ignore_conflicts=True,
     )
-    user.__dict__["_groups"] = groups
+    user.known_groups = groups
     if before != groups and not is_new:
         _record_change(user, before, groups, now=now)
 

@@ -45,11 +45,9 @@ def groups_of(user: User | AnonymousUser) -> frozenset[str]:
     """The groups of a person, read once per instance: a request asks the database at most once."""
     if not isinstance(user, User):
         return frozenset()
-    found: frozenset[str] | None = user.__dict__.get("_groups")
-    if found is None:
-        found = frozenset(membership.group for membership in user.memberships.all())
-        user.__dict__["_groups"] = found
-    return found
+    if user.known_groups is None:
+        user.known_groups = frozenset(row.group for row in user.memberships.all())
+    return user.known_groups
 
 
 def roles_of(user: User | AnonymousUser) -> frozenset[Role]:

@@ -21,14 +21,14 @@ def folder() -> Path:
     return Path(os.environ.get("KEYDESK_DEMO_DIR") or ROOT / ".demo")
 
 
-def port(name: str) -> int:
-    """The port of one of the demo's processes, counted from PORT."""
-    return int(os.environ["PORT"]) + PORTS[name]
+def port(name: str, base: int | None = None) -> int:
+    """The port of one of the demo's processes, counted from PORT (or `base`)."""
+    return (base or int(os.environ["PORT"])) + PORTS[name]
 
 
-def address(name: str) -> str:
+def address(name: str, base: int | None = None) -> str:
     """The address of one of the demo's processes."""
-    return f"http://127.0.0.1:{port(name)}"
+    return f"http://127.0.0.1:{port(name, base)}"
 
 
 def prepare() -> None:
@@ -36,28 +36,31 @@ def prepare() -> None:
     wanted = os.environ.setdefault("PORT", "8000")
     if not wanted.isdigit() or not 1 <= int(wanted) <= 65530:
         sys.exit(f"PORT is {wanted!r}; write a number from 1 to 65530.")
-    _refuse_taken_ports()
-    folder().mkdir(parents=True, exist_ok=True)
-    for name, value in _environment(_secrets()).items():
+    if taken := first_taken(int(wanted)):
+        sys.exit(
+            f"Port {port(taken)}, for the demo's {taken}, is in use. "
+            "Stop what uses it, or choose another start: PORT=8100 make run"
+        )
+    for name, value in compose(folder(), int(wanted)).items():
         os.environ.setdefault(name, value)
 
 
-def _refuse_taken_ports() -> None:
+def first_taken(base: int) -> str:
+    """The first of the demo's processes whose port is in use; "" when all are free."""
     for name in PORTS:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port(name)))
+                probe.bind(("127.0.0.1", port(name, base)))
             except OSError:
-                sys.exit(
-                    f"Port {port(name)}, for the demo's {name}, is in use. "
-                    "Stop what uses it, or choose another start: PORT=8100 make run"
-                )
+                return name
+    return ""
 
 
-def _secrets() -> dict[str, str]:
+def _secrets(place: Path) -> dict[str, str]:
     """Random values made at the first start and kept, readable by their owner alone."""
-    path = folder() / "secrets.json"
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / "secrets.json"
     if not path.exists():
         made = {name: secrets.token_urlsafe(48) for name in ("django", "oidc", *HELPDESKS)}
         made |= {f"{slug} service": secrets.token_urlsafe(48) for slug in HELPDESKS}
@@ -72,20 +75,24 @@ def _sealing_key() -> str:
     return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
-def _environment(kept: dict[str, str]) -> dict[str, str]:
+def compose(place: Path, base: int) -> dict[str, str]:
+    """The whole environment of a demo that keeps its data in `place` and its ports from `base` on."""
+    kept = _secrets(place)
     found = {
         "KEYDESK_DEMO": "1",
+        "KEYDESK_DEMO_DIR": str(place),
+        "PORT": str(base),
         "DJANGO_DEBUG": "0",
         "DJANGO_SECRET_KEY": kept["django"],
-        "PORTAL_URL": address("portal"),
+        "PORTAL_URL": address("portal", base),
         "TIME_ZONE": "Europe/Amsterdam",
-        "DATABASE_URL": f"sqlite:///{folder() / 'keydesk.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{place / 'keydesk.sqlite3'}",
         "REDIS_URL": f"redis://127.0.0.1:{_free_port()}/0",
-        "EMAIL_URL": f"smtp://127.0.0.1:{port('mail')}",
+        "EMAIL_URL": f"smtp://127.0.0.1:{port('mail', base)}",
         "DEFAULT_FROM_EMAIL": "Keydesk <keydesk@acme.test>",
         "SEALING_KEYS": kept["sealing"],
         "WORKER_SEALING_KEYS": kept["worker sealing"],
-        "OIDC_SERVER_URL": address("identity provider"),
+        "OIDC_SERVER_URL": address("identity provider", base),
         "OIDC_CLIENT_ID": "keydesk",
         "OIDC_CLIENT_SECRET": kept["oidc"],
         "ROLE_APPROVER_GROUPS": "helpdesk-leads,security-reviewers",
@@ -95,14 +102,15 @@ def _environment(kept: dict[str, str]) -> dict[str, str]:
         "WEB_THREADS": "64",
     }
     for slug, name in HELPDESKS.items():
+        prefix = f"HELPDESK_{slug.upper()}"
         found |= {
-            f"HELPDESK_{slug.upper()}_NAME": name,
-            f"HELPDESK_{slug.upper()}_URL": address(f"{slug} helpdesk"),
-            f"HELPDESK_{slug.upper()}_CLIENT_ID": "keydesk",
-            f"HELPDESK_{slug.upper()}_CLIENT_SECRET": kept[slug],
-            f"HELPDESK_{slug.upper()}_SERVICE_CLIENT_ID": "keydesk-service",
-            f"HELPDESK_{slug.upper()}_SERVICE_CLIENT_SECRET": kept[f"{slug} service"],
-            f"HELPDESK_{slug.upper()}_REQUESTS_PER_MINUTE": "2500",
+            f"{prefix}_NAME": name,
+            f"{prefix}_URL": address(f"{slug} helpdesk", base),
+            f"{prefix}_CLIENT_ID": "keydesk",
+            f"{prefix}_CLIENT_SECRET": kept[slug],
+            f"{prefix}_SERVICE_CLIENT_ID": "keydesk-service",
+            f"{prefix}_SERVICE_CLIENT_SECRET": kept[f"{slug} service"],
+            f"{prefix}_REQUESTS_PER_MINUTE": "2500",
         }
     return found
 

@@ -13,11 +13,11 @@ from typing import Any
 from django.conf import settings
 
 from accounts import clock
+from accounts.claims import Claims
 from accounts.models import User
 from accounts.operations import sign_in
 from demo import helpdesk_browser
-from demo.claims import claims_of
-from demo.people import BY_KEY, PEOPLE
+from demo.people import BY_KEY, PEOPLE, Person
 from tokens import worker
 from tokens.connectors.registry import connector_for
 from tokens.models import AccessProfile, AccessRequest, Credential, Grant, Helpdesk
@@ -33,6 +33,14 @@ from tokens.operations import (
 from tokens.states import CredentialState, GrantState, RequestState
 
 SESSION = "demo seeding"
+
+
+def claims_of(person: Person) -> Claims:
+    """What the demo's identity provider says of a person."""
+    return Claims(
+        issuer=settings.OIDC_SERVER_URL, subject=person.key, name=person.name, email=person.email,
+        email_verified=True, time_zone="Europe/Amsterdam", groups=frozenset(person.groups),
+    )  # fmt: skip
 
 
 class Unlimited:

@@ -50,7 +50,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
     "portal.middleware.RequestId",
@@ -145,22 +144,6 @@ SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_QUERY_EMAIL = False
-SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = "oidc"
-SOCIALACCOUNT_PROVIDERS = {
-    "openid_connect": {
-        "OAUTH_PKCE_ENABLED": True,
-        "SCOPE": OIDC_SCOPES,
-        "APPS": [
-            {
-                "provider_id": "sso",
-                "name": "Company sign-in",
-                "client_id": OIDC_CLIENT_ID,
-                "secret": OIDC_CLIENT_SECRET,
-                "settings": {"server_url": OIDC_SERVER_URL, "oauth_pkce_enabled": True},
-            }
-        ],
-    }
-}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_NAME = "__Host-keydesk_session" if SECURE else "keydesk_session"
 SESSION_COOKIE_SECURE = SECURE

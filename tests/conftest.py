@@ -1,1 +1,36 @@
-"""What every test gets."""
+"""What every test gets: a database in a file, since real processes and threads share it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+
+from tests import pages
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite's in-memory database locks whole tables between threads, as no real one does."""
+    connection = connections["default"]
+    if connection.vendor == "sqlite":
+        folder: Path = tmp_path_factory.mktemp("database")
+        connection.settings_dict["TEST"]["NAME"] = str(folder / "test.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def _every_page_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever page of ours a test fetches through Django's client must be a proper page."""
+    request = Client.request
+
+    def checked(self: Client, **extra: Any) -> Any:
+        response = request(self, **extra)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if is_page and not response.streaming and "HX-Request" not in extra:
+            pages.check(response.content.decode(), extra.get("PATH_INFO", "?"))
+        return response
+
+    monkeypatch.setattr(Client, "request", checked)

@@ -150,13 +150,6 @@ class Token(Row):
             return "none"
         return _state(self.refresh_ended_at, self.refresh_expires_at, now)
 
-    def is_listed(self, now: datetime) -> bool:
-        """Whether list and show know this row: not removed, and one half still lives."""
-        return self.removed_at is None and "live" in {
-            self.access_state(now),
-            self.refresh_state(now),
-        }
-
 
 def _state(ended_at: datetime | None, expires_at: datetime | None, now: datetime) -> str:
     if ended_at is not None:

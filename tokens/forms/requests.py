@@ -93,13 +93,19 @@ class TermsForm(RefusableForm):
         label="Where will it run?",
         choices=[("", "Choose one"), *RunsWhere.choices],
         help_text="This picks the instructions shown beside your key.",
-        error_messages={"required": "Choose where it will run.", "invalid_choice": "Choose one of the list."},
+        error_messages={
+            "required": "Choose where it will run.",
+            "invalid_choice": "Choose one of the list.",
+        },
     )
     days = forms.ChoiceField(
         label="How long?",
         widget=forms.RadioSelect,
         choices=[*((str(n), days_words(n)) for n in DAYS), (OTHER, "Another number of days")],
-        error_messages={"required": "Choose how long.", "invalid_choice": "Choose one of the list."},
+        error_messages={
+            "required": "Choose how long.",
+            "invalid_choice": "Choose one of the list.",
+        },
     )
     other_days = forms.IntegerField(
         label="Number of days",
@@ -155,7 +161,9 @@ class TermsForm(RefusableForm):
         address: str = self.cleaned_data["ticket_url"]
         if address:
             plain_text(address)
-            URLValidator(schemes=["https"], message="Write a link that starts with https://.")(address)
+            URLValidator(schemes=["https"], message="Write a link that starts with https://.")(
+                address
+            )
         return address
 
     def clean_deputy(self) -> User | None:
@@ -232,6 +240,15 @@ def _scopes(offer: Offer) -> forms.MultipleChoiceField:
     )
 
 
+@dataclass(frozen=True)
+class OfferCard:
+    """An offer, the field of its scopes (None where it cannot be asked for), and whether it is chosen."""
+
+    offer: Offer
+    scopes: forms.BoundField | None
+    is_chosen: bool
+
+
 class AskForm(TermsForm):
     """A wish for new access: one of the profiles, less what is left out."""
 
@@ -274,11 +291,11 @@ class AskForm(TermsForm):
         scopes = frozenset(self.cleaned_data[_scopes_name(offer)])
         return self._wish(offer.profile, scopes, self.cleaned_data["script_name"])
 
-    def cards(self) -> list[tuple[Offer, forms.BoundField | None, bool]]:
-        """Each offer with the field of its scopes and whether it is chosen, for the page."""
+    def cards(self) -> list[OfferCard]:
+        """Each offer as the page shows it."""
         chosen = self["profile"].value()
         return [
-            (offer, self[_scopes_name(offer)] if offer.may else None, offer.key == chosen)
+            OfferCard(offer, self[_scopes_name(offer)] if offer.may else None, offer.key == chosen)
             for offer in self.offers.values()
         ]
 
@@ -445,7 +462,9 @@ class NarrowForm(RevisionForm):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.access_request = access_request
-        self.fields["days"].help_text = f"Asked for: {days_words(access_request.days)}. At most that."
+        self.fields[
+            "days"
+        ].help_text = f"Asked for: {days_words(access_request.days)}. At most that."
         if not access_request.is_renewal:
             self.fields["scopes"] = forms.MultipleChoiceField(
                 label="What may the script do?",
@@ -463,7 +482,9 @@ class NarrowForm(RevisionForm):
         """At most what was asked for."""
         days: int = self.cleaned_data["days"]
         if days > self.access_request.days:
-            raise ValidationError(f"Asked for: {days_words(self.access_request.days)}. Give at most that.")
+            raise ValidationError(
+                f"Asked for: {days_words(self.access_request.days)}. Give at most that."
+            )
         return days
 
     @property
@@ -494,7 +515,10 @@ class QueueForm(forms.Form):
     hide_optional = True
 
     text = forms.CharField(
-        label="Person, script or purpose", required=False, max_length=100, widget=forms.TextInput(attrs={"type": "search"})
+        label="Person, script or purpose",
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"type": "search"}),
     )
     profile = forms.TypedChoiceField(label="Access", required=False, coerce=int, empty_value=None)
     requester = forms.TypedChoiceField(label="Person", required=False, coerce=int, empty_value=None)

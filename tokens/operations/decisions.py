@@ -7,6 +7,7 @@ from django.db.models import F
 
 from accounts import audit
 from accounts.models import User
+from accounts.roles import fresh
 from tokens import notifications, permissions, policies
 from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
@@ -95,7 +96,7 @@ def _load(access_request_id: int, by: User) -> AccessRequest:
     access_request = AccessRequest.objects.select_related("profile_version").get(
         pk=access_request_id
     )
-    if not (answer := permissions.may_decide(by, access_request)):
+    if not (answer := permissions.may_decide(fresh(by), access_request)):
         raise Denied(answer.reason)
     return access_request
 

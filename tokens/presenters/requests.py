@@ -6,11 +6,13 @@ Rows come from queries, yes and no from permissions and policies; here they beco
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.urls import reverse
 
 from accounts.models import User
-from accounts.roles import Role, roles_of
+from accounts.roles import Role, groups_of, roles_of
 from tokens import permissions, policies
 from tokens.models import (
     AccessProfile,
@@ -56,7 +58,9 @@ def scope_lines(
     held: frozenset[str] = frozenset(),
 ) -> list[ScopeLine]:
     """Scopes as people read them, the riskiest on top; one that left the table keeps its own name."""
-    known = [table.get((kind, name)) or Scope(name=name, words=name, risk=Risk.WIDE) for name in scopes]
+    known = [
+        table.get((kind, name)) or Scope(name=name, words=name, risk=Risk.WIDE) for name in scopes
+    ]
     known.sort(key=lambda scope: (-RISKS.index(Risk(scope.risk)), scope.words))
     return [ScopeLine(s.name, s.words, s.risk, s.name not in held) for s in known]
 
@@ -214,9 +218,7 @@ class Renewal:
 def renewal(credential: Credential, offer: Offer) -> Renewal:
     """The access somebody asks more time for."""
     kind = offer.profile.helpdesk.kind
-    return Renewal(
-        credential, offer, scope_lines(credential.scopes, kind, queries.scope_table())
-    )
+    return Renewal(credential, offer, scope_lines(credential.scopes, kind, queries.scope_table()))
 
 
 # --- My access ---------------------------------------------------------------------------------------
@@ -255,6 +257,19 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class News:
+    """A request that came to nothing a short while ago, and why."""
+
+    access_request: AccessRequest
+    words: str
+
+
+def _news(row: AccessRequest) -> News:
+    how = {RequestState.DENIED: "was denied:", RequestState.LAPSED: "timed out."}
+    return News(row, f"{how.get(RequestState(row.state), 'was closed.')} {row.end_reason}")
+
+
+@dataclass(frozen=True)
 class MyAccess:
     """Everything on the page My access."""
 
@@ -262,7 +277,7 @@ class MyAccess:
     working: list[Row]
     waiting: list[Waiting]
     ending: list[Row]
-    news: list[AccessRequest]
+    news: list[News]
     strangers: list[Stranger]
     is_stranger_everywhere: bool
     ended: int
@@ -283,7 +298,7 @@ def my_access(user: User, *, now: datetime) -> MyAccess:
         working=[row for row in rows if row.state in WORKING],
         waiting=_waiting(waiting, user, table),
         ending=[row for row in rows if row.state == CredentialState.REVOKING],
-        news=queries.turned_down_lately(user, now=now, within=NEWS_LASTS),
+        news=[_news(row) for row in queries.turned_down_lately(user, now=now, within=NEWS_LASTS)],
         strangers=strangers,
         is_stranger_everywhere=len(strangers) == len(queries.helpdesks()),
         ended=queries.ended_of(user).count() + queries.not_granted_to(user).count(),
@@ -355,6 +370,18 @@ def ended(credentials: list[Credential]) -> list[Ended]:
 
 
 @dataclass(frozen=True)
+class DecisionLine:
+    """One decision on the request as it stands."""
+
+    state: str
+    name: str
+    days: int
+    left_out: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Card:
     """What an approver has to know in ten seconds, in the order they ask themselves."""
 
@@ -364,7 +391,7 @@ class Card:
     scopes: list[ScopeLine]
     verdict: Answer
     precedent: list[str]
-    decisions: list[Decision]
+    decisions: list[DecisionLine]
     others: str
     may_decide: Answer
     age: timedelta
@@ -377,8 +404,16 @@ class Card:
         return any(line.risk in RISKY for line in self.scopes)
 
     @property
-    def new_scopes(self) -> int:
-        return sum(line.is_new for line in self.scopes)
+    def ticket_words(self) -> str:
+        """The last word of the ticket's address, which is mostly its number."""
+        address = urlsplit(self.access_request.ticket_url)
+        return (address.path.rstrip("/").rsplit("/", 1)[-1] or address.netloc)[:40]
+
+    @property
+    def is_last_approval(self) -> bool:
+        """Whether one more approval grants it."""
+        needed = self.access_request.profile_version.approvals_needed
+        return self.access_request.approvals + 1 >= needed
 
     @property
     def time_to_decide(self) -> timedelta:
@@ -389,20 +424,18 @@ class Card:
 def card(access_request: AccessRequest, reader: User, *, now: datetime) -> Card:
     """Everything one page says about one request."""
     version = access_request.profile_version
-    decisions = queries.decisions_on(access_request)
+    table, decisions = queries.scope_table(), queries.decisions_on(access_request)
     spoken = [d.approver_id for d in decisions if d.approver_id]
-    others = WhoDecides().names(
-        version, but=[access_request.requester_id, reader.pk, *spoken]
-    )
+    others = WhoDecides().names(version, but=[access_request.requester_id, reader.pk, *spoken])
     changed_at = access_request.acts_as.role_changed_at
     return Card(
         access_request=access_request,
-        groups=queries.groups_of(access_request.requester),
+        groups=sorted(groups_of(access_request.requester)),
         role_is_new=changed_at is not None and now - changed_at < ROLE_IS_NEW,
-        scopes=_asked(access_request),
+        scopes=_asked(access_request, table),
         verdict=_verdict(access_request),
         precedent=precedent_words(queries.precedent(access_request)),
-        decisions=decisions,
+        decisions=_decision_lines(access_request, decisions, table),
         others=others,
         may_decide=_may_decide(access_request, reader, spoken, now=now),
         age=now - access_request.revised_at,
@@ -411,16 +444,29 @@ def card(access_request: AccessRequest, reader: User, *, now: datetime) -> Card:
     )
 
 
-def _asked(access_request: AccessRequest) -> list[ScopeLine]:
+def _asked(access_request: AccessRequest, table: queries.ScopeTable) -> list[ScopeLine]:
     """What is asked for, and what of it the same helpdesk user holds by other access now."""
     held = queries.held_scopes([access_request.acts_as_id])
     kind = access_request.profile_version.profile.helpdesk.kind
-    return scope_lines(
-        access_request.scopes,
-        kind,
-        queries.scope_table(),
-        held=held.get(access_request.acts_as_id, frozenset()),
-    )
+    already = held.get(access_request.acts_as_id, frozenset())
+    return scope_lines(access_request.scopes, kind, table, held=already)
+
+
+def _decision_lines(
+    access_request: AccessRequest, decisions: list[Decision], table: queries.ScopeTable
+) -> list[DecisionLine]:
+    kind = access_request.profile_version.profile.helpdesk.kind
+    return [
+        DecisionLine(
+            state="approved" if decision.verdict == Decision.Verdict.APPROVE else "denied",
+            name=str(decision.approver or "Keydesk, by rule"),
+            days=decision.days,
+            left_out=in_words(access_request.scopes - decision.scopes, kind, table),
+            reason=decision.reason if decision.approver else "",
+            at=decision.at,
+        )
+        for decision in decisions
+    ]
 
 
 def _verdict(access_request: AccessRequest) -> Answer:
@@ -514,7 +560,7 @@ class QueueRow:
     """One waiting request in the list."""
 
     access_request: AccessRequest
-    new_scopes: int
+    new_words: str
     risk: str
     age: timedelta
     time_to_decide: timedelta
@@ -523,23 +569,28 @@ class QueueRow:
 def queue_rows(rows: list[AccessRequest], *, now: datetime) -> list[QueueRow]:
     """The list's rows, with what each would change for its person."""
     held = queries.held_scopes(row.acts_as_id for row in rows)
-    return [
-        QueueRow(
-            access_request=row,
-            new_scopes=len(row.scopes - held.get(row.acts_as_id, frozenset())),
-            risk=row.profile_version.risk if row.profile_version.risk in RISKY else "",
-            age=now - row.revised_at,
-            time_to_decide=row.decide_by - row.revised_at,
-        )
-        for row in rows
-    ]
+    return [_queue_row(row, held.get(row.acts_as_id, frozenset()), now=now) for row in rows]
+
+
+def _queue_row(row: AccessRequest, held: frozenset[str], *, now: datetime) -> QueueRow:
+    new = len(row.scopes - held)
+    risk = row.profile_version.risk
+    return QueueRow(
+        access_request=row,
+        new_words="1 new scope" if new == 1 else f"{new} new scopes" if new else "",
+        risk=risk if risk in RISKY else "",
+        age=now - row.revised_at,
+        time_to_decide=row.decide_by - row.revised_at,
+    )
 
 
 def queue_reader(user: User) -> queries.Reader:
     """Whose queue a person sees: what they decide, or everything where they only read."""
     if permissions.is_approver_of(user, ""):
         return queries.Reader(user, None)  # an admin decides for every profile
-    decides_for = [group for group in queries.groups_of(user) if permissions.is_approver_of(user, group)]
+    decides_for = [
+        group for group in sorted(groups_of(user)) if permissions.is_approver_of(user, group)
+    ]
     is_only_reading = not decides_for and bool(permissions.may_read_all(user))
     return queries.Reader(user, decides_for, is_only_reading)
 
@@ -562,7 +613,8 @@ class OwnRequest:
 
     may_change: Answer
     next_step: str = ""
-    can_ask_again: bool = False
+    again_href: str = ""
+    again_label: str = "Ask again"
     decided_by: str = ""
 
 
@@ -579,7 +631,9 @@ def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnR
     return OwnRequest(
         may_change=permissions.may_change_request(reader, access_request),
         next_step=_next_step(access_request),
-        can_ask_again=access_request.state in over,
+        again_href=f"{reverse('ask')}?again={access_request.pk}"
+        if access_request.state in over
+        else "",
         decided_by=card.others or NOBODY,
     )
 

@@ -206,9 +206,7 @@ def to_decide(reader: Reader, *, now: datetime) -> QuerySet[AccessRequest]:
         return rows
     if reader.groups is not None:
         rows = rows.filter(profile_version__approver_group__in=reader.groups)
-    themselves = HelpdeskLink.objects.filter(
-        user=reader.user, helpdesk_user=OuterRef("acts_as_id")
-    )
+    themselves = HelpdeskLink.objects.filter(user=reader.user, helpdesk_user=OuterRef("acts_as_id"))
     decided = Decision.objects.filter(
         access_request=OuterRef("pk"), revision=OuterRef("revision"), approver=reader.user
     )
@@ -331,17 +329,10 @@ def precedent(access_request: AccessRequest) -> Precedent:
         state=CredentialState.REVOKED,
         ended_at__lt=F("lives_until"),
     ).count()
-    return Precedent(
-        asked["earlier"], asked["granted"], used["fetches"], used["last"], ended_early
-    )
+    return Precedent(asked["earlier"], asked["granted"], used["fetches"], used["last"], ended_early)
 
 
 def decisions_on(access_request: AccessRequest) -> list[Decision]:
     """What was decided on the request as it stands, in the order it was."""
     rows = access_request.decisions.filter(revision=access_request.revision)
     return list(rows.select_related("approver").order_by("id"))
-
-
-def groups_of(user: User) -> list[str]:
-    """The groups the identity provider last said this person is in."""
-    return sorted(user.memberships.values_list("group", flat=True))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import clock
 from accounts.decorators import fresh_groups, requires
@@ -23,12 +23,12 @@ from tokens.states import RequestState
 from tokens.views.requester import form_page, load_request, person, tried
 
 
-@require_GET
 @requires(permissions.may_use_queue)
+@require_safe
 @fresh_groups
 def queue(request: HttpRequest) -> HttpResponse:
     """Requests that wait for this person, the one to be decided first on top, one of them opened."""
-    now, user = clock.now(), person(request)
+    now, user = clock.now(), signed_in(request)
     reader = presenters.queue_reader(user)
     form = request_forms.QueueForm(request.GET, choices=queries.queue_choices(reader, now=now))
     filters = form.filters()
@@ -53,7 +53,7 @@ def _opened(rows: list[AccessRequest], word: str) -> AccessRequest | None:
 def _undecided(request: HttpRequest, pk: int) -> AccessRequest:
     """A request this person may decide now, in the revision that was shown to them."""
     found = load_request(request, pk)
-    if not (answer := permissions.may_decide(person(request), found)):
+    if not (answer := permissions.may_decide(signed_in(request), found)):
         raise Denied(answer.reason)
     if found.state != RequestState.PENDING or _shown_revision(request, found) != found.revision:
         raise stale(found)
@@ -89,16 +89,16 @@ def _done(request: HttpRequest, found: AccessRequest, sentence: str) -> HttpResp
     return redirect("access_request", found.pk)
 
 
-@require_http_methods(["GET", "POST"])
 @requires(Role.APPROVER, Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve as asked. What can write or is wide takes a second page that says what it gives."""
-    now, user = clock.now(), person(request)
+    now, user = clock.now(), signed_in(request)
     with _leading_to(pk):
         found = _undecided(request, pk)
         card = presenters.card(found, user, now=now)
-        if request.method == "GET" or (card.is_risky and "confirmed" not in request.POST):
+        if request.method != "POST" or (card.is_risky and "confirmed" not in request.POST):
             return render(request, "queue/approve.html", {"card": card, "asked": found, "now": now})
         found = decisions.approve(
             access_request_id=pk, revision=found.revision, scopes=found.scopes,
@@ -107,12 +107,12 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     return _done(request, found, presenters.approved_words(found))
 
 
-@require_http_methods(["GET", "POST"])
 @requires(Role.APPROVER, Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def narrow(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve fewer scopes or a shorter time than was asked for."""
-    now, user = clock.now(), person(request)
+    now, user = clock.now(), signed_in(request)
     with _leading_to(pk):
         found = _undecided(request, pk)
         card = presenters.card(found, user, now=now)
@@ -133,12 +133,12 @@ def narrow(request: HttpRequest, pk: int) -> HttpResponse:
     return form_page(request, "queue/narrow.html", form, card=card, asked=found, now=now)
 
 
-@require_http_methods(["GET", "POST"])
 @requires(Role.APPROVER, Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def deny(request: HttpRequest, pk: int) -> HttpResponse:
     """Deny, with a reason."""
-    now, user = clock.now(), person(request)
+    now, user = clock.now(), signed_in(request)
     with _leading_to(pk):
         found = _undecided(request, pk)
         form = request_forms.DenyForm(request.POST or None, initial={"revision": found.revision})

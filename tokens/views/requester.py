@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import clock
 from accounts.decorators import fresh_groups, requires
@@ -40,7 +40,7 @@ def person(request: HttpRequest) -> User:
 def load_request(request: HttpRequest, pk: int) -> AccessRequest:
     """A request this person may see; a 404 for any other, so that its number says nothing."""
     found = queries.request_by_id(pk)
-    if found is None or not permissions.may_see_request(person(request), found):
+    if found is None or not permissions.may_see_request(signed_in(request), found):
         raise Http404("There is no such request, or it is not yours to see.")
     return found
 
@@ -77,20 +77,20 @@ def _own_number(request: HttpRequest, name: str) -> int | None:
 # --- My access ---------------------------------------------------------------------------------------
 
 
-@require_GET
 @requires(Role.AGENT)
+@require_safe
 def my_access(request: HttpRequest) -> HttpResponse:
     """What one's scripts may do now, what waits and what is ending."""
     now = clock.now()
-    mine = presenters.my_access(person(request), now=now)
+    mine = presenters.my_access(signed_in(request), now=now)
     return render(request, "my_access.html", {"mine": mine, "now": now})
 
 
-@require_GET
 @requires(Role.AGENT)
+@require_safe
 def ended(request: HttpRequest) -> HttpResponse:
     """One's access that is over, and one's requests that came to nothing."""
-    user = person(request)
+    user = signed_in(request)
     shown = {
         "ended": presenters.ended(list(queries.ended_of(user)[:ENDED_SHOWN])),
         "requests": queries.not_granted_to(user)[:ENDED_SHOWN],
@@ -103,13 +103,13 @@ def ended(request: HttpRequest) -> HttpResponse:
 # --- Asking ------------------------------------------------------------------------------------------
 
 
-@require_http_methods(["GET", "POST"])
 @requires(Role.AGENT)
+@require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: HttpRequest) -> HttpResponse:
     """Ask for new access, or with `renews` in the address for more time on what one has."""
     if (renews := _own_number(request, "renews")) is not None:
         return _renew(request, renews)
-    now, user = clock.now(), person(request)
+    now, user = clock.now(), signed_in(request)
     offers = presenters.offers(user)
     form = request_forms.AskForm(
         request.POST or None, by=user, offers=offers, initial=_start(request, offers)
@@ -130,7 +130,7 @@ def _start(request: HttpRequest, offers: Sequence[presenters.Offer]) -> dict[str
     again = _own_number(request, "again")
     if again is None:
         return request_forms.prefilled(request.GET, offers)
-    before = queries.own_request(person(request), again)
+    before = queries.own_request(signed_in(request), again)
     if before is None:
         raise Http404("There is no such request of yours.")
     return request_forms.again(before, offers)
@@ -153,7 +153,7 @@ def _beside(
 
 
 def _renew(request: HttpRequest, pk: int) -> HttpResponse:
-    now, user = clock.now(), person(request)
+    now, user = clock.now(), signed_in(request)
     credential = queries.own_credential(user, pk)
     if credential is None:
         raise Http404("There is no such access of yours.")
@@ -176,12 +176,12 @@ def _renew(request: HttpRequest, pk: int) -> HttpResponse:
 # --- One request -------------------------------------------------------------------------------------
 
 
-@require_GET
 @requires(Role.AGENT)
+@require_safe
 @fresh_groups
 def access_request(request: HttpRequest, pk: int) -> HttpResponse:
     """One request: for its requester, for those who decide it, and as a record afterwards."""
-    now, user = clock.now(), person(request)
+    now, user = clock.now(), signed_in(request)
     found = load_request(request, pk)
     card = presenters.card(found, user, now=now)
     own = presenters.own_request(found, user, card)
@@ -192,20 +192,20 @@ def access_request(request: HttpRequest, pk: int) -> HttpResponse:
 def _own_pending(request: HttpRequest, pk: int) -> AccessRequest:
     """One's own request while it can be changed."""
     found = load_request(request, pk)
-    if found.requester_id != person(request).pk:
+    if found.requester_id != signed_in(request).pk:
         raise Denied("Only the person who asked can change this request.")
-    if not permissions.may_change_request(person(request), found):
+    if not permissions.may_change_request(signed_in(request), found):
         refusal = stale(found)
         refusal.href, refusal.label = f"/requests/{pk}", "Open the request"
         raise refusal
     return found
 
 
-@require_http_methods(["GET", "POST"])
 @requires(Role.AGENT)
+@require_http_methods(["GET", "HEAD", "POST"])
 def amend(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a request that waits; deciding starts anew."""
-    now, user = clock.now(), person(request)
+    now, user = clock.now(), signed_in(request)
     found = _own_pending(request, pk)
     offer = presenters.offer_of(found.profile, user)
     if offer is None:
@@ -229,12 +229,12 @@ def _amend(
     )
 
 
-@require_http_methods(["GET", "POST"])
 @requires(Role.AGENT)
+@require_http_methods(["GET", "HEAD", "POST"])
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a request back, after a page that asks."""
     found = _own_pending(request, pk)
     if request.method == "POST":
-        operations.withdraw(access_request=found, by=person(request), now=clock.now())
+        operations.withdraw(access_request=found, by=signed_in(request), now=clock.now())
         return redirect("my_access")
     return render(request, "requests/withdraw.html", {"asked": found})

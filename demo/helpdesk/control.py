@@ -1,0 +1,269 @@
+"""`/control/…`: how tests and the seeding set the clock, order faults, change people and read the log.
+
+Only for who is on this machine and sends `X-Demo-Control: 1`, which no page of another origin can.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from demo.helpdesk import clock, paging
+from demo.helpdesk.access import by_method
+from demo.helpdesk.answers import Refused, not_found
+from demo.helpdesk.bodies import json_object, json_value
+from demo.helpdesk.events import record
+from demo.helpdesk.faults import KINDS
+from demo.helpdesk.issuing import delete_all_of
+from demo.helpdesk.models import (
+    ADMIN,
+    ADMIN_ROLE_TYPE,
+    AGENT,
+    END_USER,
+    LIGHT_AGENT_ROLE_TYPE,
+    Event,
+    Fault,
+    HelpdeskUser,
+    Token,
+)
+from demo.helpdesk.scopes import unknown_in
+
+EVENTS_AT_ONCE = 1_000
+ROLES: dict[str, tuple[str, int | None]] = {
+    END_USER: (END_USER, None),
+    AGENT: (AGENT, None),
+    "light agent": (AGENT, LIGHT_AGENT_ROLE_TYPE),
+    ADMIN: (ADMIN, ADMIN_ROLE_TYPE),
+}
+
+
+def guarded(**views: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """One address of the control, a view per method, for this machine alone."""
+
+    def check(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        def checked(request: HttpRequest, **kwargs: object) -> HttpResponse:
+            is_here = request.META.get("REMOTE_ADDR") == "127.0.0.1"
+            if not is_here or request.headers.get("X-Demo-Control") != "1":
+                raise Refused(403, "The control is for this machine, with X-Demo-Control: 1.")
+            return view(request, **kwargs)
+
+        return checked
+
+    return by_method(**{method: check(view) for method, view in views.items()})
+
+
+def read_time(_request: HttpRequest) -> HttpResponse:
+    """The helpdesk's time."""
+    return JsonResponse({"now": clock.now().isoformat()})
+
+
+def set_time(request: HttpRequest) -> HttpResponse:
+    """`{"now": "<iso>"|null, "runs": false}`: a set time stands still, or runs on with `runs`."""
+    body = json_object(request)
+    if "now" not in body:
+        raise Refused(400, "Say now: a time with its zone, or null for real time.")
+    clock.set_now(_moment(body["now"]), is_running=_flag(body, "runs") or False)
+    record("clock.set", at=clock.now(), now=body["now"])
+    return read_time(request)
+
+
+def list_faults(_request: HttpRequest) -> HttpResponse:
+    """The faults ordered, with the times they have left."""
+    fields = ("method", "path", "grant_type", "kind", "times", "seconds")
+    return JsonResponse({"faults": list(Fault.objects.order_by("id").values(*fields))})
+
+
+def set_faults(request: HttpRequest) -> HttpResponse:
+    """Replace the ordered faults by this list; an empty one clears them."""
+    orders = json_value(request)
+    if not isinstance(orders, list) or not all(isinstance(order, dict) for order in orders):
+        raise Refused(400, "Send a list of faults; an empty list clears them.")
+    faults = [_fault(order) for order in orders]
+    with transaction.atomic():
+        Fault.objects.all().delete()
+        Fault.objects.bulk_create(faults)
+    return list_faults(request)
+
+
+def _fault(order: dict[str, Any]) -> Fault:
+    if unknown := set(order) - {"method", "path", "grant_type", "kind", "times", "seconds"}:
+        raise Refused(400, f"A fault has no {min(unknown)}.")
+    if order.get("kind") not in KINDS:
+        raise Refused(400, f"The kinds of faults are: {', '.join(KINDS)}.")
+    times, seconds = order.get("times", 1), order.get("seconds")
+    if not isinstance(times, int) or not 0 < times <= 1_000_000:
+        raise Refused(400, "times is a number from 1.")
+    if not isinstance(seconds, int | float | None) or not 0 <= (seconds or 0) <= 10_000_000:
+        raise Refused(400, "seconds is a number from 0, or left out.")
+    return Fault(
+        method=_text(order, "method", "*", 8),
+        path=_text(order, "path", "/", 255),
+        grant_type=_text(order, "grant_type", "", 64),
+        kind=order["kind"],
+        times=times,
+        seconds=seconds,
+    )
+
+
+def list_events(request: HttpRequest) -> HttpResponse:
+    """`?after=<id>`: the next events of the log, oldest first; `has_more` says to ask again."""
+    after = paging.whole_number("after", request.GET.get("after", "0"))
+    rows = list(Event.objects.filter(id__gt=after).order_by("id")[: EVENTS_AT_ONCE + 1])
+    found = [_event(row) for row in rows[:EVENTS_AT_ONCE]]
+    return JsonResponse({"events": found, "has_more": len(rows) > EVENTS_AT_ONCE})
+
+
+def _event(row: Event) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "at": row.at.isoformat(),
+        "kind": row.kind,
+        "token_id": row.token_id,
+        "user_id": row.user_id,
+        "client": row.client,
+        "detail": row.detail,
+    }
+
+
+def change_user(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Patch `role` (also "light agent"), `suspended`, `active`, `email`, `external_id`.
+
+    Deleting a user or taking the agent's role away ends all tokens of that user, as on Zendesk.
+    """
+    body, now = json_object(request), clock.now()
+    if unknown := set(body) - {"role", "suspended", "active", "email", "external_id"}:
+        raise Refused(400, f"The control cannot change {min(unknown)} of a user.")
+    with transaction.atomic():
+        user = HelpdeskUser.objects.filter(id=user_id).first()
+        if user is None:
+            raise not_found()
+        _patch(user, body)
+        user.updated_at = now
+        user.save()
+        record("user.changed", at=now, user_id=user.id, **body)
+        if not user.is_staff:
+            delete_all_of(user, because="user deleted or demoted", now=now)
+    return JsonResponse({"id": user.id, "role": user.role, "role_type": user.role_type})
+
+
+def _patch(user: HelpdeskUser, body: dict[str, Any]) -> None:
+    if "role" in body:
+        if body["role"] not in ROLES:
+            raise Refused(400, f"The roles are: {', '.join(ROLES)}.")
+        user.role, user.role_type = ROLES[body["role"]]
+    for name in ("suspended", "active"):
+        value = _flag(body, name)
+        if value is not None:
+            setattr(user, name, value)
+    if "email" in body:
+        user.email = _text(body, "email", "", 254)
+    if "external_id" in body:
+        user.external_id = _text(body, "external_id", "", 255) or None
+    taken = HelpdeskUser.objects.exclude(id=user.id)
+    if taken.filter(email=user.email).exists():
+        raise Refused(409, "Another user has that email.")
+    if user.external_id and taken.filter(external_id=user.external_id).exists():
+        raise Refused(409, "Another user has that external_id.")
+
+
+def list_tokens(_request: HttpRequest) -> HttpResponse:
+    """Every token there ever was, with the state of both halves; no secret."""
+    now = clock.now()
+    rows = Token.objects.select_related("client").order_by("id")
+    return JsonResponse({"tokens": [_token(row, now) for row in rows]})
+
+
+def _token(row: Token, now: datetime) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "client": row.client.identifier,
+        "user_id": row.user_id,
+        "scopes": row.scopes,
+        "created_at": row.created_at.isoformat(),
+        "expires_at": row.expires_at and row.expires_at.isoformat(),
+        "refresh_expires_at": row.refresh_expires_at and row.refresh_expires_at.isoformat(),
+        "access": row.access_state(now),
+        "refresh": row.refresh_state(now),
+        "is_removed": row.removed_at is not None,
+        "ended_because": row.ended_because,
+        "replaces": row.replaces_id,
+    }
+
+
+def expire_token(_request: HttpRequest, token_id: int) -> HttpResponse:
+    """End the access half now, as if its time were over."""
+    token, now = _known_token(token_id), clock.now()
+    token.expires_at = now
+    token.save()
+    record("token.expired", at=now, token=token)
+    return JsonResponse({"token": _token(token, now)})
+
+
+def change_token(request: HttpRequest, token_id: int) -> HttpResponse:
+    """Patch `scopes`, `user_id`, `expires_at`: what changed on the helpdesk behind everybody's back."""
+    body, now = json_object(request), clock.now()
+    if unknown := set(body) - {"scopes", "user_id", "expires_at"}:
+        raise Refused(400, f"The control cannot change {min(unknown)} of a token.")
+    token = _known_token(token_id)
+    if "scopes" in body:
+        token.scopes = _scopes(body["scopes"])
+    if "user_id" in body:
+        token.user = _known_user(body["user_id"])
+    if "expires_at" in body:
+        token.expires_at = _moment(body["expires_at"])
+    with transaction.atomic():
+        token.save()
+        record("token.changed", at=now, token=token, **body)
+    return JsonResponse({"token": _token(token, now)})
+
+
+def _known_token(token_id: int) -> Token:
+    token = Token.objects.select_related("client").filter(id=token_id).first()
+    if token is None:
+        raise not_found()
+    return token
+
+
+def _known_user(number: object) -> HelpdeskUser:
+    user = HelpdeskUser.objects.filter(id=number).first() if type(number) is int else None
+    if user is None:
+        raise Refused(400, "There is no user with that user_id.")
+    return user
+
+
+def _scopes(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise Refused(400, "scopes is a list of names.")
+    if unknown := unknown_in(value):
+        raise Refused(400, f"There is no scope {unknown[0][:80]}.")
+    return value
+
+
+def _moment(value: object) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not 2000 <= moment.year <= 2100:
+        raise Refused(400, "A time is written like 2026-11-23T18:00:00+00:00, or null.")
+    return moment.astimezone(UTC)
+
+
+def _flag(body: dict[str, Any], name: str) -> bool | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise Refused(400, f"{name} is true or false.")
+    return value
+
+
+def _text(body: dict[str, Any], name: str, default: str, longest: int) -> str:
+    value = body.get(name, default)
+    if value is None:
+        return default
+    if not isinstance(value, str) or len(value) > longest:
+        raise Refused(400, f"{name} is a text of at most {longest} characters.")
+    return value

@@ -1,0 +1,66 @@
+"""What happens to every request: the `.json` suffix, the log of what was served, safe pages."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+
+from demo.helpdesk import clock
+from demo.helpdesk.calls import call_of
+from demo.helpdesk.events import record
+
+Next = Callable[[HttpRequest], HttpResponseBase]
+RECORDED = ("/api/", "/oauth/")
+
+
+class JsonSuffix:
+    """`/api/v2/users/me.json` is `/api/v2/users/me`: clients use either."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith("/api/v2/") and request.path_info.endswith(".json"):
+            request.path_info = request.path_info.removesuffix(".json")
+            request.path = request.path_info
+        return self.get_response(request)
+
+
+class RecordRequests:
+    """One event for every request to the API or to OAuth, written before its answer leaves."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if request.path.startswith(RECORDED):
+            _record(request, response)
+        return response
+
+
+def _record(request: HttpRequest, response: HttpResponseBase) -> None:
+    call = call_of(request)
+    record(
+        "request.served",
+        at=clock.now(),
+        token=call.token,
+        method=request.method,
+        path=request.path[:500],
+        status=response.status_code if call.is_answered else None,
+        fault=call.fault or None,
+    )
+
+
+class PageSafety:
+    """Pages run no script, load only our own style, and are kept nowhere."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.setdefault("Content-Security-Policy", settings.PAGE_POLICY)
+        response.setdefault("X-Frame-Options", "DENY")
+        response.setdefault("Cache-Control", "no-store")
+        return response

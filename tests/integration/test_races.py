@@ -1,0 +1,112 @@
+"""Two at once: each race has one winner, and nothing stays half-done. 300 rounds on PostgreSQL, 30 on SQLite."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connection
+
+from tests.world import World
+from tokens.models import AccessRequest, Credential, Decision, Grant, Job
+from tokens.operations import grants, requests
+from tokens.outbox import claim, order
+from tokens.refusals import StaleState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def rounds() -> int:
+    return 300 if connection.vendor == "postgresql" else 30
+
+
+def together(*acts) -> list[object]:
+    """Start all acts at the same moment, each on a connection of its own; what each returned or raised."""
+    barrier = Barrier(len(acts))
+
+    def run(act):
+        try:
+            barrier.wait(10)
+            return act()
+        except StaleState as refused:
+            return refused
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def test_two_approvers_at_once_on_a_two_of_two_request_leave_none_pending(world):
+    world.person("ben"), world.person("june")
+    rows = [
+        world.ask(profile="update-tickets", script_name=f"script-{n}") for n in range(rounds())
+    ]
+    now = world.clock()
+    for row in rows:
+        together(
+            lambda row=row: world.approve(row, "ben"), lambda row=row: world.approve(row, "june")
+        )
+    assert not AccessRequest.objects.filter(state="pending").exists()
+    assert Credential.objects.count() == len(rows)
+    assert Decision.objects.count() == 2 * len(rows)
+    assert now < world.now
+
+
+def test_approve_and_withdraw_at_once_have_one_winner(world):
+    world.person("ben")
+    for n in range(20):
+        row = world.ask(script_name=f"script-{n}")
+        results = together(
+            lambda row=row: world.approve(row, "ben"),
+            lambda row=row: requests.withdraw(
+                access_request=row, by=world.people["ada"], now=world.clock()
+            ),
+        )
+        losers = [r for r in results if isinstance(r, StaleState)]
+        assert len(losers) == 1
+        assert "Already" in losers[0].sentence
+
+
+def test_a_double_click_makes_one_request(world):
+    ada = world.person("ada")
+    for n in range(20):
+        wish, key = world.wish(script_name=f"script-{n}"), f"key-{n}"
+        now = world.clock()
+        act = lambda wish=wish, key=key, now=now: requests.submit(wish=wish, by=ada, key=key, now=now)  # noqa: E731
+        first, second = together(act, act)
+        assert first == second
+    assert AccessRequest.objects.count() == 20
+
+
+def test_one_open_call_however_many_want_one(world):
+    credential = world.active()
+    live = credential.grants.get()
+    act = lambda: grants.intend(  # noqa: E731
+        credential=credential, purpose=Grant.Purpose.REFRESH, replaces=live, now=world.clock()
+    )
+    results = together(*[act] * 6)
+    assert sum(isinstance(result, Grant) for result in results) == 1
+
+
+def test_a_job_is_claimed_by_one_worker(world):
+    helpdesk = world.helpdesk
+    now = world.clock()
+    for n in range(40):
+        order(Job.Kind.LINK, n, helpdesk=helpdesk, now=now)
+
+    def drain() -> list[int]:
+        taken = []
+        for _ in range(60):
+            job = claim(helpdesk, worker="w", now=now)
+            if job is not None:
+                taken.append(job.pk)
+        return taken
+
+    taken = [pk for result in together(*[drain] * 4) for pk in result]
+    assert sorted(taken) == sorted(set(taken))
+    assert len(taken) == 40

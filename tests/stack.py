@@ -1,0 +1,75 @@
+"""The whole product as real processes on free ports, with time scaled down: for stories, races and the benchmark."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.environment import compose, first_taken
+from demo.stack import Stack
+from demo.supervisor import Supervisor
+
+ROOT = Path(__file__).parent.parent
+SCALED = {
+    # An access token lives 24 s and may be served for three quarters of that.
+    "ACCESS_TOKEN_MOST_SECONDS": "24",
+    "ACCESS_TOKEN_LEAST_SECONDS": "8",
+    "DEMO_HELPDESK_ACCESS_MIN": "8",
+    "DEMO_HELPDESK_ACCESS_MAX": "24",
+    "DUE_SWEEP_SECONDS": "1",
+    "SWEEP_SECONDS": "2",
+    "INVENTORY_SECONDS": "10",
+    "MINIMUM_AGE_SECONDS": "12",
+    "CODE_LIFE_SECONDS": "8",
+    "SEND_WITHIN_SECONDS": "2",
+    "CALL_DEADLINE_SECONDS": "4",
+    "CLAIM_SECONDS": "8",
+}
+
+
+def free_base() -> int:
+    """A port from which the demo's five are free."""
+    for _ in range(200):
+        base = random.randrange(20_000, 32_000, 10)
+        if not first_taken(base):
+            return base
+    raise RuntimeError("No five free ports in a row.")
+
+
+def manage(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a management command in the stack's environment."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def running(folder: Path, **overrides: str) -> Iterator[Stack]:
+    """A stack with an empty database and the starter catalogue; everything of it ends with the block."""
+    base = free_base()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("HELPDESK", "OIDC_"))},
+        **compose(folder, base),
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+        "PYTHONPATH": str(ROOT),
+        **SCALED,
+        **overrides,
+    }  # fmt: skip
+    supervisor = Supervisor(folder / "log")
+    stack = Stack(environment, supervisor)
+    try:
+        stack.start_broker()
+        stack.start_surroundings()
+        for words in (("migrate", "--verbosity=0"), ("load_catalogue",)):
+            done = manage(environment, *words)
+            assert done.returncode == 0, done.stdout + done.stderr
+        stack.wait_for_surroundings()
+        stack.start_portal()
+        yield stack
+    finally:
+        supervisor.end()
