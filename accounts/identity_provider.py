@@ -48,7 +48,7 @@ def _checked(found: dict[str, Any], server_url: str) -> dict[str, Any]:
     absent = [name for name in needed if not isinstance(found.get(name), str)]
     if absent:
         raise _unwell(f"its discovery document has no {', '.join(absent)}")
-    if found["issuer"].rstrip("/") != server_url.split("/.well-known/")[0].rstrip("/"):
+    if found["issuer"].rstrip("/") != server_url.split("/.well-known/", maxsplit=1)[0].rstrip("/"):
         raise Refused(
             f"The identity provider calls itself {found['issuer']}, but OIDC_SERVER_URL says {server_url}. "
             "An administrator of Keydesk sets them right.",

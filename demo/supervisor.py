@@ -35,7 +35,7 @@ class Supervisor:
         with (self.logs / f"{name.replace(' ', '-')}.log").open("ab") as log:
             child = subprocess.Popen(
                 command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=_die_with(os.getpid()),
+                start_new_session=True, preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - one thread only
             )  # fmt: skip
         self.children.append((name, child))
 

@@ -17,9 +17,7 @@ def _beat_table(sender: Celery, **_: object) -> None:
     """What beat sends, and how often. Two beats are harmless; a day without one costs time only."""
     due, sweep = settings.DUE_SWEEP.total_seconds(), settings.SWEEP.total_seconds()
     for slug in settings.HELPDESKS:
-        sender.add_periodic_task(
-            due, sender.signature("tokens.run_due", args=(slug,)), expires=due
-        )
+        sender.add_periodic_task(due, sender.signature("tokens.run_due", args=(slug,)), expires=due)
     sender.add_periodic_task(due, sender.signature("tokens.beat"), expires=due)
     sender.add_periodic_task(due, sender.signature("tokens.send_mail"), expires=due)
     sender.add_periodic_task(sweep, sender.signature("tokens.sweep"), expires=sweep)

@@ -19,7 +19,9 @@ def env_text(name: str, default: str | None = None) -> str:
         return _read(name, Path(path))
     value = os.environ.get(name, default)
     if value is None:
-        raise ImproperlyConfigured(f"{name} is not set. Set it, or {name}_FILE; see docs/install.md.")
+        raise ImproperlyConfigured(
+            f"{name} is not set. Set it, or {name}_FILE; see docs/install.md."
+        )
     return value.strip()
 
 

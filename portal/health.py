@@ -1,13 +1,14 @@
 """Is this process alive, and is Keydesk ready to work? For load balancers and monitors, as JSON."""
 
 import redis
-from accounts import clock
-from accounts.decorators import public
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from accounts import clock
+from accounts.decorators import public
 from tokens.queries.health import heartbeats
 
 Part = tuple[str, bool, str]

@@ -27,7 +27,9 @@ DEBUG = env_bool("DJANGO_DEBUG", False)
 PORT = env_int("PORT", 8000, least=1, most=65535)
 PORTAL_URL = env_url("PORTAL_URL", f"http://127.0.0.1:{PORT}")
 SECURE = PORTAL_URL.startswith("https://")
-ALLOWED_HOSTS = env_list("DJANGO_ALLOWED_HOSTS", PORTAL_URL.split("://")[1].split(":")[0].split("/")[0])
+ALLOWED_HOSTS = env_list(
+    "DJANGO_ALLOWED_HOSTS", PORTAL_URL.split("://")[1].split(":")[0].split("/")[0]
+)
 TRUSTED_PROXIES = env_list("TRUSTED_PROXIES")
 WSGI_APPLICATION = "portal.wsgi.application"
 ROOT_URLCONF = "portal.urls"
@@ -215,9 +217,7 @@ CONTENT_SECURITY_POLICY = {
 
 # --- Secrets at rest -----------------------------------------------------------------------------
 SEALING_KEYS = env_keys("SEALING_KEYS") if env_text("SEALING_KEYS", "") else []
-WORKER_SEALING_KEYS = (
-    env_keys("WORKER_SEALING_KEYS") if env_text("WORKER_SEALING_KEYS", "") else []
-)
+WORKER_SEALING_KEYS = env_keys("WORKER_SEALING_KEYS") if env_text("WORKER_SEALING_KEYS", "") else []
 
 
 # --- Times: defaults from the design; tests scale them together with the demo helpdesk's -----------

@@ -24,7 +24,10 @@ _ENVIRONMENT = {
     "HELPDESKS": "production,sandbox",
     "EMAIL_URL": "memorymail://",
 }
-for _slug, _name, _port in (("PRODUCTION", "Acme production", 8002), ("SANDBOX", "Acme sandbox", 8003)):
+for _slug, _name, _port in (
+    ("PRODUCTION", "Acme production", 8002),
+    ("SANDBOX", "Acme sandbox", 8003),
+):
     _ENVIRONMENT |= {
         f"HELPDESK_{_slug}_NAME": _name,
         f"HELPDESK_{_slug}_URL": f"http://127.0.0.1:{_port}",

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from tokens.connectors.base import (
     GiveUp,
-    Retry,
     RemoteUser,
+    Retry,
     ServiceToken,
     TokenPair,
     TokenRecord,
@@ -57,9 +57,7 @@ class FakeHelpdesk:
         """Pairs of which some half still works."""
         return [pair for pair in self.pairs if not pair.is_deleted]
 
-    def make(
-        self, user_id: int, scopes: frozenset[str], expires_in: int, refresh_in: int
-    ) -> Pair:
+    def make(self, user_id: int, scopes: frozenset[str], expires_in: int, refresh_in: int) -> Pair:
         number, now = next(self.numbers), self.clock()
         record = TokenRecord(
             id=number, client_id=77, user_id=user_id, scopes=scopes, created_at=now,
@@ -96,7 +94,11 @@ class FakeConnector:
             pair.record = replace(pair.record, **change)
         elif callable(change):
             change()
-        life = int((pair.record.expires_at - self.desk.clock()).total_seconds()) if pair.record.expires_at else None
+        life = (
+            int((pair.record.expires_at - self.desk.clock()).total_seconds())
+            if pair.record.expires_at
+            else None
+        )
         return TokenPair(pair.access, pair.refresh, pair.record.scopes, life, None)
 
     def exchange(self, *, code: str, redirect_uri: str, code_verifier: str, scopes: frozenset[str],

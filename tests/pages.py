@@ -34,7 +34,7 @@ class Page(HTMLParser):
             self.headings.append("")
         if "style" in found or any(name.startswith("on") for name in found):
             self.faults.append(f"<{tag}> has inline style or script")
-        if tag in ("style",) or (tag == "script" and not found.get("src")):
+        if tag == "style" or (tag == "script" and not found.get("src")):
             self.faults.append(f"inline <{tag}>")
         if tag in ("title", "h1"):
             self._inside.append(tag)

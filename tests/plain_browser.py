@@ -128,7 +128,9 @@ class PlainBrowser:
         return self.answer.url
 
     def open(self, address: str) -> "PlainBrowser":
-        return self._take(self.session.get(urljoin(self.answer.url or self.portal, address), timeout=30))
+        return self._take(
+            self.session.get(urljoin(self.answer.url or self.portal, address), timeout=30)
+        )
 
     def _take(self, answer: requests.Response) -> "PlainBrowser":
         self.answer = answer

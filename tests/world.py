@@ -80,7 +80,9 @@ class World:
         assert row.credential is not None
         return row.credential
 
-    def consent(self, credential: Credential, *, as_user: int | None = None, **changes: Any) -> None:
+    def consent(
+        self, credential: Credential, *, as_user: int | None = None, **changes: Any
+    ) -> None:
         """The owner goes to the consent page and clicks Allow."""
         trip = connections.start(
             credential=credential, by=credential.owner, session_key="s", now=self.clock()

@@ -42,9 +42,7 @@ def access_lost(credential: Credential, *, now: datetime) -> None:
 
 def access_ended(credential: Credential, *, now: datetime) -> None:
     """Owner and deputy hear that it has ended and is confirmed gone."""
-    _tell(
-        _owners(credential), f"access.ended:{credential.pk}", "access_ended", credential.pk, now
-    )
+    _tell(_owners(credential), f"access.ended:{credential.pk}", "access_ended", credential.pk, now)
 
 
 def ends_soon(credential: Credential, days: int, *, now: datetime) -> None:
@@ -57,9 +55,7 @@ def _owners(credential: Credential) -> list[User]:
     return [p for p in (credential.owner, credential.deputy) if p is not None]
 
 
-def _tell(
-    people: Iterable[User], event: str, template: str, target_id: int, now: datetime
-) -> None:
+def _tell(people: Iterable[User], event: str, template: str, target_id: int, now: datetime) -> None:
     rows = [
         Notification(
             event=event, recipient=person, template=template, target_id=target_id,

@@ -8,7 +8,7 @@ import logging
 import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache
 from threading import Lock
 
 from celery import current_app
@@ -133,36 +133,40 @@ def _let_go(job: Job, **changes: object) -> None:
 def pause(tries: int) -> float:
     """Seconds to wait after `tries` failed tries: anything between half a second and the table's bound."""
     bound = BACKOFF[min(max(tries, 1), len(BACKOFF)) - 1]
-    return random.uniform(0.5, bound)
+    return random.uniform(0.5, bound)  # noqa: S311 - jitter, no secret
 
 
-_pending: set[str] = set()
-_lock = Lock()
-_publisher: ThreadPoolExecutor | None = None
+class _Publisher:
+    """One background thread that publishes nudges; the same slug twice in its queue is once."""
+
+    def __init__(self) -> None:
+        self._pending: set[str] = set()
+        self._lock = Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nudge")
+
+    def publish_soon(self, slug: str) -> None:
+        with self._lock:
+            if slug in self._pending:
+                return
+            self._pending.add(slug)
+        self._thread.submit(self._publish, slug)
+
+    def _publish(self, slug: str) -> None:
+        with self._lock:
+            self._pending.discard(slug)
+        try:
+            current_app.send_task("tokens.run_due", args=[slug], retry=False, ignore_result=True)
+        except Exception as error:
+            logger.warning("No nudge for %s: %s. The sweep will find the work.", slug, error)
+
+
+@cache
+def _publisher() -> _Publisher:
+    """Made at the first nudge of a process, so that no thread is forked."""
+    return _Publisher()
 
 
 def nudge(slug: str) -> None:
     """After the commit, tell a worker to look. Never waits for the broker and never raises."""
     if settings.CELERY_BROKER_URL:
-        transaction.on_commit(partial(_publish_soon, slug), robust=True)
-
-
-def _publish_soon(slug: str) -> None:
-    """Leave the publishing to one background thread; the same slug twice in its queue is once."""
-    global _publisher
-    with _lock:
-        if slug in _pending:
-            return
-        _pending.add(slug)
-        if _publisher is None:
-            _publisher = ThreadPoolExecutor(1, thread_name_prefix="nudge")
-    _publisher.submit(_publish, slug)
-
-
-def _publish(slug: str) -> None:
-    with _lock:
-        _pending.discard(slug)
-    try:
-        current_app.send_task("tokens.run_due", args=[slug], retry=False, ignore_result=True)
-    except Exception as error:
-        logger.warning("No nudge for %s: %s. The sweep will find the work.", slug, error)
+        transaction.on_commit(lambda: _publisher().publish_soon(slug), robust=True)

@@ -28,7 +28,9 @@ def may_use_queue(user: User) -> Answer:
 def may_ask(user: User, profile: AccessProfile, link: HelpdeskLink | None) -> Answer:
     """A person with a user on that helpdesk, in one of the groups the profile is for."""
     if link is None:
-        return no(f"Keydesk has not yet looked you up on {profile.helpdesk}. Try again in a minute.")
+        return no(
+            f"Keydesk has not yet looked you up on {profile.helpdesk}. Try again in a minute."
+        )
     if link.problem:
         return no(link.problem)
     version = profile.current

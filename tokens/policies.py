@@ -19,7 +19,7 @@ FORBIDDEN_SCOPES = ("impersonate", "unrestricted")
 
 def scope_is_grantable(name: str, *, bare_write: bool) -> bool:
     """Whether a scope may stand in the catalogue at all: never impersonation, `write` only if set."""
-    if name.split(":")[0] in FORBIDDEN_SCOPES:
+    if name.split(":", 1)[0] in FORBIDDEN_SCOPES:
         return False
     return name != "write" or bare_write
 
@@ -83,7 +83,9 @@ def can_connect(credential: Credential, *, now: datetime) -> Answer:
     if credential.state == CredentialState.AWAITING_CONSENT:
         return YES if now < credential.connect_by else no("The time to connect it is over.")
     if credential.state == CredentialState.LOST:
-        return YES if credential.lives_until and now < credential.lives_until else no("It has ended.")
+        return (
+            YES if credential.lives_until and now < credential.lives_until else no("It has ended.")
+        )
     return no("There is nothing to connect.")
 
 

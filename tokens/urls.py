@@ -26,7 +26,5 @@ urlpatterns = [
     path("inventory", operator.inventory, name="inventory"),
     path("audit", operator.audit, name="audit"),
     path("oauth/token", machine.token, name="token"),
-    path(
-        ".well-known/oauth-authorization-server", machine.metadata, name="oauth_metadata"
-    ),
+    path(".well-known/oauth-authorization-server", machine.metadata, name="oauth_metadata"),
 ]

@@ -81,6 +81,7 @@ def run_due(
         if job is None:
             break
         taken += 1
+        gate.urgent = job.urgency == 0
         _work(job, helpdesk, ClaimedGate(gate, job, clock), clock=clock, connect=connect)
         helpdesk.refresh_from_db()
     return taken

@@ -1,12 +1,11 @@
 """What one request carries through the middleware: its token, its fault, and whether it is answered."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.http import HttpRequest
 
-from demo.helpdesk.models import Token
 from demo.helpdesk.issuing import Twist
+from demo.helpdesk.models import Token
 
 _KEY = "demo_helpdesk.call"
 

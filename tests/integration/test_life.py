@@ -31,7 +31,9 @@ def test_an_approved_request_becomes_a_proved_token(world):
 
 def test_consent_by_somebody_else_is_refused_and_revoked(world):
     credential = world.ordered()
-    world.consent(credential, as_user=world.person("piotr").helpdesk_links.first().helpdesk_user.remote_id)
+    world.consent(
+        credential, as_user=world.person("piotr").helpdesk_links.first().helpdesk_user.remote_id
+    )
     world.work()
     credential.refresh_from_db()
     assert credential.state == CredentialState.AWAITING_CONSENT
@@ -176,7 +178,9 @@ def test_replaced_now_is_never_served_again(world):
     keys.replace_now(credential=credential, by=credential.owner, now=world.clock())
     world.desk.next_answers["refresh"].append(Unknown("reset"))
     world.work()
-    handed = keys.hand_out(credential_id=credential.pk, secret=None, address=None, now=world.clock())
+    handed = keys.hand_out(
+        credential_id=credential.pk, secret=None, address=None, now=world.clock()
+    )
     assert handed is None
 
 

@@ -89,7 +89,9 @@ def _connect(world, row, by) -> None:
     connections.come_back(came=came, slug="production", by=by, session_key="s", now=world.clock())
 
 
-@pytest.mark.parametrize(("state", "action"), list(itertools.product(CredentialState, CREDENTIAL_ACTS)))
+@pytest.mark.parametrize(
+    ("state", "action"), list(itertools.product(CredentialState, CREDENTIAL_ACTS))
+)
 def test_a_credential_moves_exactly_where_listed_and_by_whom(world, state, action):
     for key in PEOPLE:
         row = world.ordered(script_name=f"{action}-{key}", days=60)

@@ -43,9 +43,7 @@ def together(*acts) -> list[object]:
 
 def test_two_approvers_at_once_on_a_two_of_two_request_leave_none_pending(world):
     world.person("ben"), world.person("june")
-    rows = [
-        world.ask(profile="update-tickets", script_name=f"script-{n}") for n in range(rounds())
-    ]
+    rows = [world.ask(profile="update-tickets", script_name=f"script-{n}") for n in range(rounds())]
     now = world.clock()
     for row in rows:
         together(
@@ -77,7 +75,9 @@ def test_a_double_click_makes_one_request(world):
     for n in range(20):
         wish, key = world.wish(script_name=f"script-{n}"), f"key-{n}"
         now = world.clock()
-        act = lambda wish=wish, key=key, now=now: requests.submit(wish=wish, by=ada, key=key, now=now)  # noqa: E731
+        act = lambda wish=wish, key=key, now=now: requests.submit(
+            wish=wish, by=ada, key=key, now=now
+        )
         first, second = together(act, act)
         assert first == second
     assert AccessRequest.objects.count() == 20
@@ -86,7 +86,7 @@ def test_a_double_click_makes_one_request(world):
 def test_one_open_call_however_many_want_one(world):
     credential = world.active()
     live = credential.grants.get()
-    act = lambda: grants.intend(  # noqa: E731
+    act = lambda: grants.intend(
         credential=credential, purpose=Grant.Purpose.REFRESH, replaces=live, now=world.clock()
     )
     results = together(*[act] * 6)

@@ -19,7 +19,10 @@ FINAL = {
 @pytest.mark.parametrize("name", MACHINES)
 def test_every_state_is_reached(name):
     machine, all_states = MACHINES[name]
-    reached, frontier = set(), {target for move in machine if not move.sources for target in move.targets}
+    reached, frontier = (
+        set(),
+        {target for move in machine if not move.sources for target in move.targets},
+    )
     while frontier:
         reached |= frontier
         frontier = {

@@ -45,8 +45,9 @@ class Broken(ConnectorError):
 class Gate(Protocol):
     """What a transport asks before and tells after each request."""
 
-    deadline: float
-    """Seconds one call may take in all; past it the answer is unknown."""
+    @property
+    def deadline(self) -> float:
+        """Seconds one call may take in all; past it the answer is unknown."""
 
     def enter(self) -> None:
         """Wait for a slot of the helpdesk's budget. Raises `Retry` when none comes in time."""

@@ -108,6 +108,11 @@ def _prepare(method: str, url: str, **parts: Any) -> requests.PreparedRequest:
         raise GiveUp("Keydesk could not put the request together.", code="unsendable") from None
 
 
+def _is_plain(status: int) -> bool:
+    """Whether the status alone is the verdict, so that the body need not be waited for."""
+    return 300 <= status < 400 or status in {408, 429} or status >= 500
+
+
 def _judge(status: int, wish: float | None) -> None:
     """Raise for what means the same to every call; a 408 does not say how much was taken in."""
     if status == 429:
@@ -169,8 +174,8 @@ def _send(prepared: requests.PreparedRequest, watch: "_Watch", deadline: float) 
 
 
 def _body(response: requests.Response) -> bytes:
-    """The body, where it matters: of a redirect, a 429 and a 5xx the status says everything."""
-    if response.status_code >= 500 or response.status_code == 429 or response.is_redirect:
+    """The body, where the status does not say everything."""
+    if _is_plain(response.status_code):
         return b""
     body = bytearray()
     for chunk in response.iter_content(_CHUNK):
@@ -254,6 +259,7 @@ class _Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
         """The seam the library documents for subclasses."""
         pool = super().get_connection_with_tls_context(*args, **options)
+        assert isinstance(pool, HTTPConnectionPool)
         pool.ConnectionCls = _TLSConnection if pool.scheme == "https" else _Connection
         pool.conn_kw["watch"] = self._watch
         return pool

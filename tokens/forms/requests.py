@@ -183,9 +183,8 @@ class TermsForm(RefusableForm):
     def clean(self) -> dict[str, Any]:
         """The number of days, from the choice or from the field beside it."""
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("days") == OTHER and "other_days" not in self.errors:
-            if cleaned.get("other_days") is None:
-                self.add_error("other_days", "Write how many days.")
+        if cleaned.get("days") == OTHER and cleaned.get("other_days", 0) is None:
+            self.add_error("other_days", "Write how many days.")
         return cleaned
 
     def lengths(self, credential: Credential | None, *, now: datetime) -> list[Length]:

@@ -56,9 +56,7 @@ class Credential(ScriptFacts):
 class Connection(models.Model):
     """One trip to the helpdesk's consent page: who went, for what, and what came back."""
 
-    credential = models.ForeignKey(
-        Credential, on_delete=models.PROTECT, related_name="connections"
-    )
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="connections")
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     state_digest = models.CharField(max_length=64, unique=True)
     session_digest = models.CharField(max_length=64)

@@ -122,9 +122,7 @@ class SeenToken(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["helpdesk", "remote_id"], name="one_row_per_seen_token"
-            )
+            models.UniqueConstraint(fields=["helpdesk", "remote_id"], name="one_row_per_seen_token")
         ]
 
     def __str__(self) -> str:

@@ -27,11 +27,9 @@ def load(*, catalogue: dict[str, Any], now: datetime) -> list[str]:
     with transaction.atomic():
         lines = [_helpdesk(slug) for slug in settings.HELPDESKS]
         kind = _text(catalogue, "kind", "the file")
-        for entry in _list(catalogue, "scopes", "the file"):
-            lines.append(_scope(kind, entry))
+        lines += [_scope(kind, entry) for entry in _list(catalogue, "scopes", "the file")]
         for entry in _list(catalogue, "profiles", "the file"):
-            for helpdesk in _helpdesks_for(entry, kind):
-                lines.append(_profile(helpdesk, entry, now=now))
+            lines += [_profile(desk, entry, now=now) for desk in _helpdesks_for(entry, kind)]
     return [line for line in lines if line]
 
 
@@ -51,7 +49,9 @@ def _scope(kind: str, entry: dict[str, Any]) -> str:
             return ""
         raise Invalid(f"Scope {name} is never granted; take it out of the file.")
     row, is_new = Scope.objects.update_or_create(
-        kind=kind, name=name, defaults={"words": _text(entry, "words", f"scope {name}"), "risk": risk}
+        kind=kind,
+        name=name,
+        defaults={"words": _text(entry, "words", f"scope {name}"), "risk": risk},
     )
     return f"scope {row.name}: added" if is_new else ""
 
@@ -59,7 +59,9 @@ def _scope(kind: str, entry: dict[str, Any]) -> str:
 def _helpdesks_for(entry: dict[str, Any], kind: str) -> list[Helpdesk]:
     wanted = entry.get("helpdesks") or list(settings.HELPDESKS)
     if unknown := set(wanted) - set(settings.HELPDESKS):
-        raise Invalid(f"Profile {entry.get('slug')}: no such helpdesk: {', '.join(sorted(unknown))}.")
+        raise Invalid(
+            f"Profile {entry.get('slug')}: no such helpdesk: {', '.join(sorted(unknown))}."
+        )
     return list(Helpdesk.objects.filter(slug__in=wanted, kind=kind))
 
 
@@ -71,12 +73,18 @@ def _profile(helpdesk: Helpdesk, entry: dict[str, Any], *, now: datetime) -> str
     if current and all(getattr(current, term) == terms[term] for term in TERMS):
         return ""
     number = (current.number if current else 0) + 1
-    version = ProfileVersion.objects.create(
-        profile=profile, number=number, created_at=now, **terms
-    )
+    version = ProfileVersion.objects.create(profile=profile, number=number, created_at=now, **terms)
     AccessProfile.objects.filter(pk=profile.pk).update(current=version)
     before = {t: getattr(current, t) for t in TERMS} if current else None
-    audit.record("profile.changed", by=None, target=profile, now=now, number=number, before=before, after=terms)
+    audit.record(
+        "profile.changed",
+        by=None,
+        target=profile,
+        now=now,
+        number=number,
+        before=before,
+        after=terms,
+    )
     return f"profile {slug} on {helpdesk.slug}: version {number}"
 
 

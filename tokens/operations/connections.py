@@ -43,7 +43,9 @@ def start(*, credential: Credential, by: User, session_key: str, now: datetime) 
     if not (answer := permissions.may_own(by, credential)):
         raise Denied(answer.reason)
     if credential.helpdesk.frozen_at:
-        raise StaleState(f"{credential.helpdesk} is frozen for new access. An admin can tell you why.")
+        raise StaleState(
+            f"{credential.helpdesk} is frozen for new access. An admin can tell you why."
+        )
     if not (answer := policies.can_connect(credential, now=now)):
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
@@ -59,9 +61,7 @@ def start(*, credential: Credential, by: User, session_key: str, now: datetime) 
     return Trip(state, _challenge(verifier))
 
 
-def come_back(
-    *, came: Return, slug: str, by: User, session_key: str, now: datetime
-) -> Credential:
+def come_back(*, came: Return, slug: str, by: User, session_key: str, now: datetime) -> Credential:
     """Take what the consent page sent. A code makes the credential issuing; a denial changes nothing.
 
     Raises `Invalid` for a state that is unknown, used, too old or somebody else's (with an audit row),
@@ -129,11 +129,15 @@ def _decline(connection: Connection, error: str, *, by: User, now: datetime) -> 
 
 def open_sealed(connection: Connection, sealed: str) -> str:
     """The code or the verifier of a connection, for the worker that needs it."""
-    return portal_ring().open(sealed, table="connection", row=connection.pk, owner=_owner(connection))
+    return portal_ring().open(
+        sealed, table="connection", row=connection.pk, owner=_owner(connection)
+    )
 
 
 def _seal(connection: Connection, plain: str) -> str:
-    return portal_ring().seal(plain, table="connection", row=connection.pk, owner=_owner(connection))
+    return portal_ring().seal(
+        plain, table="connection", row=connection.pk, owner=_owner(connection)
+    )
 
 
 def _owner(connection: Connection) -> str:

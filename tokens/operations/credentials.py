@@ -136,9 +136,7 @@ def _begin_end(
 def _close_renewals(credential: Credential, *, now: datetime) -> None:
     reason = "The access it was to renew has ended."
     for renewal in credential.access_requests.filter(state=RequestState.PENDING, is_renewal=True):
-        move(
-            renewal, ACCESS_REQUEST, "close", RequestState.CLOSED, ended_at=now, end_reason=reason
-        )
+        move(renewal, ACCESS_REQUEST, "close", RequestState.CLOSED, ended_at=now, end_reason=reason)
         audit.record("request.closed", by=None, target=renewal, now=now, reason=reason)
 
 

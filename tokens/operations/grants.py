@@ -237,9 +237,7 @@ def bury(grant: Grant, *, now: datetime) -> None:
         _forget_secrets(grant)
         audit.record("grant.buried", by=None, target=grant, now=now, remote_id=grant.remote_id)
         if grant.credential_id:
-            outbox.order(
-                Job.Kind.CONFIRM, grant.credential_id, helpdesk=grant.helpdesk, now=now
-            )
+            outbox.order(Job.Kind.CONFIRM, grant.credential_id, helpdesk=grant.helpdesk, now=now)
 
 
 def _forget_secrets(grant: Grant) -> None:

@@ -80,7 +80,9 @@ def _new_secret(
             credential=credential, digest=digest(secret), hint=secret[:8], created_at=now
         )
         event = "key.replaced" if had_one and old_ends_at <= now else "key.issued"
-        audit.record(event, by=by, target=credential, now=now, hint=secret[:8], old_ends_at=old_ends_at)
+        audit.record(
+            event, by=by, target=credential, now=now, hint=secret[:8], old_ends_at=old_ends_at
+        )
     return NewSecret(credential.client_id, secret)
 
 

@@ -96,7 +96,7 @@ def amend(
             move(
                 access_request, ACCESS_REQUEST, "amend", RequestState.PENDING,
                 expect={"revision": revision}, approvals=0, **_terms(wish, now),
-                **{"revision": revision + 1},
+                revision=revision + 1,
             )  # fmt: skip
             audit.record("request.amended", by=by, target=access_request, now=now, **_told(wish))
             _ask_around(access_request, now=now)

@@ -166,9 +166,7 @@ def _owe(
         outbox.order(kind, target_id, helpdesk=helpdesk, now=now, not_before=not_before)
 
 
-def _without_job(
-    kind: Job.Kind, rows: QuerySet[Any], now: datetime
-) -> int:
+def _without_job(kind: Job.Kind, rows: QuerySet[Any], now: datetime) -> int:
     open_jobs = Job.objects.filter(kind=kind, done_at=None).values("target_id")
     found = rows.exclude(pk__in=open_jobs).select_related("helpdesk").order_by("id")[:BATCH]
     return _each(found, lambda row: _owe(kind, row.pk, row.helpdesk, now))

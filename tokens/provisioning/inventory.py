@@ -53,7 +53,9 @@ def _read(line: Line) -> Sequence[TokenRecord]:
 def _must_be_admin(line: Line) -> None:
     me = line.as_service(lambda t: line.connector.whoami(access_token=t))
     if not me.is_admin or not me.active or me.suspended:
-        raise Broken(f"Keydesk's own user on the helpdesk ({me.name}) is no administrator any more.")
+        raise Broken(
+            f"Keydesk's own user on the helpdesk ({me.name}) is no administrator any more."
+        )
 
 
 def _keep(run: InventoryRun, records: Sequence[TokenRecord], *, now: datetime) -> None:

@@ -140,9 +140,7 @@ def _is_due(line: Line, credential: Credential, live: Grant) -> bool:
     return False
 
 
-def _refresh(
-    line: Line, credential: Credential, live: Grant, written_off: Grant | None
-) -> None:
+def _refresh(line: Line, credential: Credential, live: Grant, written_off: Grant | None) -> None:
     before = line_up(line, credential)
     try:
         with transaction.atomic():

@@ -53,7 +53,9 @@ class Line:
         except GiveUp as refused:
             if refused.code != "invalid_token":
                 raise
-            raise Broken("The helpdesk refuses Keydesk's own access right after giving it.") from None
+            raise Broken(
+                "The helpdesk refuses Keydesk's own access right after giving it."
+            ) from None
 
     def _service_token(self) -> str:
         self.helpdesk.refresh_from_db()

@@ -58,9 +58,7 @@ def _completed(line: Line, record: TokenRecord) -> TokenRecord:
     if not policies.lacks_proof(record):
         return record
     try:
-        shown = line.as_service(
-            lambda t: line.connector.show(token_id=record.id, access_token=t)
-        )
+        shown = line.as_service(lambda t: line.connector.show(token_id=record.id, access_token=t))
     except GiveUp:
         return record
     return shown or record
@@ -103,5 +101,3 @@ def _reject(line: Line, credential: Credential, grant: Grant, reason: str) -> No
             )
         else:
             credentials.lose(credential=credential, reason=f"{reason} Connect it again.", now=now)
-
-

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import clock
-from accounts.decorators import fresh_groups, requires
+from accounts.decorators import fresh_groups, requires, signed_in
 from accounts.roles import Role
 from tokens import permissions
 from tokens.forms import requests as request_forms
@@ -20,7 +20,7 @@ from tokens.presenters import requests as presenters
 from tokens.queries import requests as queries
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import RequestState
-from tokens.views.requester import form_page, load_request, person, tried
+from tokens.views.requester import form_page, load_request, tried
 
 
 @requires(permissions.may_use_queue)

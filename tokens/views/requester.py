@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import clock
-from accounts.decorators import fresh_groups, requires
+from accounts.decorators import fresh_groups, requires, signed_in
 from accounts.models import User
 from accounts.roles import Role
 from tokens import permissions, policies
@@ -29,12 +29,6 @@ ENDED_SHOWN = 100
 
 
 # --- What the views share ----------------------------------------------------------------------------
-
-
-def person(request: HttpRequest) -> User:
-    """Whoever is signed in; the decorators let nobody else through."""
-    assert isinstance(request.user, User)
-    return request.user
 
 
 def load_request(request: HttpRequest, pk: int) -> AccessRequest:

@@ -1,7 +1,7 @@
 """Zendesk as a helpdesk: which request each method of the contract makes, and what each refusal means."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from tokens.connectors.base import (
     Broken,
@@ -65,7 +65,7 @@ class ZendeskConnector:
 
     def refresh(
         self, *, refresh_token: str, scopes: frozenset[str], expires_in: int, refresh_expires_in: int
-    ) -> TokenPair:
+    ) -> TokenPair:  # fmt: skip
         """Swap a refresh token for a new pair."""
         return parse.token_pair(
             self._ask_as_agents_client(
@@ -97,10 +97,12 @@ class ZendeskConnector:
     def _ask(self, wish: Query, client_id: str, client_secret: str) -> Any:
         own = {"client_id": client_id, "client_secret": client_secret}
         answer = self._transport.post("/oauth/tokens", fields={**wish, **own})
-        if answer.is_success:
-            return answer.json()
-        hidden = ("code", "code_verifier", "refresh_token")
-        _refuse_token(answer, [client_secret, *(str(wish.get(name, "")) for name in hidden)])
+        if not answer.is_success:
+            hidden = ("code", "code_verifier", "refresh_token")
+            raise _token_refusal(
+                answer, [client_secret, *(str(wish.get(name, "")) for name in hidden)]
+            )
+        return answer.json()
 
     # Tokens described and ended: `/api/v2/oauth/tokens`.
 
@@ -132,7 +134,7 @@ class ZendeskConnector:
         """Revoke by id, never by `current`, which answers 204 without effect."""
         answer = self._transport.delete(f"{_TOKENS}/{token_id:d}", bearer=access_token)
         if not answer.is_success:
-            self._refuse_unless_gone(answer, access_token)
+            _refuse_unless_gone(answer, access_token)
         elif answer.body.strip():
             answer.json()
 
@@ -199,7 +201,7 @@ class ZendeskConnector:
     def _read(self, path: str, access_token: str, query: Query | None = None) -> parse.Fields:
         answer = self._transport.get(path, bearer=access_token, query=query)
         if not answer.is_success:
-            _refuse_bearer(answer, access_token)
+            raise _bearer_refusal(answer, access_token)
         return parse.fields(answer.json(), "content")
 
     def _read_or_none(self, path: str, access_token: str) -> parse.Fields | None:
@@ -207,13 +209,8 @@ class ZendeskConnector:
         answer = self._transport.get(path, bearer=access_token)
         if answer.is_success:
             return parse.fields(answer.json(), "content")
-        self._refuse_unless_gone(answer, access_token)
+        _refuse_unless_gone(answer, access_token)
         return None
-
-    def _refuse_unless_gone(self, answer: Answer, access_token: str) -> None:
-        if answer.status != 404:
-            _refuse_bearer(answer, access_token)
-        problem(answer)
 
     def _every(
         self, path: str, key: str, access_token: str, query: Query | None = None
@@ -246,16 +243,23 @@ def _must_be(found: int, wanted: int) -> None:
         raise Unknown("The helpdesk's answer is about something else than was asked for.")
 
 
-def _refuse_token(answer: Answer, secrets: list[str]) -> NoReturn:
+def _token_refusal(answer: Answer, secrets: list[str]) -> Broken | GiveUp:
     """A refusal where Keydesk's own client credentials were shown."""
     said = problem(answer, secrets=secrets)
     is_about_us = answer.status in {401, 403} and said.code not in _OUR_REQUEST_REFUSED
     if said.code in _OUR_ACCESS_REFUSED or is_about_us:
-        raise Broken(said.sentence)
-    raise GiveUp(said.sentence, code=said.code)
+        return Broken(said.sentence)
+    return GiveUp(said.sentence, code=said.code)
 
 
-def _refuse_bearer(answer: Answer, access_token: str) -> NoReturn:
+def _bearer_refusal(answer: Answer, access_token: str) -> GiveUp:
     """A refusal of an access token; whose it was, the caller knows."""
     said = problem(answer, secrets=[access_token])
-    raise GiveUp(said.sentence, code=_CODES.get(answer.status, said.code))
+    return GiveUp(said.sentence, code=_CODES.get(answer.status, said.code))
+
+
+def _refuse_unless_gone(answer: Answer, access_token: str) -> None:
+    """A 404 means gone only in the helpdesk's own words: another's 404 page is `Unknown`."""
+    refusal = _bearer_refusal(answer, access_token)
+    if answer.status != 404:
+        raise refusal

@@ -28,17 +28,18 @@ class Problem:
 
 
 def problem(answer: Answer, *, secrets: Iterable[str] = ()) -> Problem:
-    """What a 4xx says, without any of the `secrets` that were sent. Raises `Unknown` for no JSON object:
+    """What a 4xx says, without any of the `secrets` that were sent.
 
-    such an answer may come from something between us and the helpdesk.
+    Raises `Unknown` for anything but a JSON object: it may come from something between us and Zendesk.
     """
     body = answer.json()
     if not isinstance(body, dict) or not body:
         raise Unknown(f"The helpdesk's answer ({answer.status}) is no error it documents.")
     hidden = [secret for secret in secrets if secret]
-    code, words = (_safe(part, hidden) for part in _parts(body))
+    code, words = (_without(part, hidden) for part in _parts(body))
+    words = _LIKE_A_SECRET.sub("…", words)[:_LONGEST]
     if not _CODE.fullmatch(code):
-        words = words or code
+        words = words or _LIKE_A_SECRET.sub("…", code)[:_LONGEST]
         code = f"status_{answer.status}"
     return Problem(code, f"The helpdesk refused ({answer.status} {code}){_ending(words)}")
 
@@ -65,14 +66,13 @@ def _detail(details: Any) -> str:
     return ""
 
 
-def _safe(text: Any, secrets: list[str]) -> str:
-    """Text of the other side on one short line, without what was sent and what looks like a secret."""
+def _without(text: Any, secrets: list[str]) -> str:
+    """Text of the other side on one line, without what was sent to it."""
     if not isinstance(text, str):
         return ""
     for secret in secrets:
         text = text.replace(secret, "…")
-    text = "".join(c if c.isprintable() else " " for c in text[:2000])
-    return " ".join(_LIKE_A_SECRET.sub("…", text).split())[:_LONGEST]
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _ending(words: str) -> str:

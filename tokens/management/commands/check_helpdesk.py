@@ -16,7 +16,9 @@ ADMIN_CENTER = "Admin Center → Apps and integrations → APIs → OAuth client
 
 
 class Command(BaseCommand):
-    help = "Say what is done, what is missing and where to click, for each helpdesk. Changes nothing."
+    help = (
+        "Say what is done, what is missing and where to click, for each helpdesk. Changes nothing."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("slug", nargs="?", help="one of HELPDESKS; all of them if left out")
@@ -27,7 +29,8 @@ class Command(BaseCommand):
             raise CommandError("HELPDESKS is empty; see docs/install.md.")
         if unknown := set(wanted) - set(settings.HELPDESKS):
             raise CommandError(f"HELPDESKS does not name {', '.join(unknown)}.")
-        if not all([self._check(settings.HELPDESKS[slug]) for slug in wanted]):
+        verdicts = [self._check(settings.HELPDESKS[slug]) for slug in wanted]
+        if not all(verdicts):
             sys.exit(1)
 
     def _check(self, config: HelpdeskConfig) -> bool:
@@ -54,9 +57,7 @@ class Command(BaseCommand):
         gate = BudgetGate(limiter, config.slug, deadline=settings.CALL_DEADLINE.total_seconds())
         connector = connector_for(config, gate)
         known: dict[str, Any] = {}
-        return all(
-            self._step(what, hint, step, connector, known) for what, hint, step in STEPS
-        )
+        return all(self._step(what, hint, step, connector, known) for what, hint, step in STEPS)
 
     def _step(
         self, what: str, hint: str, step: "Step", connector: Connector, known: dict[str, Any]

@@ -57,9 +57,7 @@ def _list(config: HelpdeskConfig) -> Sequence[TokenRecord]:
     return connector.tokens_of_client(client_number=number, access_token=own)
 
 
-def violations(
-    helpdesk: Helpdesk, records: Sequence[TokenRecord], now: datetime
-) -> Iterator[str]:
+def violations(helpdesk: Helpdesk, records: Sequence[TokenRecord], now: datetime) -> Iterator[str]:
     """Each broken promise about the tokens on the helpdesk, as a line."""
     owners = {
         grant.remote_id: grant

@@ -1,0 +1,243 @@
+"""What happened, in sentences: one table from audit event to words, read by every page that shows a history.
+
+A sentence says who did what; what somebody wrote as their reason stands below it as a note.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import CharField, Q
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from accounts.models import AuditEvent
+from tokens.models import Credential, Grant
+
+logger = logging.getLogger(__name__)
+MOST = 200
+"""Events a page shows of one thing; older ones stand on the audit page."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One event as people read it."""
+
+    at: datetime
+    text: str
+    actor: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One audit row, with its body opened."""
+
+    who: str
+    by_keydesk: bool
+    body: Mapping[str, Any]
+
+    def word(self, name: str) -> str:
+        """A fact as text; "" where the row does not have it."""
+        value = self.body.get(name)
+        return "" if value is None else str(value)
+
+    def day(self, name: str) -> str:
+        """A moment as a date in the reader's zone."""
+        try:
+            moment = timezone.localtime(datetime.fromisoformat(self.word(name)))
+        except ValueError:
+            return "an unknown day"
+        return f"{moment.day} {moment:%B %Y}"
+
+    def days(self) -> str:
+        """The life in days."""
+        count = self.word("days")
+        return "1 day" if count == "1" else f"{count} days"
+
+    def all_of(self, name: str) -> str:
+        """A list as words: "approver and auditor"."""
+        words = [str(word) for word in self.body.get(name) or []]
+        return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+    def helpdesk(self) -> str:
+        """The helpdesk's name, as configured."""
+        slug = self.word("helpdesk")
+        config = settings.HELPDESKS.get(slug)
+        return config.name if config else slug
+
+
+Says = Callable[[Told], str]
+
+
+def _approved(told: Told) -> str:
+    if told.by_keydesk:
+        return f"Approved by rule for {told.days()}."
+    return f"{told.who} approved it for {told.days()}."
+
+
+def _ended_by(told: Told) -> str:
+    return "Keydesk ended it." if told.by_keydesk else f"{told.who} ended it."
+
+
+def _cancelled(told: Told) -> str:
+    return "Keydesk cancelled it." if told.by_keydesk else f"{told.who} cancelled it."
+
+
+def _roles_changed(told: Told) -> str:
+    gained, lost = told.all_of("gained"), told.all_of("lost")
+    parts = [f"became {gained}" if gained else "", f"is no longer {lost}" if lost else ""]
+    changed = " and ".join(filter(None, parts))
+    return f"Roles changed: {changed}." if changed else f"Groups changed: {_groups(told)}."
+
+
+def _groups(told: Told) -> str:
+    joined, left = told.all_of("joined"), told.all_of("left")
+    parts = [f"joined {joined}" if joined else "", f"left {left}" if left else ""]
+    return "; ".join(filter(None, parts)) or "none"
+
+
+def _looked_up(told: Told) -> str:
+    if told.word("problem"):
+        return f"Looked up on {told.helpdesk()}: no user to act as."
+    return f"Found on {told.helpdesk()} as user {told.word('remote_id')}."
+
+
+def _key_replaced(told: Told) -> str:
+    return f"{told.who} replaced the secret; the old one stopped at once, the new one starts {told.word('hint')}…"
+
+
+SENTENCES: dict[str, Says] = {
+    # access requests
+    "request.submitted": lambda t: f"{t.who} asked for {t.word('profile')} for {t.days()}.",
+    "request.amended": lambda t: (
+        f"{t.who} changed the request: {t.word('profile')} for {t.days()}. Deciding started anew."
+    ),
+    "request.approved": _approved,
+    "request.denied": lambda t: f"{t.who} denied it.",
+    "request.withdrawn": lambda t: f"{t.who} withdrew it.",
+    "request.closed": lambda _: "Closed.",
+    "request.lapsed": lambda _: "Timed out: nobody decided it in time.",
+    # credentials
+    "credential.ordered": lambda t: f"The access was made ready to connect, for {t.days()}.",
+    "credential.activated": lambda t: (
+        "Proved: the helpdesk says it is the right user with exactly these permissions. "
+        f"It works until {t.day('lives_until')}."
+    ),
+    "credential.refused": lambda _: "Connecting did not work.",
+    "credential.refreshed": lambda _: "The token was renewed and proved again.",
+    "credential.renewed": lambda t: f"Renewed: it now lives until {t.day('lives_until')}.",
+    "credential.lost": lambda _: "Disconnected.",
+    "credential.revoked": _ended_by,
+    "credential.expired": lambda _: "It reached its end.",
+    "credential.cancelled": _cancelled,
+    "credential.lapsed": lambda _: "Timed out: it was not connected in time.",
+    "credential.ended": lambda _: "Confirmed gone on the helpdesk.",
+    # connecting
+    "connection.started": lambda t: f"{t.who} went to the helpdesk to connect it.",
+    "connection.consented": lambda t: f"{t.who} allowed it on the helpdesk.",
+    "connection.declined": lambda t: f"{t.who} came back without the helpdesk's consent.",
+    "connection.rejected": lambda t: (
+        f"{t.who} came back from {t.helpdesk()} with an answer that was not accepted."
+    ),
+    # keys and tokens in somebody's hands
+    "key.issued": lambda t: f"{t.who} was shown a new secret, which starts {t.word('hint')}…",
+    "key.replaced": _key_replaced,
+    "token.shown": lambda t: f"{t.who} took a token by hand.",
+    # token pairs on the helpdesk
+    "grant.sent": lambda _: "The helpdesk was asked for a token.",
+    "grant.abandoned": lambda _: "A call for a token was dropped before it left.",
+    "grant.answered": lambda _: "The helpdesk answered with a token.",
+    "grant.refused": lambda _: "The helpdesk refused to give a token.",
+    "grant.lost_track_of": lambda _: "The helpdesk did not say whether it made a token.",
+    "grant.written_off": lambda _: (
+        "Keydesk stopped waiting for that answer; whatever it made is found in the list of all "
+        "tokens and deleted."
+    ),
+    "grant.proved": lambda _: "The token was proved.",
+    "grant.doomed": lambda _: "A token must go: nothing of it is handed out any more.",
+    "grant.adopted": lambda _: "A token that belongs to nobody was found; it is being deleted.",
+    "grant.deleted": lambda _: "A token was deleted on the helpdesk.",
+    "grant.buried": lambda _: "A token is confirmed gone on the helpdesk.",
+    # helpdesks and the catalogue
+    "helpdesk.stopped": lambda _: "The helpdesk refuses Keydesk's own access. Work waits.",
+    "helpdesk.resumed": lambda _: "The helpdesk accepts Keydesk's own access again.",
+    "profile.changed": lambda t: f"The terms were changed to version {t.word('number')}.",
+    # people
+    "person.signed_in": lambda t: f"{t.who} signed in as {t.all_of('roles') or 'nobody'}.",
+    "person.signed_out": lambda t: f"{t.who} signed out.",
+    "person.sign_in_refused": lambda t: f"{t.who} was not let in.",
+    "person.confirmed": lambda t: f"{t.who} confirmed who they are.",
+    "person.confirmation_refused": lambda t: f"A confirmation of {t.who} did not count.",
+    "person.roles_changed": _roles_changed,
+    "person.deactivated": lambda t: (
+        "Deactivated." if t.by_keydesk else f"Deactivated by {t.who}."
+    ),
+    "person.reactivated": lambda t: f"Reactivated by {t.who}.",
+    "person.looked_up": _looked_up,
+}
+
+NOTABLE = ("grant.lost_track_of", "grant.written_off", "grant.doomed", "grant.buried")
+"""What happened to its tokens that the page of an access tells; the rest is routine."""
+
+ROUTINE = ("credential.refreshed",)
+"""Left out of a page's history: it happens all day."""
+
+_NOTED = ("reason", "problem")
+
+
+def sentence_of(event: AuditEvent, *, with_note: bool = True) -> Sentence:
+    """One audit row as a sentence. A name the table does not know is shown as it is, and logged."""
+    try:
+        body = json.loads(event.body)
+    except ValueError:
+        body = {}
+    told = Told(event.actor_name, not event.actor.startswith("user:"), body)
+    note = next((told.word(name) for name in _NOTED if told.word(name)), "") if with_note else ""
+    says = SENTENCES.get(event.event)
+    if says is None:
+        logger.error("No sentence for the audit event %s.", event.event)
+        return Sentence(event.at, event.event, event.actor_name, note)
+    text = says(told)
+    return Sentence(event.at, text, event.actor_name, _shown_note(note, text, told))
+
+
+def _shown_note(note: str, text: str, told: Told) -> str:
+    """A note that only repeats the sentence is left out; a person's own words are quoted."""
+    if not note or note.rstrip(".") in text:
+        return ""
+    return note if told.by_keydesk else f"“{note}”"
+
+
+def history(*rows: models.Model, with_reasons: bool = True) -> list[Sentence]:
+    """What happened to these rows, merged, newest first; of a credential also what its tokens went through.
+
+    Without `with_reasons` what people wrote about requests is left out.
+    """
+    events = AuditEvent.objects.filter(_about(rows)).exclude(event__in=ROUTINE)
+    latest = events.order_by("-at", "-id")[:MOST]
+    return [
+        sentence_of(event, with_note=with_reasons or not event.event.startswith("request."))
+        for event in latest
+    ]
+
+
+def _about(rows: Iterable[models.Model]) -> Q:
+    wanted = Q(pk__in=[])
+    for row in rows:
+        wanted |= Q(target_type=type(row).__name__, target_id=str(row.pk))
+        if isinstance(row, Credential):
+            wanted |= _tokens_of(row)
+    return wanted
+
+
+def _tokens_of(credential: Credential) -> Q:
+    ids = Grant.objects.filter(credential=credential).annotate(
+        text_id=Cast("pk", CharField(max_length=32))
+    )
+    return Q(target_type="Grant", target_id__in=ids.values("text_id"), event__in=NOTABLE)
