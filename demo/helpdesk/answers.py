@@ -15,7 +15,10 @@ class Refused(Exception):
     """An answer that is a refusal: `body` is a JSON object, or text where Zendesk sends text."""
 
     def __init__(
-        self, status: int, body: Mapping[str, object] | str, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        body: Mapping[str, object] | str,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(str(body))
         self.status = status
@@ -34,7 +37,9 @@ class Refused(Exception):
 class PageRefused(Exception):
     """A page that is a refusal: `sentence` is what the person reads."""
 
-    def __init__(self, sentence: str, *, title: str = "This cannot go on", status: int = 400) -> None:
+    def __init__(
+        self, sentence: str, *, title: str = "This cannot go on", status: int = 400
+    ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.title = title
@@ -83,7 +88,11 @@ def forbidden(sentence: str) -> Refused:
 
 def bad_parameter(name: str, sentence: str) -> Refused:
     """A query parameter makes no sense."""
-    problem = {"code": "InvalidParameter", "title": f"Invalid parameter: {name}", "detail": sentence}
+    problem = {
+        "code": "InvalidParameter",
+        "title": f"Invalid parameter: {name}",
+        "detail": sentence,
+    }
     return Refused(400, {"errors": [problem]})
 
 
@@ -137,7 +146,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{sentence}\n", status=500, content_type="text/plain; charset=utf-8")
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form came without its token: an old tab, or cookies switched off."""
     sentence = "This form is out of date. Go back, load the page again and repeat the click."
     return refusal_page(request, "Out of date", sentence, 403)

@@ -142,7 +142,7 @@ def change_user(request: HttpRequest, user_id: int) -> HttpResponse:
         _patch(user, body)
         user.updated_at = now
         user.save()
-        record("user.changed", at=now, user_id=user.id, **body)
+        record("user.changed", at=now, user_id=user.id, changes=body)
         if not user.is_staff:
             delete_all_of(user, because="user deleted or demoted", now=now)
     return JsonResponse({"id": user.id, "role": user.role, "role_type": user.role_type})
@@ -215,7 +215,7 @@ def change_token(request: HttpRequest, token_id: int) -> HttpResponse:
         token.expires_at = _moment(body["expires_at"])
     with transaction.atomic():
         token.save()
-        record("token.changed", at=now, token=token, **body)
+        record("token.changed", at=now, token=token, changes=body)
     return JsonResponse({"token": _token(token, now)})
 
 

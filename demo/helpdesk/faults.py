@@ -119,7 +119,9 @@ def _late_commit(fault: Fault, request: HttpRequest, go_on: Next) -> HttpRespons
 def _too_many(fault: Fault, _request: HttpRequest, _go_on: Next) -> HttpResponseBase:
     """Over the limit; `Retry-After` only where the fault has seconds."""
     headers = {} if fault.seconds is None else {"Retry-After": f"{fault.seconds:.0f}"}
-    return HttpResponse("Too many requests\n", status=429, content_type="text/plain", headers=headers)
+    return HttpResponse(
+        "Too many requests\n", status=429, content_type="text/plain", headers=headers
+    )
 
 
 def _redirect(_fault: Fault, _request: HttpRequest, _go_on: Next) -> HttpResponseBase:

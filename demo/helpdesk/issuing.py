@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from demo.helpdesk.configuration import configuration
 from demo.helpdesk.events import record
@@ -134,7 +135,7 @@ def _base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _facts(token: Token) -> dict[str, object]:
+def _facts(token: Token) -> dict[str, Any]:
     return {
         "scopes": token.scopes,
         "expires_at": token.expires_at and token.expires_at.isoformat(),

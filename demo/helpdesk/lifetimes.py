@@ -21,9 +21,7 @@ def lifetimes_of(form: Mapping[str, str]) -> Lifetimes:
     access = _seconds(form, "expires_in", configuration().access)
     refresh = _seconds(form, "refresh_token_expires_in", configuration().refresh)
     if refresh < access:
-        raise record_invalid(
-            "refresh_token_expires_in", "must not be below expires_in", status=400
-        )
+        raise record_invalid("refresh_token_expires_in", "must not be below expires_in", status=400)
     return Lifetimes(access, refresh, "expires_in" in form)
 
 

@@ -65,7 +65,9 @@ class Fixed:
         return self.objects[place : place + size]
 
 
-def answer(request: HttpRequest, name: str, listing: Listing, *, always_cursor: bool = False) -> JsonResponse:
+def answer(
+    request: HttpRequest, name: str, listing: Listing, *, always_cursor: bool = False
+) -> JsonResponse:
     """The page asked for, under `name`. Raises Refused (400) on a parameter that makes no sense."""
     by_cursor = always_cursor or "page[size]" in request.GET or "page[after]" in request.GET
     if by_cursor and ("page" in request.GET or "per_page" in request.GET):
@@ -103,7 +105,9 @@ def _by_offset(request: HttpRequest, name: str, listing: Listing) -> dict[str, A
     page = whole_number("page", request.GET.get("page", "1"), least=1)
     place = (page - 1) * size
     if place >= LAST_BY_OFFSET:
-        raise Refused(422, {"error": "invalid", "description": "Number of results is limited to 10000."})
+        raise Refused(
+            422, {"error": "invalid", "description": "Number of results is limited to 10000."}
+        )
     count = listing.count()
     return {
         name: listing.at(place, size),

@@ -136,6 +136,4 @@ def _make_ticket(story: Story, opened: datetime, agent: HelpdeskUser) -> None:
     )
     if story.answer:
         answered = opened + timedelta(hours=2)
-        Comment.objects.create(
-            ticket=ticket, author=agent, body=story.answer, created_at=answered
-        )
+        Comment.objects.create(ticket=ticket, author=agent, body=story.answer, created_at=answered)

@@ -30,7 +30,7 @@ def environment(
     `access_min="2"` or `current_needs="users:read"`; `demo.helpdesk.configuration` has the list.
     """
     told = {
-        "dir": str(folder),
+        "dir": str(folder.resolve()),
         "name": name,
         "client_id": client_id,
         "client_secret": client_secret,

@@ -1,7 +1,6 @@
 """Django's settings for one demo helpdesk process; what may differ comes from `configuration`."""
 
 import re
-from urllib.parse import urlsplit
 
 from django.core.management.utils import get_random_secret_key
 
@@ -79,12 +78,6 @@ CSRF_FAILURE_VIEW = "demo.helpdesk.answers.csrf_failure"
 
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Chrome checks the redirect that a form post ends on, and Allow ends on the portal.
-_PORTAL = urlsplit(_CONFIGURATION.redirect_uri)
-PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    f"form-action 'self' {_PORTAL.scheme}://{_PORTAL.netloc}"
-)
 
 LOGGING = {
     "version": 1,

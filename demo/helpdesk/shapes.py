@@ -21,7 +21,9 @@ ANONYMOUS = {
 
 def date(moment: datetime | None) -> str | None:
     """A moment as Zendesk writes it: UTC, whole seconds, a trailing Z."""
-    return moment and moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def url(request: HttpRequest, path: str) -> str:

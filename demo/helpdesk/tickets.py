@@ -90,8 +90,8 @@ def _change_in(body: dict[str, Any]) -> Change:
 
 
 def _status(value: object) -> str | None:
-    if value is None or value in STATUSES:
-        return value  # type: ignore[return-value]  # one of the words above, or None
+    if value is None or (isinstance(value, str) and value in STATUSES):
+        return value
     raise record_invalid("status", f"Status: must be one of {', '.join(STATUSES)}")
 
 

@@ -22,7 +22,9 @@ from demo.helpdesk.scopes import unknown_in
 
 Form = Mapping[str, str]
 Grant = Callable[[Form, OAuthClient, Sequence[Twist], datetime], Pair]
-_DEAD = "The provided authorization grant is invalid, expired, revoked or was issued to another client."
+_DEAD = (
+    "The provided authorization grant is invalid, expired, revoked or was issued to another client."
+)
 
 
 @csrf_exempt

@@ -8,6 +8,7 @@ a connection of its own, because a kept one that the other side closes makes a s
 """
 
 import json
+import logging
 import socket
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -34,6 +35,8 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "Connection": "close",
 }
+# Its one warning quotes the lines it could not read, and a token may stand in them.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,12 +103,11 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 def _prepare(method: str, url: str, **parts: Any) -> requests.PreparedRequest:
-    """The request, ready to send. The library's own error would quote the header that it refuses."""
+    """The request, ready to send. Raises outside of the library's own error, which quotes the header."""
     parts["headers"] = _HEADERS | parts.get("headers", {})
-    try:
+    with suppress(requests.RequestException, ValueError):
         return requests.Request(method, url, **parts).prepare()
-    except (requests.RequestException, ValueError):
-        raise GiveUp("Keydesk could not put the request together.", code="unsendable") from None
+    raise GiveUp("Keydesk could not put the request together.", code="unsendable")
 
 
 def _is_plain(status: int) -> bool:

@@ -17,7 +17,7 @@ from django.core.validators import URLValidator
 
 from accounts.models import User
 from tokens.models import AccessProfile, AccessRequest, Credential
-from tokens.models.requests import Rhythm, RunsWhere
+from tokens.models.requests import Rhythm, RunsWhere, ScriptFacts
 from tokens.operations.requests import Wish
 from tokens.presenters.requests import Offer, ScopeLine, days_words, until
 from tokens.queries import requests as queries
@@ -207,13 +207,18 @@ class TermsForm(RefusableForm):
         profile: AccessProfile,
         scopes: frozenset[str],
         script_name: str,
+        *,
         renews: Credential | None = None,
+        about: ScriptFacts | None = None,
     ) -> Wish:
+        """The wish this form makes; what it does not ask about the script is as `about` has it."""
         said = self.cleaned_data
         return Wish(
             profile=profile, scopes=scopes, script_name=script_name, renews=renews,
-            days=self.wanted_days, runs_where=said["runs_where"], purpose=said["purpose"],
-            rhythm=said["rhythm"], ticket_url=said["ticket_url"], deputy=said["deputy"],
+            days=self.wanted_days, purpose=said["purpose"], ticket_url=said["ticket_url"],
+            runs_where=about.runs_where if about else said["runs_where"],
+            rhythm=about.rhythm if about else said["rhythm"],
+            deputy=about.deputy if about else said["deputy"],
         )  # fmt: skip
 
 
@@ -303,17 +308,24 @@ def _scopes_name(offer: Offer) -> str:
     return f"scopes-{offer.profile.pk}"
 
 
+ABOUT_THE_SCRIPT = ("runs_where", "rhythm", "deputy")
+"""What a renewal does not change, so does not ask."""
+
+
 class RenewForm(TermsForm):
-    """A wish for more time on a living credential: script, profile and scopes stay."""
+    """A wish for more time on a living credential: everything about the script stays."""
 
     def __init__(self, *args: Any, credential: Credential, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.credential = credential
+        for name in ABOUT_THE_SCRIPT:
+            del self.fields[name]
 
     def wish(self) -> Wish:
         """What was asked for; only of a valid form."""
         held = self.credential
-        return self._wish(held.profile_version.profile, held.scopes, held.script_name, held)
+        profile = held.profile_version.profile
+        return self._wish(profile, held.scopes, held.script_name, renews=held, about=held)
 
 
 class AmendForm(TermsForm):
@@ -328,7 +340,10 @@ class AmendForm(TermsForm):
         super().__init__(*args, **kwargs)
         self.access_request, self.offer = access_request, offer
         del self.fields["key"]
-        if not access_request.is_renewal:
+        if access_request.is_renewal:
+            for name in ABOUT_THE_SCRIPT:
+                del self.fields[name]
+        else:
             self.fields["script_name"] = _script_name()
             self.fields["scopes"] = _scopes(offer)
             self.order_fields(self.field_order)
@@ -342,12 +357,12 @@ class AmendForm(TermsForm):
     def wish(self) -> Wish:
         """What is asked for now; only of a valid form."""
         before, said = self.access_request, self.cleaned_data
-        return self._wish(
-            self.offer.profile,
-            said.get("scopes", before.scopes),
-            said.get("script_name", before.script_name),
-            before.credential if before.is_renewal else None,
-        )
+        if before.is_renewal:
+            return self._wish(
+                self.offer.profile, before.scopes, before.script_name,
+                renews=before.credential, about=before,
+            )  # fmt: skip
+        return self._wish(self.offer.profile, said["scopes"], said["script_name"])
 
 
 # --- What a form starts with -------------------------------------------------------------------------
@@ -401,13 +416,11 @@ def from_request(before: AccessRequest) -> dict[str, Any]:
     }
 
 
-def from_credential(credential: Credential) -> dict[str, Any]:
-    """What a credential says about its script, for a renewal."""
-    return {
-        "runs_where": credential.runs_where,
-        "rhythm": credential.rhythm,
-        "deputy": credential.deputy.email if credential.deputy else "",
-    }
+def for_renewal(before: AccessRequest | None) -> dict[str, Any]:
+    """What a renewal starts with: why the access was asked for last time."""
+    if before is None:
+        return {}
+    return {"purpose": before.purpose, "ticket_url": before.ticket_url}
 
 
 def _days(word: str) -> dict[str, str]:
@@ -524,7 +537,7 @@ class QueueForm(forms.Form):
 
     def __init__(self, *args: Any, choices: queries.Choices, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["profile"].choices = [("", "Every access"), *choices.profiles]  # type: ignore[attr-defined]
+        self.fields["profile"].choices = [("", "Every access"), *choices.profiles.items()]  # type: ignore[attr-defined]
         self.fields["requester"].choices = [("", "Everybody"), *choices.requesters]  # type: ignore[attr-defined]
 
     def filters(self) -> queries.Filters:

@@ -12,12 +12,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import CharField, Q
-from django.db.models.functions import Cast
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import AuditEvent
 from tokens.models import Credential, Grant
+from tokens.states import GrantState
 
 logger = logging.getLogger(__name__)
 MOST = 200
@@ -188,6 +188,12 @@ NOTABLE = ("grant.lost_track_of", "grant.written_off", "grant.doomed", "grant.bu
 ROUTINE = ("credential.refreshed",)
 """Left out of a page's history: it happens all day."""
 
+_TOLD_STATES = (
+    GrantState.UNKNOWN,
+    GrantState.WRITTEN_OFF,
+    GrantState.DOOMED,
+    GrantState.GONE,
+)
 _NOTED = ("reason", "problem")
 
 
@@ -237,7 +243,6 @@ def _about(rows: Iterable[models.Model]) -> Q:
 
 
 def _tokens_of(credential: Credential) -> Q:
-    ids = Grant.objects.filter(credential=credential).annotate(
-        text_id=Cast("pk", CharField(max_length=32))
-    )
-    return Q(target_type="Grant", target_id__in=ids.values("text_id"), event__in=NOTABLE)
+    """The tokens that ever left the routine; what is replaced in time has nothing to tell."""
+    ids = Grant.objects.filter(credential=credential, state__in=_TOLD_STATES).values_list("pk", flat=True)
+    return Q(target_type="Grant", target_id__in=[str(pk) for pk in ids], event__in=NOTABLE)

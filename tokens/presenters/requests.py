@@ -157,7 +157,13 @@ def profile_key(profile: AccessProfile) -> str:
 def offers(user: User) -> list[Offer]:
     """Every profile there is, with the answer whether this person may ask for it."""
     table, links, who = queries.scope_table(), queries.links_of(user), WhoDecides()
-    return [_offer(profile, user, links, table, who) for profile in queries.profiles()]
+    found = [_offer(profile, user, links, table, who) for profile in queries.profiles()]
+    return sorted(found, key=_what_is_safe_first)
+
+
+def _what_is_safe_first(offer: Offer) -> tuple[int, int, str]:
+    version = offer.version
+    return offer.profile.helpdesk_id, RISKS.index(Risk(version.risk)), version.name
 
 
 def offer_of(profile: AccessProfile, user: User) -> Offer | None:
@@ -184,25 +190,16 @@ def _offer(
     )
 
 
-@dataclass(frozen=True)
-class Stranger:
-    """A helpdesk on which the person has no user to act as, and why."""
-
-    helpdesk: str
-    reason: str
-
-
-def where_unknown(user: User) -> list[Stranger]:
-    """The helpdesks on which this person cannot ask for anything; said in the words of the look-up."""
+def why_unknown(user: User) -> list[str]:
+    """Why this person cannot ask for anything on a helpdesk, a sentence for each; in the look-up's words."""
     links = queries.links_of(user)
     found = []
     for helpdesk in queries.helpdesks():
         link = links.get(helpdesk.pk)
         if link is None:
-            reason = f"Keydesk has not yet looked you up on {helpdesk}. Try again in a minute."
-            found.append(Stranger(str(helpdesk), reason))
+            found.append(f"Keydesk has not yet looked you up on {helpdesk}. Try again in a minute.")
         elif link.problem:
-            found.append(Stranger(str(helpdesk), link.problem))
+            found.append(link.problem)
     return found
 
 
@@ -278,8 +275,8 @@ class MyAccess:
     waiting: list[Waiting]
     ending: list[Row]
     news: list[News]
-    strangers: list[Stranger]
-    is_stranger_everywhere: bool
+    unknown_on: list[str]
+    is_unknown_everywhere: bool
     ended: int
 
     @property
@@ -292,15 +289,15 @@ def my_access(user: User, *, now: datetime) -> MyAccess:
     table, waiting = queries.scope_table(), queries.waiting_of(user)
     renewals = {r.credential_id: r for r in waiting if r.is_renewal}
     rows = [_row(held, renewals, table, now=now) for held in queries.held_by(user)]
-    strangers = where_unknown(user)
+    unknown_on = why_unknown(user)
     return MyAccess(
         steps=[row for row in rows if row.step],
         working=[row for row in rows if row.state in WORKING],
         waiting=_waiting(waiting, user, table),
         ending=[row for row in rows if row.state == CredentialState.REVOKING],
         news=[_news(row) for row in queries.turned_down_lately(user, now=now, within=NEWS_LASTS)],
-        strangers=strangers,
-        is_stranger_everywhere=len(strangers) == len(queries.helpdesks()),
+        unknown_on=unknown_on,
+        is_unknown_everywhere=len(unknown_on) == queries.count_helpdesks(),
         ended=queries.ended_of(user).count() + queries.not_granted_to(user).count(),
     )
 

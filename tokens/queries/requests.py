@@ -55,6 +55,11 @@ def helpdesks() -> list[Helpdesk]:
     return list(Helpdesk.objects.order_by("id"))
 
 
+def count_helpdesks() -> int:
+    """How many helpdesks there are."""
+    return Helpdesk.objects.count()
+
+
 # --- One person's own ------------------------------------------------------------------------------
 
 
@@ -156,6 +161,12 @@ def own_credential(user: User, pk: int) -> Credential | None:
     return rows.select_related("profile_version__profile__helpdesk", "deputy").first()
 
 
+def last_request_for(credential: Credential) -> AccessRequest | None:
+    """The last request that gave or lengthened this access."""
+    rows = credential.access_requests.filter(state=RequestState.APPROVED)
+    return rows.order_by("-id").first()
+
+
 def other_people(user: User) -> list[User]:
     """Active people somebody can name as their deputy, by name; the first few hundred."""
     rows = User.objects.filter(deactivated_at=None).exclude(pk=user.pk).exclude(email="")
@@ -246,9 +257,9 @@ def _filtered(rows: QuerySet[AccessRequest], filters: Filters) -> QuerySet[Acces
 
 @dataclass(frozen=True)
 class Choices:
-    """What the queue can be filtered by: ids and names of what waits in it."""
+    """What the queue can be filtered by: ids and names of what waits in it, profiles by helpdesk."""
 
-    profiles: list[tuple[int, str]]
+    profiles: dict[str, list[tuple[int, str]]]
     requesters: list[tuple[int, str]]
 
 
@@ -262,15 +273,19 @@ def queue_choices(reader: Reader, *, now: datetime) -> Choices:
         "requester_id",
         "requester__name",
     )[:500]
-    named: dict[int, str] = {}
+    profiles: dict[str, dict[int, str]] = defaultdict(dict)
     people: dict[int, str] = {}
     for profile_id, name, helpdesk, requester_id, requester in facts:
-        named[profile_id] = f"{name} · {helpdesk}"
+        profiles[helpdesk][profile_id] = name
         people[requester_id] = requester
     return Choices(
-        sorted(named.items(), key=lambda row: row[1]),
-        sorted(people.items(), key=lambda row: row[1]),
+        {helpdesk: _by_name(named) for helpdesk, named in sorted(profiles.items())},
+        _by_name(people),
     )
+
+
+def _by_name(named: dict[int, str]) -> list[tuple[int, str]]:
+    return sorted(named.items(), key=lambda row: row[1])
 
 
 def make_cursor(row: AccessRequest) -> str:
@@ -330,6 +345,12 @@ def precedent(access_request: AccessRequest) -> Precedent:
         ended_at__lt=F("lives_until"),
     ).count()
     return Precedent(asked["earlier"], asked["granted"], used["fetches"], used["last"], ended_early)
+
+
+def has_decided(user: User, access_request: AccessRequest) -> bool:
+    """Whether this person has decided on the request as it stands."""
+    rows = access_request.decisions.filter(revision=access_request.revision, approver=user)
+    return rows.exists()
 
 
 def decisions_on(access_request: AccessRequest) -> list[Decision]:

@@ -57,6 +57,8 @@ def _undecided(request: HttpRequest, pk: int) -> AccessRequest:
         raise Denied(answer.reason)
     if found.state != RequestState.PENDING or _shown_revision(request, found) != found.revision:
         raise stale(found)
+    if queries.has_decided(signed_in(request), found):
+        raise StaleState("You have already decided on this request.")
     return found
 
 

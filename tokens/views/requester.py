@@ -158,7 +158,7 @@ def _renew(request: HttpRequest, pk: int) -> HttpResponse:
         raise Denied(offer.may.reason if offer else "This access can no longer be asked for.")
     form = request_forms.RenewForm(
         request.POST or None, by=user, credential=credential,
-        initial=request_forms.from_credential(credential),
+        initial=request_forms.for_renewal(queries.last_request_for(credential)),
     )  # fmt: skip
     if made := tried(form, lambda: _submit(form, user, now=now)):
         return redirect("access_request", made.pk)

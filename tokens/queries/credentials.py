@@ -1,0 +1,100 @@
+"""What the page of one access and the token endpoint read. Nothing here changes a row."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Max, Q
+
+from tokens.models import AccessRequest, ClientSecret, Credential, Fetch, Grant, Job
+from tokens.states import CredentialState, GrantState, RequestState
+
+
+def credential_by_id(pk: int) -> Credential | None:
+    """One credential, for a page; whether this reader may see it is for permissions to say."""
+    rows = Credential.objects.select_related(
+        "helpdesk", "owner", "deputy", "acts_as", "profile_version"
+    )
+    return rows.filter(pk=pk).first()
+
+
+@dataclass(frozen=True)
+class Use:
+    """How much an access was used: every token handed out counts."""
+
+    fetches: int
+    last_at: datetime | None
+
+
+def use_of(credential: Credential) -> Use:
+    """How often a token was handed out, and when last."""
+    found = Fetch.objects.filter(credential=credential).aggregate(n=Count("id"), last=Max("at"))
+    return Use(found["n"], found["last"])
+
+
+def secrets_of(credential: Credential, *, now: datetime) -> list[ClientSecret]:
+    """The secrets that work now, the newest first."""
+    rows = ClientSecret.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), credential=credential)
+    return list(rows.order_by("-id"))
+
+
+def current_secret(credential: Credential) -> ClientSecret | None:
+    """The secret without an end."""
+    return ClientSecret.objects.filter(credential=credential, ends_at=None).first()
+
+
+def requests_of(credential: Credential) -> list[AccessRequest]:
+    """The request that made this access, and its renewals, oldest first."""
+    return list(credential.access_requests.order_by("id"))
+
+
+def open_renewal(credential: Credential) -> AccessRequest | None:
+    """The renewal that waits for a decision."""
+    rows = credential.access_requests.filter(state=RequestState.PENDING, is_renewal=True)
+    return rows.first()
+
+
+def consented_at(credential: Credential) -> datetime | None:
+    """When the latest consent came back from the helpdesk."""
+    return credential.connections.filter(outcome="consented").aggregate(at=Max("used_at"))["at"]
+
+
+def live_grant(credential: Credential) -> Grant | None:
+    """The token pair in use."""
+    return credential.grants.filter(state=GrantState.LIVE).first()
+
+
+# --- Ending ------------------------------------------------------------------------------------------
+
+
+def jobs_of_ending(credential: Credential) -> list[Job]:
+    """What workers still owe for an access that is ending, the one that has failed most on top."""
+    doomed = credential.grants.filter(state=GrantState.DOOMED).values("pk")
+    rows = Job.objects.filter(
+        Q(kind=Job.Kind.CONFIRM, target_id=credential.pk)
+        | Q(kind=Job.Kind.CLOSE, target_id__in=doomed),
+        done_at=None,
+    )
+    return list(rows.order_by("-tries", "not_before"))
+
+
+# --- The token endpoint ------------------------------------------------------------------------------
+
+
+def for_serving(credential_id: int) -> tuple[Credential, Grant | None]:
+    """A credential and its live pair, as they are now."""
+    credential = Credential.objects.select_related("helpdesk").get(pk=credential_id)
+    return credential, live_grant(credential)
+
+
+def is_refresh_backing_off(credential: Credential, *, now: datetime) -> bool:
+    """Whether the refresh it owes has failed and waits for its next try: more calls do not hasten it."""
+    return Job.objects.filter(
+        kind=Job.Kind.REFRESH, target_id=credential.pk, done_at=None, parked_because="",
+        error_at__isnull=False, not_before__gt=now,
+    ).exists()  # fmt: skip
+
+
+def state_of(credential_id: int) -> CredentialState:
+    """Where a credential stands now."""
+    state = Credential.objects.values_list("state", flat=True).get(pk=credential_id)
+    return CredentialState(state)
