@@ -23,7 +23,7 @@ TIMEOUT = 20
 
 def set_clock(slug: str, moment: datetime | None) -> None:
     """Tell a demo helpdesk what time it is, running on from there; None: the real time."""
-    body = {"now": moment.isoformat() if moment else None, "runs": moment is not None}
+    body: dict[str, object] = {"now": moment.isoformat() if moment else None, "runs": moment is not None}
     _control(slug, "time", body)
 
 

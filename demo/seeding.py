@@ -20,6 +20,7 @@ from demo import helpdesk_browser
 from demo.people import BY_KEY, PEOPLE, Person
 from tokens import worker
 from tokens.connectors.registry import connector_for
+from tokens.limiter import LimiterState
 from tokens.models import AccessProfile, AccessRequest, Credential, Grant
 from tokens.operations import (
     connections,
@@ -51,6 +52,9 @@ class Unlimited:
 
     def pause(self, slug: str, seconds: float) -> None:
         time.sleep(seconds)
+
+    def state(self, slug: str) -> LimiterState:
+        return LimiterState(per_minute=0, waiting=0, paused_for=0)
 
 
 def is_seeded() -> bool:

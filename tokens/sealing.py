@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,6 +20,14 @@ class Unsealable(Exception):
     """A sealed text does not open: its key is missing, or it was changed or moved."""
 
 
+class Place(NamedTuple):
+    """Where a sealed text belongs; it opens nowhere else."""
+
+    table: str
+    row: int
+    owner: str
+
+
 class Ring:
     """Keys, newest first: the first one seals, all of them open."""
 
@@ -28,24 +37,20 @@ class Ring:
         self._keys = {_key_id(key): key for key in keys}
         self._newest = _key_id(keys[0])
 
-    def seal(self, plain: str, *, table: str, row: int, owner: str) -> str:
+    def seal(self, plain: str, place: Place) -> str:
         """`plain` as text that only opens for the same table, row and owner."""
         nonce = os.urandom(12)
-        sealed = AESGCM(self._keys[self._newest]).encrypt(
-            nonce, plain.encode(), _bound_to(table, row, owner)
-        )
+        sealed = AESGCM(self._keys[self._newest]).encrypt(nonce, plain.encode(), _bound_to(place))
         return f"v1.{self._newest}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
-    def open(self, sealed: str, *, table: str, row: int, owner: str) -> str:
+    def open(self, sealed: str, place: Place) -> str:
         """What was sealed. Raises `Unsealable`."""
         try:
             _, key_id, body = sealed.split(".")
             raw = base64.urlsafe_b64decode(body)
-            opened = AESGCM(self._keys[key_id]).decrypt(
-                raw[:12], raw[12:], _bound_to(table, row, owner)
-            )
+            opened = AESGCM(self._keys[key_id]).decrypt(raw[:12], raw[12:], _bound_to(place))
         except (ValueError, KeyError, InvalidTag) as error:
-            raise Unsealable(f"A secret of {table} {row} does not open.") from error
+            raise Unsealable(f"A secret of {place.table} {place.row} does not open.") from error
         return opened.decode()
 
     def is_stale(self, sealed: str) -> bool:
@@ -79,5 +84,5 @@ def _key_id(key: bytes) -> str:
     return hashlib.sha256(b"keydesk key id" + key).hexdigest()[:8]
 
 
-def _bound_to(table: str, row: int, owner: str) -> bytes:
-    return f"{table}|{row}|{owner}".encode()
+def _bound_to(place: Place) -> bytes:
+    return "|".join(str(part) for part in place).encode()

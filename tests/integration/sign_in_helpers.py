@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from demo.identity_provider import process
@@ -94,7 +94,7 @@ def portal(
     transactional_db: None,
     live_server: LiveServer,
     identity_provider: IdentityProvider,
-    settings: SettingsWrapper,
+    settings: Settings,
 ) -> str:
     """The live portal's address, set up for that identity provider, with the pages of guarded_pages.py."""
     settings.PORTAL_URL = live_server.url

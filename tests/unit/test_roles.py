@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from accounts.roles import Role, groups_that_give, in_group, roles_given, roles_of
@@ -52,13 +52,13 @@ def test_group_names_must_match_exactly() -> None:
         assert roles_given(subject="x", groups=frozenset({group})) == {Role.AGENT}
 
 
-def test_admins_may_be_named_where_no_groups_come(settings: SettingsWrapper) -> None:
+def test_admins_may_be_named_where_no_groups_come(settings: Settings) -> None:
     settings.ROLE_ADMIN_SUBJECTS = ["omar"]
     assert roles_given(subject="omar", groups=frozenset()) == {Role.AGENT, Role.ADMIN}
     assert roles_given(subject="ada", groups=frozenset()) == {Role.AGENT}
 
 
-def test_without_settings_nobody_decides(settings: SettingsWrapper) -> None:
+def test_without_settings_nobody_decides(settings: Settings) -> None:
     settings.ROLE_APPROVER_GROUPS = settings.ROLE_ADMIN_GROUPS = settings.ROLE_AUDITOR_GROUPS = []
     assert roles_of(person("omar")) == {Role.AGENT}
     assert groups_that_give(Role.APPROVER) == frozenset()

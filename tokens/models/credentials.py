@@ -195,6 +195,11 @@ class Grant(models.Model):
     def __str__(self) -> str:
         return f"grant {self.pk} ({self.state})"
 
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """Where its sealed halves belong: table, row, owner; see tokens/sealing.py."""
+        return ("grant", self.pk, self.helpdesk.slug)
+
 
 class Fetch(models.Model):
     """One time somebody was handed the current access token. Insert only."""

@@ -1,12 +1,18 @@
 """Columns of our own: a set of words kept as sorted, space-separated text."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
 
-class WordsField(models.TextField):  # type: ignore[type-arg]  # the stubs' parameters cannot say this
+if TYPE_CHECKING:
+    _TextField = models.TextField[frozenset[str] | Iterable[str] | str | None, Any]
+else:
+    _TextField = models.TextField
+
+
+class WordsField(_TextField):
     """A frozenset of words without blanks (scopes, groups), stored sorted so that equal sets are equal text."""
 
     def from_db_value(self, value: str | None, *_: Any) -> frozenset[str] | None:

@@ -15,7 +15,7 @@ from tokens import outbox, permissions, policies
 from tokens.models import Connection, Credential, Job
 from tokens.operations.moves import move
 from tokens.refusals import Denied, Invalid, Refusal, StaleState
-from tokens.sealing import portal_ring
+from tokens.sealing import Place, portal_ring
 from tokens.states import CREDENTIAL, CredentialState
 
 STATE_REFUSED = "This answer does not belong to a connection you started. Connect again."
@@ -129,19 +129,15 @@ def _decline(connection: Connection, error: str, *, by: User, now: datetime) -> 
 
 def open_sealed(connection: Connection, sealed: str) -> str:
     """The code or the verifier of a connection, for the worker that needs it."""
-    return portal_ring().open(
-        sealed, table="connection", row=connection.pk, owner=_owner(connection)
-    )
+    return portal_ring().open(sealed, _place(connection))
 
 
 def _seal(connection: Connection, plain: str) -> str:
-    return portal_ring().seal(
-        plain, table="connection", row=connection.pk, owner=_owner(connection)
-    )
+    return portal_ring().seal(plain, _place(connection))
 
 
-def _owner(connection: Connection) -> str:
-    return f"credential {connection.credential_id}"
+def _place(connection: Connection) -> Place:
+    return Place("connection", connection.pk, f"credential {connection.credential_id}")
 
 
 def _digest(text: str) -> str:

@@ -35,6 +35,7 @@ _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 def order(*, access_request: AccessRequest, now: datetime) -> Credential:
     """Make the credential an approved request stands for. Runs inside the approving transaction."""
     version = access_request.profile_version
+    assert access_request.granted_days is not None
     credential = Credential.objects.create(
         client_id=_new_client_id(version.profile.helpdesk.slug),
         helpdesk=version.profile.helpdesk, owner=access_request.requester,

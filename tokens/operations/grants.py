@@ -1,6 +1,7 @@
 """The life of one token pair on the helpdesk: the row first, then the call, then what came of it."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -20,7 +21,7 @@ from tokens.models import (
 )
 from tokens.operations.moves import move, try_move
 from tokens.refusals import StaleState
-from tokens.sealing import portal_ring, worker_ring
+from tokens.sealing import Place, portal_ring, worker_ring
 from tokens.states import GRANT, GRANT_OPEN, CredentialState, GrantState
 
 
@@ -74,9 +75,9 @@ def answer(grant: Grant, pair: TokenPair, *, now: datetime) -> None:
 
     When its credential is ending meanwhile, the pair is doomed in the same transaction.
     """
-    where = {"table": "grant", "row": grant.pk, "owner": grant.helpdesk.slug}
+    place = Place(*grant.place)
     sent_at = grant.sent_at or now
-    lifetimes = {
+    lifetimes: dict[str, Any] = {
         "access_expires_at": _after(sent_at, pair.expires_in or grant.asked_access_seconds),
         "refresh_expires_at": _after(
             sent_at, pair.refresh_expires_in or grant.asked_refresh_seconds
@@ -85,8 +86,8 @@ def answer(grant: Grant, pair: TokenPair, *, now: datetime) -> None:
     with transaction.atomic():
         move(
             grant, GRANT, "answer", GrantState.ANSWERED, answered_at=now,
-            access_sealed=portal_ring().seal(pair.access_token, **where),
-            refresh_sealed=worker_ring().seal(pair.refresh_token, **where),
+            access_sealed=portal_ring().seal(pair.access_token, place),
+            refresh_sealed=worker_ring().seal(pair.refresh_token, place),
             fingerprint=portal_ring().fingerprint(pair.access_token), **lifetimes,
         )  # fmt: skip
         audit.record("grant.answered", by=None, target=grant, now=now)
@@ -126,7 +127,7 @@ def forget(grant: Grant, *, reason: str, now: datetime) -> datetime:
         move(grant, GRANT, "forget", GrantState.UNKNOWN, reason=reason[:500])
         audit.record("grant.lost_track_of", by=None, target=grant, now=now, reason=reason)
         for old in Grant.objects.filter(
-            pk=grant.replaces_id, state=GrantState.LIVE, is_withheld=False
+            pk=grant.replaces_id or 0, state=GrantState.LIVE, is_withheld=False
         ):
             until = min(next_step, old.access_expires_at or next_step)
             Grant.objects.filter(pk=old.pk).update(serve_until=until)

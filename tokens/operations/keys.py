@@ -17,7 +17,7 @@ from tokens import outbox, permissions, policies
 from tokens.models import ClientSecret, Credential, Fetch, Grant, Job
 from tokens.operations.moves import stale
 from tokens.refusals import Denied, StaleState
-from tokens.sealing import portal_ring
+from tokens.sealing import Place, portal_ring
 from tokens.states import CredentialState, GrantState
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -154,7 +154,7 @@ def hand_out(
     if grant is None or seconds is None:
         return None
     token = portal_ring().open(
-        grant.access_sealed, table="grant", row=grant.pk, owner=credential.helpdesk.slug
+        grant.access_sealed, Place("grant", grant.pk, credential.helpdesk.slug)
     )
     with transaction.atomic():
         Fetch.objects.create(

@@ -1,7 +1,7 @@
 """Sealing again under the newest keys, row by row, while everything runs."""
 
 from tokens.models import Grant, Helpdesk
-from tokens.sealing import Ring, portal_ring, worker_ring
+from tokens.sealing import Place, Ring, portal_ring, worker_ring
 
 
 def seal_again() -> int:
@@ -9,19 +9,19 @@ def seal_again() -> int:
     portal, workers = portal_ring(), worker_ring()
     done = 0
     for grant in Grant.objects.exclude(access_sealed="").select_related("helpdesk").iterator():
-        bound = {"table": "grant", "row": grant.pk, "owner": grant.helpdesk.slug}
-        done += _again(portal, grant, "access_sealed", bound)
-        done += _again(workers, grant, "refresh_sealed", bound)
+        place = Place(*grant.place)
+        done += _again(portal, grant, "access_sealed", place)
+        done += _again(workers, grant, "refresh_sealed", place)
     for helpdesk in Helpdesk.objects.exclude(service_token=""):
-        bound = {"table": "helpdesk", "row": helpdesk.pk, "owner": "service"}
-        done += _again(workers, helpdesk, "service_token", bound)
+        place = Place("helpdesk", helpdesk.pk, "service")
+        done += _again(workers, helpdesk, "service_token", place)
     return done
 
 
-def _again(ring: Ring, row: Grant | Helpdesk, column: str, bound: dict[str, object]) -> int:
+def _again(ring: Ring, row: Grant | Helpdesk, column: str, place: Place) -> int:
     sealed = getattr(row, column)
     if not sealed or not ring.is_stale(sealed):
         return 0
-    fresh = ring.seal(ring.open(sealed, **bound), **bound)
+    fresh = ring.seal(ring.open(sealed, place), place)
     rows = type(row)._default_manager.filter(**{"pk": row.pk, column: sealed})
     return rows.update(**{column: fresh})

@@ -609,7 +609,7 @@ class OwnRequest:
     """What the person who asked can do about the request now, and what comes next."""
 
     may_change: Answer
-    next_step: str = ""
+    is_to_connect: bool
     again_href: str = ""
     again_label: str = "Ask again"
     decided_by: str = ""
@@ -627,7 +627,7 @@ def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnR
     )
     return OwnRequest(
         may_change=permissions.may_change_request(reader, access_request),
-        next_step=_next_step(access_request),
+        is_to_connect=_is_to_connect(access_request),
         again_href=f"{reverse('ask')}?again={access_request.pk}"
         if access_request.state in over
         else "",
@@ -635,11 +635,9 @@ def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnR
     )
 
 
-def _next_step(access_request: AccessRequest) -> str:
-    credential = access_request.credential
-    if access_request.state != RequestState.APPROVED or credential is None:
-        return ""
-    return "connect" if credential.state == CredentialState.AWAITING_CONSENT else "open"
+def _is_to_connect(access_request: AccessRequest) -> bool:
+    held = access_request.credential
+    return held is not None and held.state == CredentialState.AWAITING_CONSENT
 
 
 def days_words(days: int) -> str:

@@ -8,7 +8,7 @@ from tokens.connectors.base import Broken, GiveUp, Retry, TokenPair, Unknown
 from tokens.models import Grant
 from tokens.operations import grants
 from tokens.provisioning.line import Later, Line
-from tokens.sealing import portal_ring, worker_ring
+from tokens.sealing import Place, portal_ring, worker_ring
 from tokens.states import GrantState
 
 
@@ -56,13 +56,9 @@ def resume(line: Line, grant: Grant) -> bool:
 
 def access_half(grant: Grant) -> str:
     """The access token of a pair. Raises `Unsealable`."""
-    return portal_ring().open(
-        grant.access_sealed, table="grant", row=grant.pk, owner=grant.helpdesk.slug
-    )
+    return portal_ring().open(grant.access_sealed, Place(*grant.place))
 
 
 def refresh_half(grant: Grant) -> str:
     """The refresh token of a pair. Raises `Unsealable`."""
-    return worker_ring().open(
-        grant.refresh_sealed, table="grant", row=grant.pk, owner=grant.helpdesk.slug
-    )
+    return worker_ring().open(grant.refresh_sealed, Place(*grant.place))

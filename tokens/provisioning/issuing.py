@@ -5,7 +5,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 
-from tokens import permissions, policies
+from accounts.roles import in_group
+from tokens import policies
 from tokens.connectors.base import GiveUp
 from tokens.models import Connection, Credential, Grant, HelpdeskLink, InventoryRun
 from tokens.operations import connections, credentials, grants
@@ -73,7 +74,7 @@ def is_eligible(credential: Credential) -> Answer:
     if link is None or link.problem or link.helpdesk_user_id != credential.acts_as_id:
         return no("Its owner is no longer that user of the helpdesk.")
     groups = credential.profile_version.ask_groups
-    if groups and not any(permissions.in_group(owner, group) for group in groups):
+    if groups and not any(in_group(owner, group) for group in groups):
         return no("Its owner is in none of the groups this access is for any more.")
     return Answer(True)
 

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from tokens.connectors.base import Broken, Connector, Gate, GiveUp, HelpdeskConfig, Retry
 from tokens.models import Helpdesk
-from tokens.sealing import worker_ring
+from tokens.sealing import Place, worker_ring
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
@@ -61,7 +61,7 @@ class Line:
         self.helpdesk.refresh_from_db()
         ends = self.helpdesk.service_token_expires_at
         if self.helpdesk.service_token and ends and ends > self.clock() + _SERVICE_MARGIN:
-            return worker_ring().open(self.helpdesk.service_token, **self._bound())
+            return worker_ring().open(self.helpdesk.service_token, self._place())
         return self._mint()
 
     def _mint(self) -> str:
@@ -74,7 +74,7 @@ class Line:
         try:
             minted = self.connector.mint_service_token(expires_in=SERVICE_LIFE)
             Helpdesk.objects.filter(pk=self.helpdesk.pk).update(
-                service_token=worker_ring().seal(minted.access_token, **self._bound()),
+                service_token=worker_ring().seal(minted.access_token, self._place()),
                 service_token_expires_at=now + timedelta(seconds=minted.expires_in or SERVICE_LIFE),
             )
         finally:
@@ -84,8 +84,8 @@ class Line:
     def _drop_service_token(self) -> None:
         Helpdesk.objects.filter(pk=self.helpdesk.pk).update(service_token="")
 
-    def _bound(self) -> dict[str, object]:
-        return {"table": "helpdesk", "row": self.helpdesk.pk, "owner": "service"}
+    def _place(self) -> Place:
+        return Place("helpdesk", self.helpdesk.pk, "service")
 
     def client_number(self) -> int:
         """The numeric id of Keydesk's client on the helpdesk; looked up once."""

@@ -20,6 +20,7 @@ UNPROVABLE = "Keydesk could not tell which token the helpdesk gave, so it was th
 
 def prove(line: Line, grant: Grant) -> None:
     """Make an answered pair live, or doom it and say why. Raises the connector's errors: try again."""
+    assert grant.credential_id is not None
     credential = Credential.objects.select_related("helpdesk", "owner", "acts_as").get(
         pk=grant.credential_id
     )

@@ -311,7 +311,7 @@ def held_scopes(acts_as_ids: Iterable[int]) -> dict[int, frozenset[str]]:
     found: dict[int, frozenset[str]] = defaultdict(frozenset)
     rows = Credential.objects.filter(acts_as__in=set(acts_as_ids), state__in=CREDENTIAL_USABLE)
     for acts_as_id, scopes in rows.values_list("acts_as_id", "scopes"):
-        found[acts_as_id] |= scopes
+        found[acts_as_id] |= frozenset(scopes)
     return found
 
 

@@ -68,7 +68,7 @@ def _shown_revision(request: HttpRequest, found: AccessRequest) -> int:
         return found.revision
     form = request_forms.RevisionForm(request.POST)
     if not form.is_valid():
-        raise Invalid(form.errors["revision"][0])
+        raise Invalid(str(form.errors["revision"][0]))
     revision: int = form.cleaned_data["revision"]
     return revision
 

@@ -1,6 +1,7 @@
 """What scripts call: the token endpoint, and the metadata document that says where it is (RFC 8414)."""
 
 import logging
+from datetime import datetime
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -40,7 +41,7 @@ def token(request: HttpRequest) -> HttpResponse:
 
 def _hand_out(request: HttpRequest) -> HttpResponse:
     now, call = clock.now(), token_calls.read(request)
-    secret = _authenticated(call)
+    secret = _authenticated(call, now=now)
     credential = secret.credential
     if beyond := call.scopes - credential.scopes:
         raise OAuthError("invalid_scope", f"{len(beyond)} of the scopes asked for were not approved.")
@@ -55,11 +56,11 @@ def _hand_out(request: HttpRequest) -> HttpResponse:
     return token_calls.answer(_content(handed))
 
 
-def _authenticated(call: TokenCall) -> ClientSecret:
+def _authenticated(call: TokenCall, *, now: datetime) -> ClientSecret:
     found = None
     if call.is_well_formed:
         found = keys.find_secret(
-            client_id=call.client_id, client_secret=call.client_secret, now=clock.now()
+            client_id=call.client_id, client_secret=call.client_secret, now=now
         )
     if found is None:
         raise token_calls.wrong_client(is_basic=call.is_basic)

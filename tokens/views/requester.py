@@ -178,8 +178,14 @@ def access_request(request: HttpRequest, pk: int) -> HttpResponse:
     now, user = clock.now(), signed_in(request)
     found = load_request(request, pk)
     card = presenters.card(found, user, now=now)
-    own = presenters.own_request(found, user, card)
-    shown = {"card": card, "own": own, "asked": found, "history": history(found), "now": now}
+    shown = {
+        "card": card,
+        "own": presenters.own_request(found, user, card),
+        "may_open": found.credential and permissions.may_see_credential(user, found.credential),
+        "asked": found,
+        "history": history(found),
+        "now": now,
+    }
     return render(request, "requests/request.html", shown)
 
 

@@ -66,7 +66,7 @@ def violations(helpdesk: Helpdesk, records: Sequence[TokenRecord], now: datetime
             state__in=("answered", "live", "doomed"),
         ).select_related("credential__acts_as")
     }  # fmt: skip
-    busy = set(
+    busy: set[int | None] = set(
         Grant.objects.filter(
             helpdesk=helpdesk, state__in=("intended", "sent", "answered", "unknown")
         ).values_list("credential__acts_as__remote_id", flat=True)
