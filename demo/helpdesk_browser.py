@@ -63,8 +63,13 @@ def consent(credential: Credential, trip: Trip, person: Person, *, says_no: bool
         state=trip.state,
         code_challenge=trip.code_challenge,
     )
+    return decide(address, settings.HELPDESKS[slug].url, person, says_no=says_no)
+
+
+def decide(address: str, base: str, person: Person, *, says_no: bool = False) -> Return:
+    """Open the consent page at `address` of the helpdesk `base` as a person, and click."""
     with requests.Session() as browser:
-        _sign_in(browser, settings.HELPDESKS[slug].url, person)
+        _sign_in(browser, base, person)
         page = browser.get(address, timeout=TIMEOUT)
         fields = {
             **_hidden(page.text),

@@ -125,12 +125,12 @@ def no_credential() -> Refused:
     return Refused(401, {"error": "Couldn't authenticate you"})
 
 
-def bad_request(_request: HttpRequest, _error: Exception) -> HttpResponse:
+def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
     """What Django itself could not read."""
     return Refused(400, "This request cannot be read.").response()
 
 
-def nothing_here(request: HttpRequest, _error: Exception) -> HttpResponse:
+def nothing_here(request: HttpRequest, exception: Exception) -> HttpResponse:
     """An address nobody serves."""
     if request.path.startswith(MACHINE_PATHS):
         return Refused(404, {"error": "InvalidEndpoint", "description": "Not found"}).response()

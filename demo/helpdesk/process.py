@@ -4,7 +4,13 @@ Needs neither Django nor the portal, so the demo command and any test may import
 """
 
 import os
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -52,3 +58,48 @@ def command(port: int) -> list[str]:
         "--worker-class", "gthread", "--workers", "1", "--threads", str(THREADS),
         "--no-control-socket", "--graceful-timeout", "3", "--log-level", "warning",
     ]  # fmt: skip
+
+
+@contextmanager
+def running(environment: Mapping[str, str], *, port: int = 0) -> Iterator[str]:
+    """Run one helpdesk for as long as the block lasts; yields its address once it answers.
+
+    Port 0 is any free one. Raises RuntimeError when the process ends or stays silent for 40 s.
+    """
+    port = port or _free_port()
+    address = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(command(port), env=dict(environment))
+    try:
+        _wait_for(process, address)
+        yield address
+    finally:
+        _end(process)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _wait_for(process: subprocess.Popen[bytes], address: str) -> None:
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"The demo helpdesk at {address} ended with {process.returncode}.")
+        try:
+            with urllib.request.urlopen(f"{address}/style.css", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"The demo helpdesk at {address} did not answer within 40 s.")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=8)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

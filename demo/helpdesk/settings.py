@@ -27,6 +27,7 @@ WSGI_APPLICATION = "demo.helpdesk.wsgi.application"
 INSTALLED_APPS = ["demo.helpdesk.apps.DemoHelpdesk"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
     "demo.helpdesk.middleware.PageSafety",
     "demo.helpdesk.middleware.JsonSuffix",
     "demo.helpdesk.middleware.RecordRequests",
@@ -82,6 +83,6 @@ X_FRAME_OPTIONS = "DENY"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "level": "ERROR"}},
     "root": {"handlers": ["console"], "level": "ERROR"},
 }

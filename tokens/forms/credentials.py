@@ -82,29 +82,28 @@ def _choice(label: str, choices: list[tuple[str, str]]) -> forms.ChoiceField:
 
 
 class InventoryForm(ListForm):
-    """What the inventory shows."""
+    """What the inventory shows. The template names the states, since their words belong to the look."""
 
-    state = _choice("State", [])
+    state = _choice("State", [("", ""), ("all", ""), *((s.value, s.value) for s in CredentialState)])
     helpdesk = _choice("Helpdesk", [])
     owner = _words("Owner")
 
-    def __init__(self, *args: Any, state_words: dict[str, str], **more: Any) -> None:
+    def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, auto_id="filter_%s", **more)
-        state, helpdesk = self.fields["state"], self.fields["helpdesk"]
-        assert isinstance(state, forms.ChoiceField)
+        helpdesk = self.fields["helpdesk"]
         assert isinstance(helpdesk, forms.ChoiceField)
-        states = [(s.value, state_words[s.value].capitalize()) for s in CredentialState]
-        state.choices = [("", "All that lives"), ("all", "All, also ended"), *states]
         names = Helpdesk.objects.order_by("name").values_list("slug", "name")
         helpdesk.choices = [("", "Every helpdesk"), *names]
 
     def states(self) -> tuple[str, ...]:
-        """The states to show."""
+        """The states to show: what has not ended, unless more was asked for."""
         chosen = self.chosen("state")
         if chosen == "all":
             return tuple(CredentialState)
-        return (chosen,) if chosen else tuple(s for s in CredentialState if s not in CREDENTIAL_ENDED)
+        return (chosen,) if chosen else LIVING
 
+
+LIVING = tuple(state for state in CredentialState if state not in CREDENTIAL_ENDED)
 
 KINDS = {
     "": "Everything",
@@ -145,7 +144,7 @@ class AuditForm(ListForm):
 def event_words(name: str) -> str:
     """An event's name for people: "Request approved"."""
     noun, _, verb = name.partition(".")
-    return f"{NOUNS[noun]} {verb.replace('_', ' ')}"
+    return f"{NOUNS.get(noun, noun)} {VERBS.get(verb, verb.replace('_', ' '))}"
 
 
 NOUNS = {
@@ -154,8 +153,23 @@ NOUNS = {
     "connection": "Connecting",
     "key": "Key",
     "token": "Token",
-    "grant": "Token pair",
+    "grant": "Token",
     "helpdesk": "Helpdesk",
     "profile": "Profile",
     "person": "Person",
+}
+VERBS = {
+    "lapsed": "timed out",
+    "lost": "disconnected",
+    "refused": "refused by the helpdesk",
+    "revoked": "ended by somebody",
+    "expired": "at its end",
+    "ended": "confirmed gone",
+    "lost_track_of": "asked for without an answer",
+    "doomed": "set to be deleted",
+    "buried": "confirmed gone",
+    "adopted": "of nobody found",
+    "answered": "received",
+    "sent": "asked for",
+    "shown": "taken by hand",
 }

@@ -601,14 +601,13 @@ def approved_words(access_request: AccessRequest) -> str:
     return f"Your approval counts: {asked} has {access_request.approvals} of {needed}."
 
 
-# --- Buttons on a request's page ---------------------------------------------------------------------
+# --- What whoever asked can do next ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class OwnRequest:
     """What the person who asked can do about the request now, and what comes next."""
 
-    may_change: Answer
     is_to_connect: bool
     again_href: str = ""
     again_label: str = "Ask again"
@@ -626,13 +625,17 @@ def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnR
         RequestState.CLOSED,
     )
     return OwnRequest(
-        may_change=permissions.may_change_request(reader, access_request),
         is_to_connect=_is_to_connect(access_request),
-        again_href=f"{reverse('ask')}?again={access_request.pk}"
-        if access_request.state in over
-        else "",
+        again_href=_again(access_request) if access_request.state in over else "",
         decided_by=card.others or NOBODY,
     )
+
+
+def _again(access_request: AccessRequest) -> str:
+    """Where one asks for the same once more: a renewal of what lives, or new access."""
+    if access_request.is_renewal:
+        return f"{reverse('ask')}?renews={access_request.credential_id}"
+    return f"{reverse('ask')}?again={access_request.pk}"
 
 
 def _is_to_connect(access_request: AccessRequest) -> bool:

@@ -180,15 +180,22 @@ def _date(found: Fields, name: str) -> datetime | None:
 
 def _words(found: Fields, name: str, longest: int) -> str:
     """Text to show: on one line, without control characters, cut."""
-    value = found.get(name) or ""
-    if not isinstance(value, str):
-        raise _unreadable(name)
+    value = _text(found, name)
     return "".join(c if c.isprintable() else " " for c in value)[:longest].strip()
 
 
 def _exact(found: Fields, name: str, longest: int) -> str:
     """Text to compare: as it is or not at all."""
-    value = found.get(name) or ""
-    if not isinstance(value, str) or len(value) > longest or not value.isprintable():
+    value = _text(found, name)
+    if len(value) > longest or not value.isprintable():
+        raise _unreadable(name)
+    return value
+
+
+def _text(found: Fields, name: str) -> str:
+    value = found.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
         raise _unreadable(name)
     return value

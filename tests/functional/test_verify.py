@@ -1,0 +1,120 @@
+"""`verify` names each planted violation, and finds nothing where there is none."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from demo.helpdesk_browser import decide
+from demo.people import BY_KEY
+from tests.stack import manage
+from tests.story import Actor, until
+from tokens.connectors.zendesk.authorize import authorize_url
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("stack")]
+CONTROL = {"X-Demo-Control": "1"}
+
+
+def control(stack, path, body=None):
+    address = f"{stack.address('sandbox helpdesk')}/control/{path}"
+    if body is None:
+        return requests.get(address, headers=CONTROL, timeout=10).json()
+    answer = requests.post(address, json=body, headers=CONTROL, timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def verify(stack):
+    return manage(dict(stack.environment), "verify")
+
+
+@pytest.fixture(scope="module")
+def token(stack):
+    """A live token on the sandbox, which other stories leave alone."""
+    portal = stack.address("portal")
+    noor = Actor(portal, "noor").sign_in()
+    credential = noor.credential_of(noor.ask("to-verify", "sandbox/read-tickets", days=7))
+    noor.connect(credential)
+    live = [t for t in control(stack, "tokens")["tokens"] if t["client"] == "keydesk" and t["access"] == "live"]
+    return live[-1]
+
+
+def test_nothing_is_found_where_nothing_is_wrong(stack, token):
+    done = verify(stack)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("verify: 0 violations\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "back", "line"),
+    [
+        ({"scopes": ["tickets:read", "write"]}, "scopes", "wider scopes: write"),
+        ({"user_id": 360001004}, "user_id", "wrong user 360001004"),
+        ({"expires_at": "2031-01-01T00:00:00+00:00"}, "expires_at", "it outlives its lease"),
+        ({"expires_at": None}, "expires_at", "it has no end"),
+    ],
+)
+def test_a_changed_token_is_named(stack, token, change, back, line):
+    control(stack, f"tokens/{token['id']}", change)
+    try:
+        done = verify(stack)
+    finally:
+        control(stack, f"tokens/{token['id']}", {back: token[back]})
+    assert done.returncode == 1, done.stdout
+    assert f"token {token['id']} of kd_sandbox_" in done.stdout
+    assert line in done.stdout
+
+
+def plant(stack) -> int:
+    """A consent given to Keydesk's client behind its back an hour ago: a token that no row names."""
+    base, portal = stack.address("sandbox helpdesk"), stack.address("portal")
+    verifier = "a-verifier-of-the-tests-that-is-long-enough-0123456789"
+    redirect = f"{portal}/helpdesks/sandbox/callback"
+    address = authorize_url(
+        base_url=base, client_id="keydesk", redirect_uri=redirect, scopes={"tickets:read"},
+        state="planted", code_challenge=challenge(verifier),
+    )  # fmt: skip
+    control(stack, "time", {"now": (datetime.now(UTC) - timedelta(hours=1)).isoformat(), "runs": True})
+    try:
+        code = decide(address, base, BY_KEY["piotr"]).code
+        swapped = requests.post(
+            f"{base}/oauth/tokens",
+            json={
+                "grant_type": "authorization_code", "code": code, "code_verifier": verifier,
+                "client_id": "keydesk", "redirect_uri": redirect,
+                "client_secret": stack.environment["HELPDESK_SANDBOX_CLIENT_SECRET"],
+                "refresh_token_expires_in": 700_000, "expires_in": 20, "scope": "tickets:read",
+            },
+            timeout=10,
+        )  # fmt: skip
+        swapped.raise_for_status()
+    finally:
+        control(stack, "time", {"now": None})
+    return max(t["id"] for t in control(stack, "tokens")["tokens"])
+
+
+def challenge(verifier: str) -> str:
+    raw = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def test_an_unknown_token_is_named_and_then_ended_by_two_lists(stack, token):
+    stray = plant(stack)
+    done = verify(stack)
+    assert done.returncode == 1
+    assert f"unknown token {stray} of user {BY_KEY['piotr'].helpdesk_id}" in done.stdout
+    until(lambda: verify(stack).returncode == 0, seconds=90)
+
+
+def test_an_overdue_token_is_named(stack, token):
+    """The lease is moved into the past behind everybody's back; the token is still there."""
+    script = (
+        "from datetime import timedelta; from accounts import clock; from tokens.models import *;"
+        "Credential.objects.filter(script_name='to-verify').update(lives_until=clock.now()-timedelta(hours=1));"
+        "from django.core.management import call_command; call_command('verify')"
+    )
+    done = manage(dict(stack.environment), "shell", "-v0", "-c", script)
+    assert "overdue" in done.stdout or "outlives its lease" in done.stdout, done.stdout + done.stderr
+    until(lambda: verify(stack).returncode == 0, seconds=60)

@@ -1,0 +1,465 @@
+"""Asking over the pages: what is made, what is refused and in which words, renewing, amending, withdrawing."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from accounts import clock
+from accounts.models import AuditEvent
+from tests import people
+from tests.integration._people import browser, filled, words
+from tests.world import World
+from tokens.models import AccessProfile, AccessRequest, HelpdeskLink, ProfileVersion
+from tokens.operations import credentials, requests
+from tokens.states import RequestState
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    return World(now=clock.now())
+
+
+@pytest.fixture
+def ada(world: World) -> Client:
+    return browser(world, "ada")
+
+
+# --- What is made ------------------------------------------------------------------------------------
+
+
+def test_asking_makes_the_request_that_was_chosen(world, ada):
+    world.person("ben")
+    profile = world.profile("read-tickets")
+    sent = filled(
+        world, **{f"scopes-{profile.pk}": ["tickets:read"]}, rhythm="weekly",
+        ticket_url="https://tickets.acme.test/OPS-1", deputy="BEN@acme.test",
+    )  # fmt: skip
+    response = ada.post("/requests/new", sent)
+    row = AccessRequest.objects.get()
+    assert response.status_code == 302
+    assert response.url == f"/requests/{row.pk}"
+    assert (row.state, row.profile, row.scopes) == ("pending", profile, {"tickets:read"})
+    assert (row.days, row.rhythm, row.runs_where) == (30, "weekly", "server")
+    assert (row.deputy.subject, row.requester.subject) == ("ben", "ada")
+    assert row.ticket_url == "https://tickets.acme.test/OPS-1"
+    assert AuditEvent.objects.filter(event="request.submitted", target_id=row.pk).count() == 1
+
+
+def test_another_number_of_days_is_taken(world, ada):
+    ada.post("/requests/new", filled(world, days="other", other_days="45"))
+    assert AccessRequest.objects.get().days == 45
+
+
+def test_a_low_risk_request_is_approved_at_once_and_says_by_which_rule(world, ada):
+    response = ada.post("/requests/new", filled(world, days="7"), follow=True)
+    row = AccessRequest.objects.get()
+    assert row.state == RequestState.APPROVED
+    page = words(response)
+    assert "for at most 7 days are approved by themselves" in page
+    assert f'action="/credentials/{row.credential_id}/connect"' in page
+    assert "Connect on Acme production" in page
+
+
+def test_the_same_page_sent_twice_is_one_request(world, ada):
+    first = ada.post("/requests/new", filled(world))
+    second = ada.post("/requests/new", filled(world))
+    assert first.url == second.url
+    assert AccessRequest.objects.count() == 1
+
+
+def test_every_rendering_has_a_key_of_its_own(ada):
+    keys = {ada.get("/requests/new").context["form"]["key"].value() for _ in range(3)}
+    assert len(keys) == 3
+
+
+def test_a_second_open_request_is_refused_with_a_link_to_the_first(world, ada):
+    ada.post("/requests/new", filled(world))
+    first = AccessRequest.objects.get()
+    response = ada.post(
+        "/requests/new", filled(world, key="another-key-of-the-page", script_name="Weekly-CSAT")
+    )
+    assert response.status_code == 409
+    assert f'href="/requests/{first.pk}"' in words(response)
+    assert AccessRequest.objects.count() == 1
+
+
+# --- What the page shows -----------------------------------------------------------------------------
+
+
+def test_nothing_that_grants_is_chosen_beforehand(ada):
+    page = words(ada.get("/requests/new"))
+    radios = [tag for tag in page.split("<input") if 'type="radio"' in tag.split(">")[0]]
+    assert len(radios) > 10
+    assert not any(" checked" in tag.split(">")[0] for tag in radios)
+
+
+def test_who_will_decide_is_said_before_sending(world):
+    for key in ("ben", "june", "omar"):
+        world.person(key)
+    page = words(browser(world, "ada").get("/requests/new"))
+    assert "Approved at once for at most 7 days. Longer: Ben Achterberg, June Moreno or an admin decides." in page
+    assert "2 of Ben Achterberg, June Moreno or an admin decide." in page
+    bens = words(browser(world, "ben").get("/requests/new"))
+    assert "Longer: June Moreno or an admin decides." in bens
+
+
+def test_a_profile_nobody_decides_for_says_so(ada):
+    assert "Nobody can decide this now" in words(ada.get("/requests/new"))
+
+
+def test_an_address_fills_the_form_in(world, ada):
+    query = {
+        "profile": "production/read-tickets", "scopes": "tickets:read,users:read", "days": "45",
+        "script": "from-a-link", "where": "n8n", "purpose": "As the handbook says",
+        "ticket": "https://tickets.acme.test/1", "rhythm": "daily",
+    }  # fmt: skip
+    form = ada.get("/requests/new", query).context["form"]
+    profile = world.profile("read-tickets")
+    assert form["profile"].value() == "production/read-tickets"
+    assert form[f"scopes-{profile.pk}"].value() == ["tickets:read", "users:read"]
+    assert (form["days"].value(), form["other_days"].value()) == ("other", "45")
+    assert form["script_name"].value() == "from-a-link"
+    assert (form["runs_where"].value(), form["rhythm"].value()) == ("n8n", "daily")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"profile": "production/read-tickets", "scopes": "users:write,read,unrestricted"},
+        {"profile": "nowhere/nothing", "scopes": "\0", "days": "9" * 5000},
+        {"days": "-1", "where": "<script>alert(1)</script>", "rhythm": "x" * 9000},
+        {"script": "<script>alert(1)</script>", "purpose": "\u202e" * 900, "ticket": "javascript:alert(1)"},
+    ],
+)
+def test_an_address_never_widens_the_form_or_breaks_it(world, ada, query):
+    response = ada.get("/requests/new", query)
+    assert response.status_code == 200
+    profile = world.profile("read-tickets")
+    assert set(response.context["form"][f"scopes-{profile.pk}"].value()) <= profile.current.scopes
+    assert "<script>alert(1)</script>" not in response.content.decode()
+
+
+# --- What is refused ---------------------------------------------------------------------------------
+
+BAD = [
+    ({"script_name": ""}, "Say what the script is called."),
+    ({"script_name": "x" * 61}, "Use at most 60 characters."),
+    ({"script_name": "a\x07b"}, "a character that cannot be seen"),
+    ({"script_name": "a\u202eb"}, "a character that cannot be seen"),
+    ({"script_name": "a\0b"}, "a character that cannot be seen"),
+    ({"script_name": "a\nb"}, "Write it on one line."),
+    ({"runs_where": ""}, "Choose where it will run."),
+    ({"runs_where": "the moon"}, "Choose one of the list."),
+    ({"profile": None}, "Choose an access."),
+    ({"profile": "production/none"}, "Choose an access from the list."),
+    ({"profile": "x" * 4000}, "at most 110 characters"),
+    ({"days": None}, "Choose how long."),
+    ({"days": "8"}, "Choose one of the list."),
+    ({"days": "other"}, "Write how many days."),
+    ({"days": "other", "other_days": "0"}, "Choose at least one day."),
+    ({"days": "other", "other_days": "-3"}, "Choose at least one day."),
+    ({"days": "other", "other_days": "91"}, "The longest time for this access is 90 days."),
+    ({"days": "other", "other_days": "9" * 40}, "Choose at most 366 days."),
+    ({"days": "other", "other_days": "9" * 5000}, "Write a whole number of days."),
+    ({"days": "other", "other_days": "1e3"}, "Write a whole number of days."),
+    ({"purpose": ""}, "Say what the script does with it"),
+    ({"purpose": "abc"}, "Use at least 5 characters."),
+    ({"purpose": "x" * 501}, "Use at most 500 characters."),
+    ({"purpose": "hello\x1b[31m"}, "a character that cannot be seen"),
+    ({"ticket_url": "http://tickets.acme.test/1"}, "Write a link that starts with https://."),
+    ({"ticket_url": "javascript:alert(1)"}, "Write a link that starts with https://."),
+    ({"ticket_url": "https://"}, "Write a link that starts with https://."),
+    ({"ticket_url": "https://a.test/" + "x" * 500}, "Use at most 500 characters."),
+    ({"rhythm": "always"}, "Select a valid choice"),
+    ({"deputy": "nobody@acme.test"}, "Nobody who has signed in to Keydesk has this address."),
+    ({"deputy": "ada@acme.test"}, "Your deputy must be somebody else."),
+    ({"deputy": "x" * 300}, "Use at most 254 characters."),
+    ({"key": ""}, "This field is required."),
+    ({"key": "<script>alert(1)</script>"}, "This page was incomplete."),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), BAD)
+def test_a_bad_field_is_refused_in_words_and_keeps_the_rest(world, ada, changes, sentence):
+    response = ada.post("/requests/new", filled(world, **changes))
+    assert response.status_code == 422
+    assert sentence in words(response)
+    assert AccessRequest.objects.count() == 0
+    assert response.context["form"]["runs_where"].value() == changes.get("runs_where", "server")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "sentence"),
+    [
+        ([], "Choose at least one thing the script may do."),
+        (["tickets:read", "tickets:write"], "tickets:write is not part of this access."),
+        (["unrestricted"], "unrestricted is not part of this access."),
+        (["<script>"], "&lt;script&gt; is not part of this access."),
+    ],
+)
+def test_scopes_come_from_the_profile_alone(world, ada, scopes, sentence):
+    profile = world.profile("read-tickets")
+    response = ada.post("/requests/new", filled(world, **{f"scopes-{profile.pk}": scopes}))
+    assert response.status_code == 422
+    assert sentence in words(response)
+    assert AccessRequest.objects.count() == 0
+
+
+def test_scopes_of_a_profile_that_was_not_chosen_do_not_count(world, ada):
+    other = world.profile("read-everything")
+    ada.post("/requests/new", filled(world, **{f"scopes-{other.pk}": ["read"]}))
+    assert "read" not in AccessRequest.objects.get().scopes
+
+
+def test_a_scope_that_is_refused_under_another_profile_does_not_stand_in_the_way(world, ada):
+    other = world.profile("read-everything")
+    response = ada.post("/requests/new", filled(world, **{f"scopes-{other.pk}": ["bogus"]}))
+    assert response.status_code == 302
+
+
+def test_text_is_shown_as_text(world, ada):
+    sent = filled(world, script_name="<b>bold</b>", purpose="<script>alert(1)</script>")
+    page = ada.post("/requests/new", sent, follow=True).content.decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert(1)" not in page
+    assert "<b>bold" not in page
+
+
+def test_somebody_without_a_helpdesk_user_reads_why_and_cannot_send(world):
+    zoe = browser(world, "zoe")
+    why = "You have no user on Acme production with the address zoe@acme.test"
+    assert why in words(zoe.get("/requests/new"))
+    refused = zoe.post("/requests/new", filled(world))
+    assert refused.status_code == 422
+    assert why in words(refused)
+    assert AccessRequest.objects.count() == 0
+
+
+def test_somebody_not_looked_up_yet_reads_so(world, ada):
+    HelpdeskLink.objects.filter(user=world.person("ada")).delete()
+    assert "has not yet looked you up on Acme production" in words(ada.get("/requests/new"))
+    assert ada.post("/requests/new", filled(world)).status_code == 422
+
+
+def test_a_profile_for_other_groups_is_shown_with_the_reason(world, ada):
+    profile = world.profile("read-tickets")
+    ProfileVersion.objects.filter(pk=profile.current_id).update(ask_groups=frozenset({"finance"}))
+    reason = "“Read tickets” is for members of finance."
+    assert reason in words(ada.get("/requests/new"))
+    refused = ada.post("/requests/new", filled(world))
+    assert refused.status_code == 422
+    assert reason in words(refused)
+
+
+def test_a_retired_profile_cannot_be_asked_for(world, ada):
+    AccessProfile.objects.filter(slug="read-tickets").update(retired_at=world.now)
+    assert ada.post("/requests/new", filled(world)).status_code == 422
+
+
+def test_nobody_signed_in_is_led_to_the_sign_in_page_and_back(world):
+    response = Client().get("/requests/new?days=30")
+    assert response.status_code == 302
+    assert "next=%2Frequests%2Fnew%3Fdays%3D30" in response.url.replace("/", "%2F").replace("?", "%3F")
+    assert Client().post("/requests/new", filled(world)).status_code == 302
+    assert AccessRequest.objects.count() == 0
+
+
+# --- Asking again, renewing --------------------------------------------------------------------------
+
+
+def test_an_old_request_of_ones_own_fills_the_form_in(world, ada):
+    old = world.ask(script_name="csat", scopes=frozenset({"tickets:read"}), days=60)
+    requests.withdraw(access_request=old, by=world.person("ada"), now=world.clock())
+    form = ada.get("/requests/new", {"again": old.pk}).context["form"]
+    assert form["script_name"].value() == "csat"
+    assert form["profile"].value() == "production/read-tickets"
+    assert form[f"scopes-{old.profile_id}"].value() == ["tickets:read"]
+    assert form["days"].value() == "60"
+
+
+@pytest.mark.parametrize("number", ["1e9", "-1", "9" * 19, "9" * 400, "", "x", "²"])
+@pytest.mark.parametrize("name", ["again", "renews"])
+def test_a_number_that_is_none_of_ones_own_is_a_404(ada, name, number):
+    assert ada.get("/requests/new", {name: number}).status_code == 404
+
+
+def test_other_peoples_requests_and_access_are_a_404(world, ada):
+    theirs = world.ask(by="noor")
+    credential = world.active(by="piotr")
+    assert ada.get("/requests/new", {"again": theirs.pk}).status_code == 404
+    assert ada.get("/requests/new", {"renews": credential.pk}).status_code == 404
+    assert ada.get(f"/requests/{theirs.pk}").status_code == 404
+    assert ada.get(f"/requests/{theirs.pk}/amend").status_code == 404
+    assert ada.post(f"/requests/{theirs.pk}/withdraw").status_code == 404
+    assert ada.get(f"/requests/{10**30}").status_code == 404
+
+
+def test_a_renewal_keeps_script_profile_and_scopes_whatever_is_sent(world, ada):
+    held = world.active(scopes=frozenset({"tickets:read"}), days=30)
+    assert "Same script, same key" in words(ada.get("/requests/new", {"renews": held.pk}))
+    sent = filled(world, script_name="other", days="60", deputy="ben@acme.test")
+    response = ada.post(f"/requests/new?renews={held.pk}", sent)
+    row = AccessRequest.objects.get(is_renewal=True)
+    assert response.url == f"/requests/{row.pk}"
+    assert (row.script_name, row.scopes, row.credential) == ("weekly-csat", {"tickets:read"}, held)
+    assert row.deputy is None
+
+
+def test_a_renewal_within_the_rule_moves_the_end_at_once(world, ada):
+    held = world.active(days=7, script_name="weekly-csat")
+    world.wait(days=0, hours=1)
+    before = held.lives_until
+    ada.post(f"/requests/new?renews={held.pk}", filled(world, days="7"))
+    held.refresh_from_db()
+    assert AccessRequest.objects.get(is_renewal=True).state == RequestState.APPROVED
+    assert held.lives_until >= before
+
+
+def test_what_has_ended_cannot_be_renewed(world, ada):
+    held = world.active(days=7)
+    credentials.revoke(credential=held, by=held.owner, reason="", now=world.clock())
+    response = ada.get("/requests/new", {"renews": held.pk})
+    assert response.status_code == 409
+    assert "can be renewed" in words(response)
+    assert ada.post(f"/requests/new?renews={held.pk}", filled(world)).status_code == 409
+
+
+# --- Amending and withdrawing ------------------------------------------------------------------------
+
+
+def amended(row: AccessRequest, **changes):
+    fields = {
+        "revision": row.revision, "script_name": row.script_name, "runs_where": row.runs_where,
+        "scopes": sorted(row.scopes), "days": "other", "other_days": row.days,
+        "purpose": "Said better this time", "ticket_url": "", "rhythm": "", "deputy": "",
+    }  # fmt: skip
+    return fields | changes
+
+
+def test_amending_makes_the_next_revision_and_starts_deciding_anew(world, ada):
+    row = world.ask(profile="update-tickets")
+    world.approve(row, by="ben")
+    response = ada.post(f"/requests/{row.pk}/amend", amended(row, scopes=["tickets:read"], other_days=10))
+    assert response.status_code == 302
+    row.refresh_from_db()
+    assert (row.revision, row.approvals, row.days, row.scopes) == (2, 0, 10, {"tickets:read"})
+    assert row.purpose == "Said better this time"
+
+
+def test_the_amend_page_starts_with_what_was_asked(world, ada):
+    row = world.ask(scopes=frozenset({"tickets:read"}), days=45)
+    form = ada.get(f"/requests/{row.pk}/amend").context["form"]
+    assert form["scopes"].value() == ["tickets:read"]
+    assert (form["days"].value(), form["other_days"].value()) == ("other", "45")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scopes": []}, "Choose at least one thing the script may do."),
+        ({"scopes": ["tickets:write"]}, "tickets:write is not part of this access."),
+        ({"other_days": 91}, "The longest time for this access is 90 days."),
+        ({"script_name": "a\x00b"}, "a character that cannot be seen"),
+        ({"revision": ""}, "This field is required."),
+        ({"revision": "9" * 30}, "less than or equal to"),
+    ],
+)
+def test_a_bad_amendment_changes_nothing(world, ada, changes, sentence):
+    row = world.ask()
+    response = ada.post(f"/requests/{row.pk}/amend", amended(row, **changes))
+    assert response.status_code == 422
+    assert sentence in words(response)
+    row.refresh_from_db()
+    assert row.revision == 1
+
+
+def test_amending_what_was_amended_meanwhile_is_a_409(world, ada):
+    row = world.ask()
+    assert ada.post(f"/requests/{row.pk}/amend", amended(row)).status_code == 302
+    response = ada.post(f"/requests/{row.pk}/amend", amended(row))
+    assert response.status_code == 409
+    assert "Already amended by Ada Lindqvist" in words(response)
+
+
+def test_amending_a_renewal_keeps_its_scopes(world, ada):
+    held = world.active(scopes=frozenset({"tickets:read"}), days=7)
+    row = world.ask(scopes=held.scopes, renews=held, days=60)
+    page = words(ada.get(f"/requests/{row.pk}/amend"))
+    assert 'name="scopes"' not in page
+    ada.post(f"/requests/{row.pk}/amend", amended(row, scopes=["users:read"], other_days=50))
+    row.refresh_from_db()
+    assert (row.revision, row.days, row.scopes) == (2, 50, {"tickets:read"})
+
+
+def test_withdrawing_asks_first_and_then_ends_it(world, ada):
+    row = world.ask()
+    assert "Take this request back?" in words(ada.get(f"/requests/{row.pk}/withdraw"))
+    row.refresh_from_db()
+    assert row.state == RequestState.PENDING
+    assert ada.post(f"/requests/{row.pk}/withdraw").url == "/"
+    row.refresh_from_db()
+    assert row.state == RequestState.WITHDRAWN
+
+
+def test_what_was_decided_can_be_neither_amended_nor_withdrawn(world, ada):
+    row = world.approve(world.ask())
+    for response in (
+        ada.get(f"/requests/{row.pk}/amend"),
+        ada.post(f"/requests/{row.pk}/amend", amended(row)),
+        ada.post(f"/requests/{row.pk}/withdraw"),
+    ):
+        assert response.status_code == 409
+        assert "Already approved by Ben Achterberg" in words(response)
+        assert f'href="/requests/{row.pk}"' in words(response)
+
+
+def test_only_the_requester_changes_a_request(world):
+    row, ben = world.ask(), browser(world, "ben")
+    assert ben.get(f"/requests/{row.pk}").status_code == 200
+    assert ben.get(f"/requests/{row.pk}/amend").status_code == 403
+    assert ben.post(f"/requests/{row.pk}/withdraw").status_code == 403
+    row.refresh_from_db()
+    assert row.state == RequestState.PENDING
+
+
+# --- One request's page ------------------------------------------------------------------------------
+
+
+def test_the_requester_sees_with_whom_it_waits_and_until_when(world):
+    world.person("ben")
+    row = world.ask()
+    page = words(browser(world, "ada").get(f"/requests/{row.pk}"))
+    assert "of 3 days. With Ben Achterberg." in page
+    assert f'href="/requests/{row.pk}/amend"' in page
+    assert f'action="/requests/{row.pk}/approve"' not in page
+
+
+def test_a_request_that_timed_out_is_asked_again_with_one_click(world, ada):
+    world.now -= settings.DECIDE_WITHIN + timedelta(hours=1)
+    row = world.ask()
+    requests.lapse(access_request=row, now=clock.now())
+    page = words(ada.get(f"/requests/{row.pk}"))
+    assert "Nobody decided it in time." in page
+    assert f'href="/requests/new?again={row.pk}"' in page
+
+
+def test_the_history_stands_on_the_page_in_sentences(world, ada):
+    row = world.approve(world.ask())
+    page = words(ada.get(f"/requests/{row.pk}"))
+    assert "Ada Lindqvist asked for" in page
+    assert "Ben Achterberg approved" in page
+
+
+def test_the_cast_of_other_issuers_is_not_the_cast(world, ada):
+    """Somebody with Ada's address but another identity owns nothing of hers."""
+    row = world.ask()
+    stranger = people.make("noor", now=world.now)
+    stranger.email = "ada@acme.test"
+    stranger.save()
+    client = Client()
+    client.force_login(stranger)
+    assert client.get(f"/requests/{row.pk}").status_code == 404

@@ -1,0 +1,111 @@
+"""What must stay true of the code as a whole: routes, events, clocks, layers."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from tokens.presenters import history
+
+ROOT = Path(settings.BASE_DIR)
+OURS = [
+    path
+    for app in ("accounts", "tokens", "portal")
+    for path in sorted((ROOT / app).rglob("*.py"))
+    if "migrations" not in path.parts
+]
+ALLAUTHS = "allauth"
+
+
+def every_route(resolver: URLResolver, before: str = ""):
+    for one in resolver.url_patterns:
+        where = f"{before}{one.pattern}"
+        if isinstance(one, URLResolver):
+            yield from every_route(one, where)
+        else:
+            yield where, one
+
+
+ROUTES = dict(every_route(get_resolver()))
+
+
+@pytest.mark.parametrize("where", sorted(ROUTES))
+def test_every_route_has_a_permission(where):
+    route: URLPattern = ROUTES[where]
+    if route.callback.__module__.startswith(ALLAUTHS):
+        pytest.fail(f"{where} is allauth's own view: shut it or wrap it.")
+    assert hasattr(route.callback, "permission"), f"{where} carries neither @public nor @requires"
+
+
+def test_the_admin_is_not_mounted():
+    assert not any("admin" in where for where in ROUTES)
+
+
+def recorded_events() -> set[str]:
+    """Every event the code can write, also where its name is put together."""
+    found = set()
+    for path in OURS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_record = (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "record"
+            )
+            if is_record and node.args:
+                found |= names_in(node.args[0])
+    return found
+
+
+def names_in(node: ast.expr) -> set[str]:
+    if isinstance(node, ast.Constant):
+        return {node.value}
+    if isinstance(node, ast.JoinedStr):
+        return PUT_TOGETHER[ast.unparse(node)]
+    return set()
+
+
+PUT_TOGETHER = {
+    "f'request.{target}'": {"request.withdrawn", "request.closed", "request.lapsed"},
+    "f'credential.{action}d'": {"credential.revoked", "credential.expired"},
+}
+
+
+def test_every_audit_event_has_a_sentence():
+    events = recorded_events() | {"key.issued", "key.replaced"}
+    assert len(events) > 30
+    assert events - set(history.SENTENCES) == set()
+
+
+def test_every_sentence_is_of_an_event_that_is_written():
+    events = recorded_events() | {"key.issued", "key.replaced"}
+    assert set(history.SENTENCES) - events == set()
+
+
+def test_events_are_a_noun_and_what_happened():
+    assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", event) for event in recorded_events())
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_time_comes_from_the_clock_alone(path):
+    if path.name == "clock.py":
+        return
+    text = path.read_text()
+    for other in ("datetime.now(", "timezone.now(", "utcnow(", "time.time("):
+        assert other not in text, f"{path.name} asks {other.rstrip('(')}, not accounts/clock.py"
+
+
+def test_only_audit_writes_audit_rows():
+    for path in OURS:
+        if path.name not in {"audit.py", "models.py"}:
+            assert "AuditEvent.objects.create" not in path.read_text(), path
+            assert "AuditEvent(" not in path.read_text(), path
+
+
+def test_no_operation_asks_a_clock_or_a_network():
+    for path in (ROOT / "tokens" / "operations").glob("*.py"):
+        text = path.read_text()
+        assert "import clock" not in text, path
+        assert "requests.get" not in text, path

@@ -1,0 +1,96 @@
+"""Two hundred clients at `/oauth/token` at the moment a refresh is due, while the helpdesk stalls."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Barrier
+
+import requests
+
+from demo.stack import Stack
+from tests.story import Actor, Key
+
+CONTROL = {"X-Demo-Control": "1"}
+
+
+@dataclass
+class Outcome:
+    """What the clients got, and how long a page took meanwhile."""
+
+    tokens: list[str] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    most_tries: int = 0
+    refreshes: int = 0
+    page_seconds: list[float] = field(default_factory=list)
+
+
+def control(stack: Stack, path: str) -> str:
+    return f"{stack.address('production helpdesk')}/control/{path}"
+
+
+def order_stall(stack: Stack, seconds: float) -> None:
+    """Let the next refresh take this long on the helpdesk."""
+    fault = {
+        "method": "POST", "path": "/oauth/tokens", "grant_type": "refresh_token",
+        "kind": "stall", "times": 1, "seconds": seconds,
+    }  # fmt: skip
+    requests.post(control(stack, "faults"), json=[fault], headers=CONTROL, timeout=10).raise_for_status()
+
+
+def refreshes(stack: Stack) -> int:
+    """Refreshes the production helpdesk has answered so far, by its own event log."""
+    count, after = 0, 0
+    while True:
+        page = requests.get(
+            control(stack, "events"), params={"after": after}, headers=CONTROL, timeout=10
+        ).json()
+        count += sum(event["kind"] == "token.refreshed" for event in page["events"])
+        if not page["has_more"]:
+            return count
+        after = page["events"][-1]["id"]
+
+
+def wait_until_due(key: Key) -> None:
+    """Return when the token in clients' hands may no longer be served."""
+    time.sleep(key.fetch().json()["expires_in"] + 5.2)
+
+
+def run(stack: Stack, key: Key, reader: Actor, *, clients: int = 200, stall: float = 2.0) -> Outcome:
+    """All clients at once, each trying again after a 503 as it is told; a page is read all the while."""
+    outcome = Outcome()
+    before = refreshes(stack)
+    order_stall(stack, stall)
+    barrier = Barrier(clients + 1)
+    with ThreadPoolExecutor(clients) as pool:
+        answers = [pool.submit(_client, key, barrier) for _ in range(clients)]
+        barrier.wait(30)
+        end = time.monotonic() + stall
+        while time.monotonic() < end:
+            outcome.page_seconds.append(_timed(lambda: reader.open("/queue")))
+            time.sleep(0.05)
+        for answer in answers:
+            tries, response = answer.result()
+            outcome.most_tries = max(outcome.most_tries, tries)
+            if response.status_code == 200:
+                outcome.tokens.append(response.json()["access_token"])
+            else:
+                outcome.refused.append(response.status_code)
+    outcome.refreshes = refreshes(stack) - before
+    return outcome
+
+
+def _client(key: Key, barrier: Barrier) -> tuple[int, requests.Response]:
+    barrier.wait(30)
+    for tries in range(1, 10):
+        answer = key.fetch()
+        if answer.status_code != 503:
+            return tries, answer
+        time.sleep(float(answer.headers["Retry-After"]))
+    return tries, answer
+
+
+def _timed(act: Callable[[], object]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
