@@ -162,7 +162,9 @@ def _sign_in_again(request: HttpRequest, next_path: object) -> HttpResponse:
 def _refused(code: str) -> Refused:
     """What the provider answered instead of a code (RFC 6749 section 4.1.2.1)."""
     if code == "access_denied":
-        return Refused("You left the company sign-in before it was finished, or it did not let you in.")
+        return Refused(
+            "You left the company sign-in before it was finished, or it did not let you in."
+        )
     if code in {"server_error", "temporarily_unavailable"}:
         return Refused(
             "The company sign-in is not available at the moment. Try again in a minute.", status=503

@@ -90,7 +90,9 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
     address = redirects.sign_in_address(redirects.local_path(next_path))
     if request.headers.get("HX-Request"):
         # A fragment must not be replaced by the sign-in page: htmx loads the whole page anew.
-        return HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"HX-Refresh": "true"})
+        return HttpResponse(
+            status=HTTPStatus.NO_CONTENT, content_type="text/plain", headers={"HX-Refresh": "true"}
+        )
     return HttpResponseRedirect(address)
 
 

@@ -14,9 +14,7 @@ from accounts.models import Membership, User
 from accounts.refusals import Refused
 from accounts.roles import Role, groups_of, roles_given, roles_of
 
-DEACTIVATED = (
-    "Your account in Keydesk has been deactivated, so you cannot sign in. Ask an administrator of Keydesk."
-)
+DEACTIVATED = "Your account in Keydesk has been deactivated. Ask an administrator of Keydesk."
 
 
 def sign_in(*, claims: Claims, now: datetime) -> User:
@@ -56,9 +54,7 @@ def _update(user: User, claims: Claims, *, is_new: bool, now: datetime) -> None:
     user.email_verified = claims.email_verified
     user.time_zone = claims.time_zone
     user.groups_read_at = now
-    user.save(
-        update_fields=["name", "email", "email_verified", "time_zone", "groups_read_at"]
-    )
+    user.save(update_fields=["name", "email", "email_verified", "time_zone", "groups_read_at"])
     _rewrite_groups(user, claims.groups, is_new=is_new, now=now)
 
 
@@ -115,7 +111,11 @@ def confirm(*, user: User, claims: Claims, now: datetime) -> None:
             audit.record("person.confirmed", by=user, target=user, now=now)
         else:
             audit.record(
-                "person.confirmation_refused", by=user, target=user, now=now, reason="another person"
+                "person.confirmation_refused",
+                by=user,
+                target=user,
+                now=now,
+                reason="another person",
             )
     if not is_same:
         raise Refused(_other(user, claims))

@@ -1,9 +1,9 @@
 """Which roles does a person have? From the groups they came with and the ROLE_* settings, and nowhere else.
 
-    agent      everyone who may sign in: asks, connects, takes the key, ends their own
-    approver   in a group of ROLE_APPROVER_GROUPS: decides for the profiles of that group
-    admin      in a group of ROLE_ADMIN_GROUPS, or a subject of ROLE_ADMIN_SUBJECTS
-    auditor    in a group of ROLE_AUDITOR_GROUPS: reads everything, changes nothing
+agent      everyone who may sign in: asks, connects, takes the key, ends their own
+approver   in a group of ROLE_APPROVER_GROUPS: decides for the profiles of that group
+admin      in a group of ROLE_ADMIN_GROUPS, or a subject of ROLE_ADMIN_SUBJECTS
+auditor    in a group of ROLE_AUDITOR_GROUPS: reads everything, changes nothing
 """
 
 from enum import StrEnum

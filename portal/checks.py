@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 
 from portal.middleware import networks
 
@@ -18,11 +19,15 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 def sign_in(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     """E001–E003 sign-in is not configured, E007 over plain http, W001 nobody can get a role."""
     found: list[CheckMessage] = [
-        Error(f"{name} is not set, so nobody can sign in.", hint=hint, id=f"keydesk.{number}")
-        for name, number, hint in (
-            ("OIDC_SERVER_URL", "E001", "The issuer's address at your identity provider."),
-            ("OIDC_CLIENT_ID", "E002", "The client id of Keydesk at your identity provider."),
-            ("OIDC_CLIENT_SECRET", "E003", "The client secret of Keydesk at your identity provider."),
+        Error(
+            f"{name} is not set, so nobody can sign in.",
+            hint=f"{what} at your identity provider. manage.py check_sign_in says where.",
+            id=f"keydesk.{number}",
+        )
+        for name, number, what in (
+            ("OIDC_SERVER_URL", "E001", "The issuer's address"),
+            ("OIDC_CLIENT_ID", "E002", "The client id of Keydesk"),
+            ("OIDC_CLIENT_SECRET", "E003", "The client secret of Keydesk"),
         )
         if not getattr(settings, name)
     ]
@@ -36,7 +41,7 @@ def sign_in(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
         )
     if not _has_roles():
         found.append(
-            Warning(
+            checks.Warning(
                 "No ROLE_* setting names a group or subject, so nobody can approve or administer.",
                 hint="Set ROLE_APPROVER_GROUPS and ROLE_ADMIN_GROUPS (or ROLE_ADMIN_SUBJECTS).",
                 id="keydesk.W001",
@@ -98,8 +103,8 @@ def production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage
     found: list[CheckMessage] = []
     if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         hint = "SQLite serves one machine well; beyond that, DATABASE_URL=postgres://…"
-        found.append(Warning("The database is SQLite.", hint=hint, id="keydesk.W002"))
+        found.append(checks.Warning("The database is SQLite.", hint=hint, id="keydesk.W002"))
     if not settings.REDIS_URL:
         hint = "REDIS_URL=redis://… is how web and workers share one budget. " + INSTALL
-        found.append(Warning("REDIS_URL is not set.", hint=hint, id="keydesk.W003"))
+        found.append(checks.Warning("REDIS_URL is not set.", hint=hint, id="keydesk.W003"))
     return found

@@ -73,6 +73,7 @@ def identify(request: HttpRequest) -> Caller:
     _refuse_ended(token, now)
     if token.user.suspended:
         raise forbidden("This user is suspended.")
+    token.used_at = now
     Token.objects.filter(id=token.id).update(used_at=now)
     return Caller(token, token.user, now)
 

@@ -7,7 +7,6 @@ endpoint and let the request go on.
 
 import contextlib
 import json
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -94,13 +93,13 @@ def _afterwards(status: int, body: str, content_type: str) -> Kind:
 
 def _drop_before(_fault: Fault, request: HttpRequest, _go_on: Next) -> HttpResponseBase:
     """Nothing is done, and the connection closes without an answer."""
-    return _hang_up(request)
+    return _unanswered(request)
 
 
 def _drop_after(_fault: Fault, request: HttpRequest, go_on: Next) -> HttpResponseBase:
     """It is done, and the connection closes without an answer."""
     go_on(request)
-    return _hang_up(request)
+    return _unanswered(request)
 
 
 def _stall(fault: Fault, request: HttpRequest, go_on: Next) -> HttpResponseBase:
@@ -113,7 +112,7 @@ def _late_commit(fault: Fault, request: HttpRequest, go_on: Next) -> HttpRespons
     """Nobody hears anything, and after some seconds it is done all the same."""
     time.sleep(fault.seconds or 0)
     go_on(request)
-    return _hang_up(request)
+    return _unanswered(request)
 
 
 def _too_many(fault: Fault, _request: HttpRequest, _go_on: Next) -> HttpResponseBase:
@@ -129,13 +128,10 @@ def _redirect(_fault: Fault, _request: HttpRequest, _go_on: Next) -> HttpRespons
     return HttpResponseRedirect(_ELSEWHERE)
 
 
-def _hang_up(request: HttpRequest) -> HttpResponseBase:
-    """Close the connection under the answer; gunicorn hands its socket to the application."""
+def _unanswered(request: HttpRequest) -> HttpResponseBase:
+    """An answer that never leaves: the connection is closed once the request is in the log."""
     call_of(request).is_answered = False
-    connection = request.META["gunicorn.socket"]
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    return HttpResponse(status=502)
+    return HttpResponse()
 
 
 # --- Tokens that are not what was asked for -------------------------------------------------------

@@ -16,11 +16,11 @@ class Lifetimes:
     access_was_sent: bool
 
 
-def lifetimes_of(form: Mapping[str, str]) -> Lifetimes:
+def lifetimes_of(form: Mapping[str, str], *, has_refresh: bool) -> Lifetimes:
     """The lifetimes a token call asks for. Raises Refused (400) where one is out of its bounds."""
     access = _seconds(form, "expires_in", configuration().access)
     refresh = _seconds(form, "refresh_token_expires_in", configuration().refresh)
-    if refresh < access:
+    if has_refresh and refresh < access:
         raise record_invalid("refresh_token_expires_in", "must not be below expires_in", status=400)
     return Lifetimes(access, refresh, "expires_in" in form)
 

@@ -1,5 +1,7 @@
 """What happens to every request: the `.json` suffix, the log of what was served, safe pages."""
 
+import contextlib
+import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -37,6 +39,8 @@ class RecordRequests:
         response = self.get_response(request)
         if request.path.startswith(RECORDED):
             _record(request, response)
+        if not call_of(request).is_answered:
+            _hang_up(request)
         return response
 
 
@@ -51,6 +55,13 @@ def _record(request: HttpRequest, response: HttpResponseBase) -> None:
         status=response.status_code if call.is_answered else None,
         fault=call.fault or None,
     )
+
+
+def _hang_up(request: HttpRequest) -> None:
+    """Close the connection under the answer; gunicorn hands its socket to the application."""
+    connection = request.META["gunicorn.socket"]
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class PageSafety:

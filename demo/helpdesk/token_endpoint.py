@@ -77,7 +77,7 @@ def _client(form: Form) -> OAuthClient:
 
 
 def _by_code(form: Form, client: OAuthClient, twists: Sequence[Twist], now: datetime) -> Pair:
-    lives = lifetimes_of(form)
+    lives = lifetimes_of(form, has_refresh=True)
     code = AuthorizationCode.objects.filter(digest=digest(form.get("code", ""))).first()
     if code is None or not _is_good(code, form, client, now) or not code.user.may_sign_in:
         raise oauth_error("invalid_grant", _DEAD)
@@ -114,7 +114,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def _by_refresh(form: Form, client: OAuthClient, twists: Sequence[Twist], now: datetime) -> Pair:
-    lives = lifetimes_of(form)
+    lives = lifetimes_of(form, has_refresh=True)
     wanted = digest(form.get("refresh_token", ""))
     old = Token.objects.select_related("user").filter(refresh_digest=wanted).first()
     if old is None or old.client_id != client.id or old.refresh_state(now) != "live":
@@ -132,7 +132,7 @@ def _by_refresh(form: Form, client: OAuthClient, twists: Sequence[Twist], now: d
 
 
 def _by_secret(form: Form, client: OAuthClient, twists: Sequence[Twist], now: datetime) -> Pair:
-    lives = lifetimes_of(form)
+    lives = lifetimes_of(form, has_refresh=False)
     scopes = tuple(form.get("scope", "read write").split())
     if not scopes or unknown_in(scopes):
         raise oauth_error("invalid_scope", "A scope is unknown.")

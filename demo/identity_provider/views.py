@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from allauth.idp.oidc import views as oidc
 from django.contrib.auth import login, logout
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
@@ -44,7 +44,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
     if is_picked:
         asked = request.GET.copy()
         asked.pop("prompt", None)
-        request.GET = asked
+        request.GET = QueryDict(asked.urlencode())
     response: HttpResponse = oidc.authorization(request)
     codes = parse_qs(urlsplit(response.headers.get("Location", "")).query).get("code", [])
     for code in codes:
@@ -61,7 +61,7 @@ def pick(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("home"))
     user = User.objects.filter(username=request.POST.get("person", "")).first()
     if request.method == "POST" and user is not None:
-        login(request, user)
+        login(request, user)  # type: ignore[arg-type]  # mypy knows the portal's users only
         request.session[AUTH_TIME] = int(time.time())  # noqa: TID251 - this process has a clock of its own
         request.session[PICKED_FOR] = next_path
         return HttpResponseRedirect(next_path)
@@ -90,4 +90,3 @@ def token(request: HttpRequest) -> HttpResponse:
 def unknown_page(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404."""
     return render(request, "identity_provider/unknown.html", status=404)
-

@@ -12,18 +12,18 @@ from tokens.models import AccessProfile
 def browser(world: World, key: str) -> Client:
     """A browser in which this person of the cast is signed in; linked to the helpdesks as the world says."""
     world.person(key)
-    client = Client(raise_request_exception=True)
+    client = Client()
     sign_in(client, key)
     return client
 
 
-def filled(world: World, profile: str = "read-tickets", **changes: Any) -> dict[str, Any]:
+def filled(world: World, asked_for: str = "read-tickets", **changes: Any) -> dict[str, Any]:
     """What the page *Request access* sends when it is filled in for a profile; None takes a field out."""
-    row: AccessProfile = world.profile(profile)
+    row: AccessProfile = world.profile(asked_for)
     assert row.current is not None
     fields: dict[str, Any] = {
         "key": "a-key-of-the-page-0001", "script_name": "weekly-csat", "runs_where": "server",
-        "profile": f"{world.slug}/{profile}", f"scopes-{row.pk}": sorted(row.current.scopes),
+        "profile": f"{world.slug}/{asked_for}", f"scopes-{row.pk}": sorted(row.current.scopes),
         "days": "30", "other_days": "", "purpose": "Weekly numbers for the lead meeting",
         "ticket_url": "", "rhythm": "", "deputy": "",
     }  # fmt: skip

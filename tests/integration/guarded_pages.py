@@ -13,7 +13,8 @@ from accounts.decorators import (
     signed_in,
 )
 from accounts.roles import Role, roles_of
-from portal.urls import handler400, handler403, handler404, handler500, urlpatterns as portal_urls
+from portal.urls import handler400, handler403, handler404, handler500
+from portal.urls import urlpatterns as portal_urls
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
@@ -25,7 +26,7 @@ def anybody(request: HttpRequest) -> HttpResponse:
     roles = ",".join(sorted(roles_of(person)))
     is_recent = is_recently_authenticated(request, clock.now())
     lines = f"you={person.name} roles={roles} recent={is_recent} query={request.GET.urlencode()}"
-    return HttpResponse(lines, content_type="text/plain")
+    return HttpResponse(lines, content_type="text/plain; charset=utf-8")
 
 
 @requires(Role.APPROVER, Role.ADMIN)
@@ -33,7 +34,9 @@ def anybody(request: HttpRequest) -> HttpResponse:
 def decide(request: HttpRequest) -> HttpResponse:
     """A page that decides."""
     if request.method == "POST":
-        return HttpResponse(f"decided={request.POST['reason']}", content_type="text/plain")
+        return HttpResponse(
+            f"decided={request.POST['reason']}", content_type="text/plain; charset=utf-8"
+        )
     return _form(request, "A page that decides")
 
 
@@ -42,7 +45,7 @@ def decide(request: HttpRequest) -> HttpResponse:
 def secret(request: HttpRequest) -> HttpResponse:
     """A page that shows a key on POST."""
     if request.method == "POST":
-        return HttpResponse("the secret", content_type="text/plain")
+        return HttpResponse("the secret", content_type="text/plain; charset=utf-8")
     return _form(request, "A page with a key")
 
 

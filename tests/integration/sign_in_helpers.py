@@ -70,14 +70,15 @@ def identity_provider(
         ),
     )
     try:
-        _wait_for(made.url, running)
+        wait_for(made.url, running)
         yield made
     finally:
         running.terminate()
         running.wait(10)
 
 
-def _wait_for(url: str, running: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, running: subprocess.Popen[bytes]) -> None:
+    """Return once `url` answers; fail when the process ended or 30 s are over."""
     end = time.monotonic() + 30
     while time.monotonic() < end and running.poll() is None:
         try:

@@ -112,7 +112,9 @@ def test_some_providers_say_true_as_a_word() -> None:
     assert read(without(email_verified="true"), groups_claim="groups").email_verified
 
 
-@pytest.mark.parametrize("email", ["ada", 7, "a@b@c", "ada@acme.test\nBcc: x", "a" * 250 + "@b.test"])
+@pytest.mark.parametrize(
+    "email", ["ada", 7, "a@b@c", "ada@acme.test\nBcc: x", "a" * 250 + "@b.test"]
+)
 def test_an_address_that_is_none_is_left_out_and_never_verified(email: object) -> None:
     ada = read(without(email=email), groups_claim="groups")
     assert (ada.email, ada.email_verified) == ("", False)

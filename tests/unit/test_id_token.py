@@ -143,7 +143,8 @@ def test_the_nonce_must_be_the_one_that_was_sent() -> None:
 
 
 def test_the_moment_of_authentication_is_never_later_than_now() -> None:
-    assert authenticated_at({"auth_time": seconds(seconds=10)}, now=NOW) == NOW - timedelta(seconds=10)
+    before = NOW - timedelta(seconds=10)
+    assert authenticated_at({"auth_time": seconds(seconds=10)}, now=NOW) == before
     assert authenticated_at({"auth_time": seconds(seconds=-10)}, now=NOW) == NOW
     assert authenticated_at({"auth_time": seconds(minutes=-5)}, now=NOW) is None
     assert authenticated_at({}, now=NOW) is None

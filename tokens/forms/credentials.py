@@ -52,6 +52,9 @@ class SecretForm(forms.Form):
 class ListForm(forms.Form):
     """A filter of a list: what makes no sense filters nothing and says so at its field."""
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **{"auto_id": "filter_%s", **more})
+
     def chosen(self, name: str) -> str:
         """What a field narrows the list to; "" for everything."""
         self.is_valid()
@@ -84,12 +87,14 @@ def _choice(label: str, choices: list[tuple[str, str]]) -> forms.ChoiceField:
 class InventoryForm(ListForm):
     """What the inventory shows. The template names the states, since their words belong to the look."""
 
-    state = _choice("State", [("", ""), ("all", ""), *((s.value, s.value) for s in CredentialState)])
+    state = _choice(
+        "State", [("", ""), ("all", ""), *((s.value, s.value) for s in CredentialState)]
+    )
     helpdesk = _choice("Helpdesk", [])
     owner = _words("Owner")
 
     def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, auto_id="filter_%s", **more)
+        super().__init__(*args, **more)
         helpdesk = self.fields["helpdesk"]
         assert isinstance(helpdesk, forms.ChoiceField)
         names = Helpdesk.objects.order_by("name").values_list("slug", "name")
@@ -135,7 +140,7 @@ class AuditForm(ListForm):
     )
 
     def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, auto_id="filter_%s", **more)
+        super().__init__(*args, **more)
         event = self.fields["event"]
         assert isinstance(event, forms.ChoiceField)
         event.choices = [("", "Every event"), *((name, event_words(name)) for name in SENTENCES)]

@@ -27,6 +27,7 @@ DAYS = (7, 30, 60, 90)
 OTHER = "other"
 MOST_DAYS = 366
 PURPOSE_LEAST = 5
+INCOMPLETE = "This page was incomplete. Open it again."
 _JOINERS = "\u200c\u200d"
 
 
@@ -88,7 +89,13 @@ class TermsForm(RefusableForm):
     """What every wish says: where it runs, for how long, what for."""
 
     use_required_attribute = False
-    key = forms.CharField(widget=forms.HiddenInput, min_length=16, max_length=64, initial=new_key)
+    key = forms.CharField(
+        widget=forms.HiddenInput,
+        min_length=16,
+        max_length=64,
+        initial=new_key,
+        error_messages=dict.fromkeys(("required", "min_length", "max_length"), INCOMPLETE),
+    )
     runs_where = forms.ChoiceField(
         label="Where will it run?",
         choices=[("", "Choose one"), *RunsWhere.choices],
@@ -134,7 +141,12 @@ class TermsForm(RefusableForm):
         help_text="A link to where this was asked for.",
         error_messages={"max_length": "Use at most 500 characters."},
     )
-    rhythm = forms.ChoiceField(label="How often will it run?", required=False, choices=Rhythm)
+    rhythm = forms.ChoiceField(
+        label="How often will it run?",
+        required=False,
+        choices=Rhythm,
+        error_messages={"invalid_choice": "Choose one of the list."},
+    )
     deputy = _text(
         "Deputy",
         254,
@@ -153,7 +165,7 @@ class TermsForm(RefusableForm):
         """A key of ours: visible characters of the kind `new_key` makes."""
         key: str = self.cleaned_data["key"]
         if not key.isascii() or not key.replace("-", "").replace("_", "").isalnum():
-            raise ValidationError("This page was incomplete. Reload it and try again.")
+            raise ValidationError(INCOMPLETE)
         return key
 
     def clean_ticket_url(self) -> str:
@@ -230,6 +242,16 @@ def _script_name() -> forms.CharField:
         validators=[one_line],
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         help_text="A name you will recognise in a year, such as weekly-csat-export.",
+    )
+
+
+def _revision() -> forms.IntegerField:
+    wrong = ("required", "invalid", "min_value", "max_value")
+    return forms.IntegerField(
+        widget=forms.HiddenInput,
+        min_value=1,
+        max_value=2**31 - 1,
+        error_messages=dict.fromkeys(wrong, INCOMPLETE),
     )
 
 
@@ -331,7 +353,7 @@ class RenewForm(TermsForm):
 class AmendForm(TermsForm):
     """A change of a pending request: the profile stays; a renewal keeps its script and scopes too."""
 
-    revision = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=2**31 - 1)
+    revision = _revision()
     field_order = ("script_name", "runs_where", "scopes", "days", "other_days", "purpose")
 
     def __init__(
@@ -436,15 +458,7 @@ def _days(word: str) -> dict[str, str]:
 class RevisionForm(RefusableForm):
     """Which revision was shown to whoever presses the button."""
 
-    revision = forms.IntegerField(
-        widget=forms.HiddenInput,
-        min_value=1,
-        max_value=2**31 - 1,
-        error_messages=dict.fromkeys(
-            ("required", "invalid", "min_value", "max_value"),
-            "This page was incomplete. Open the request again.",
-        ),
-    )
+    revision = _revision()
 
 
 class NarrowForm(RevisionForm):
@@ -500,9 +514,11 @@ class NarrowForm(RevisionForm):
         return days
 
     @property
-    def scopes(self) -> frozenset[str]:
+    def granted_scopes(self) -> frozenset[str]:
         """What is given; only of a valid form."""
-        return frozenset(self.cleaned_data.get("scopes", self.access_request.scopes))
+        if self.access_request.is_renewal:
+            return self.access_request.scopes
+        return frozenset(self.cleaned_data["scopes"])
 
 
 class DenyForm(RevisionForm):

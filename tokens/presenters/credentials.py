@@ -103,6 +103,7 @@ class CredentialPage:
     state: str
     may_do: list[ScopeLine]
     is_owner: bool
+    reads_all: bool
     clocks: Clocks
     step: str
     actions: Actions
@@ -116,6 +117,31 @@ class CredentialPage:
     @property
     def follows_by_itself(self) -> bool:
         return self.credential.state in FOLLOWED
+
+    @property
+    def back_href(self) -> str:
+        """The page above this one for somebody who is not its owner."""
+        return "/inventory" if self.reads_all else "/"
+
+    @property
+    def back_label(self) -> str:
+        return "Inventory" if self.reads_all else "My access"
+
+    @property
+    def renew_query(self) -> str:
+        """What leads from the form for asking to a renewal of this access."""
+        return f"?renews={self.credential.pk}"
+
+    @property
+    def end_label(self) -> str:
+        """The verb that fits: what was never connected is cancelled."""
+        is_unconnected = self.credential.state == CredentialState.AWAITING_CONSENT
+        return "Cancel this access" if is_unconnected else "End this access"
+
+    @property
+    def mark(self) -> str:
+        """Changes whenever the page that follows by itself should be drawn anew."""
+        return f"{self.credential.state}-{self.ending.tries if self.ending else 0}"
 
     @property
     def has_ended(self) -> bool:
@@ -134,12 +160,13 @@ def page(credential: Credential, reader: User, *, now: datetime) -> CredentialPa
     ending = ending_of(credential, now=now)
     is_connecting = credential.state == CredentialState.ISSUING
     asked = queries.requests_of(credential)
-    sees_reasons = reader.pk == credential.owner_id or bool(permissions.may_read_all(reader))
+    is_owner, reads_all = reader.pk == credential.owner_id, bool(permissions.may_read_all(reader))
     return CredentialPage(
         credential=credential,
         state="not_confirmed" if ending and ending.is_red else shown_state(credential, now=now),
         may_do=may_do(credential),
-        is_owner=reader.pk == credential.owner_id,
+        is_owner=is_owner,
+        reads_all=reads_all,
         clocks=clocks(credential, asked[0] if asked else None),
         step=_step(credential, can),
         actions=can,
@@ -148,15 +175,13 @@ def page(credential: Credential, reader: User, *, now: datetime) -> CredentialPa
         renewal=queries.open_renewal(credential),
         connecting_since=queries.consented_at(credential) if is_connecting else None,
         ending=ending,
-        history=history(credential, *asked, with_reasons=sees_reasons),
+        history=history(credential, *asked, with_reasons=is_owner or reads_all),
     )
 
 
 def may_do(credential: Credential) -> list[ScopeLine]:
     """What it may do, in words, the riskiest first."""
-    return scope_lines(
-        credential.scopes, credential.helpdesk.kind, request_queries.scope_table()
-    )
+    return scope_lines(credential.scopes, credential.helpdesk.kind, request_queries.scope_table())
 
 
 def clocks(credential: Credential, asked: AccessRequest | None) -> Clocks:

@@ -175,9 +175,7 @@ SENTENCES: dict[str, Says] = {
     "person.confirmed": lambda t: f"{t.who} confirmed who they are.",
     "person.confirmation_refused": lambda t: f"A confirmation of {t.who} did not count.",
     "person.roles_changed": _roles_changed,
-    "person.deactivated": lambda t: (
-        "Deactivated." if t.by_keydesk else f"Deactivated by {t.who}."
-    ),
+    "person.deactivated": lambda t: "Deactivated." if t.by_keydesk else f"Deactivated by {t.who}.",
     "person.reactivated": lambda t: f"Reactivated by {t.who}.",
     "person.looked_up": _looked_up,
 }
@@ -187,6 +185,9 @@ NOTABLE = ("grant.lost_track_of", "grant.written_off", "grant.doomed", "grant.bu
 
 ROUTINE = ("credential.refreshed",)
 """Left out of a page's history: it happens all day."""
+
+WITHOUT_NOTE = ("credential.ended", "grant.doomed", "grant.written_off")
+"""Their reason stands already at the event that led to them."""
 
 _TOLD_STATES = (
     GrantState.UNKNOWN,
@@ -204,6 +205,7 @@ def sentence_of(event: AuditEvent, *, with_note: bool = True) -> Sentence:
     except ValueError:
         body = {}
     told = Told(event.actor_name, not event.actor.startswith("user:"), body)
+    with_note = with_note and event.event not in WITHOUT_NOTE
     note = next((told.word(name) for name in _NOTED if told.word(name)), "") if with_note else ""
     says = SENTENCES.get(event.event)
     if says is None:
@@ -244,5 +246,7 @@ def _about(rows: Iterable[models.Model]) -> Q:
 
 def _tokens_of(credential: Credential) -> Q:
     """The tokens that ever left the routine; what is replaced in time has nothing to tell."""
-    ids = Grant.objects.filter(credential=credential, state__in=_TOLD_STATES).values_list("pk", flat=True)
+    ids = Grant.objects.filter(credential=credential, state__in=_TOLD_STATES).values_list(
+        "pk", flat=True
+    )
     return Q(target_type="Grant", target_id__in=[str(pk) for pk in ids], event__in=NOTABLE)

@@ -40,7 +40,7 @@ def recipes(facts: Facts, *, runs_where: str) -> list[Recipe]:
     return sorted(made, key=lambda recipe: recipe.key != first)
 
 
-CHOSEN = {
+CHOSEN: dict[str, str] = {
     RunsWhere.SERVER: "python",
     RunsWhere.GITHUB_ACTIONS: "github_actions",
     RunsWhere.POSTMAN: "postman",

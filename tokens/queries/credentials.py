@@ -55,7 +55,8 @@ def open_renewal(credential: Credential) -> AccessRequest | None:
 
 def consented_at(credential: Credential) -> datetime | None:
     """When the latest consent came back from the helpdesk."""
-    return credential.connections.filter(outcome="consented").aggregate(at=Max("used_at"))["at"]
+    rows = credential.connections.filter(outcome="consented").order_by("-used_at")
+    return rows.values_list("used_at", flat=True).first()
 
 
 def live_grant(credential: Credential) -> Grant | None:

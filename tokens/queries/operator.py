@@ -99,7 +99,9 @@ def _by_credential(jobs: list[Job], grants: dict[int, Grant]) -> list[Stuck]:
             of_nobody.append(Stuck(job.helpdesk, None, grant.doomed_at, [job]))
     rows = Credential.objects.filter(pk__in=of_credential).select_related("helpdesk", "owner")
     named = [
-        Stuck(row.helpdesk, row, row.ending_since or _doomed_since(grants, row), of_credential[row.pk])
+        Stuck(
+            row.helpdesk, row, row.ending_since or _doomed_since(grants, row), of_credential[row.pk]
+        )
         for row in rows.order_by("ending_since", "pk")
         if row.state != CredentialState.REVOKED
     ]
@@ -107,7 +109,9 @@ def _by_credential(jobs: list[Job], grants: dict[int, Grant]) -> list[Stuck]:
 
 
 def _doomed_since(grants: dict[int, Grant], credential: Credential) -> datetime | None:
-    moments = [g.doomed_at for g in grants.values() if g.credential_id == credential.pk and g.doomed_at]
+    moments = [
+        g.doomed_at for g in grants.values() if g.credential_id == credential.pk and g.doomed_at
+    ]
     return min(moments, default=None)
 
 
@@ -186,7 +190,9 @@ def _grants(ids: set[int]) -> dict[Key, Target]:
     rows = Grant.objects.filter(pk__in=ids)
     facts = rows.values_list("pk", "credential_id", "credential__script_name")
     return {
-        ("Grant", str(pk)): Target(name or "nobody's token", f"/credentials/{owner}" if owner else "")
+        ("Grant", str(pk)): Target(
+            name or "nobody's token", f"/credentials/{owner}" if owner else ""
+        )
         for pk, owner, name in facts
     }
 

@@ -125,7 +125,7 @@ def narrow(request: HttpRequest, pk: int) -> HttpResponse:
         approved = tried(
             form,
             lambda: decisions.approve(
-                access_request_id=pk, revision=found.revision, scopes=form.scopes,
+                access_request_id=pk, revision=found.revision, scopes=form.granted_scopes,
                 days=form.cleaned_data["days"], reason=form.cleaned_data["reason"],
                 by=user, now=now,
             ),

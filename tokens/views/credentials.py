@@ -35,7 +35,7 @@ LONGEST_ERROR = 200
 class SeeOther(HttpResponseRedirect):
     """A 303: whatever this was, what comes next is a GET."""
 
-    status_code = HTTPStatus.SEE_OTHER
+    status_code = 303
 
 
 # --- What the views share ----------------------------------------------------------------------------
@@ -81,8 +81,12 @@ def _secret_page(request: HttpRequest, template: str, **shown: object) -> HttpRe
 def credential(request: HttpRequest, pk: int) -> HttpResponse:
     """One access: where it stands, what comes next, what can be done with it, and what happened."""
     now, found = clock.now(), _load(request, pk)
-    shown = {"page": presenters.page(found, signed_in(request), now=now), "now": now}
-    return render(request, "credentials/credential.html", shown)
+    page = presenters.page(found, signed_in(request), now=now)
+    if request.headers.get("HX-Request") and request.GET.get("seen") == page.mark:
+        return HttpResponse(
+            status=HTTPStatus.NO_CONTENT
+        )  # nothing has changed, so nothing is swapped
+    return render(request, "credentials/credential.html", {"page": page, "now": now})
 
 
 # --- Connecting --------------------------------------------------------------------------------------
@@ -172,7 +176,9 @@ def key(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         if current is not None:
             raise _shown_before(found, clock_words(current.created_at))
-        return _key_page(request, found, keys.issue_secret(credential=found, by=signed_in(request), now=now))
+        return _key_page(
+            request, found, keys.issue_secret(credential=found, by=signed_in(request), now=now)
+        )
     answer = presenters.actions(found, signed_in(request), current=current, now=now).first_key
     if not answer and current is None:
         return redirect("credential", pk)
@@ -191,7 +197,12 @@ def _shown_before(credential: Credential, when: str) -> StaleState:
 def _key_page(request: HttpRequest, credential: Credential, new: keys.NewSecret) -> HttpResponse:
     facts = presenters.key_facts(credential)
     return _secret_page(
-        request, "credentials/key_shown.html", credential=credential, new=new, facts=facts, now=clock.now()
+        request,
+        "credentials/key_shown.html",
+        credential=credential,
+        new=new,
+        facts=facts,
+        now=clock.now(),
     )
 
 
@@ -222,8 +233,11 @@ def _another_secret(request: HttpRequest, pk: int, *, is_now: bool) -> HttpRespo
         raise _stale(found, answer.reason)
     if request.method == "GET":
         form = SecretForm(initial={"seen": current.pk})
-        shown = {"credential": found, "form": form, "current": current, "is_now": is_now}
-        return render(request, "credentials/another_secret.html", {**shown, "now": now})
+        shown = {
+            "credential": found, "form": form, "current": current, "is_now": is_now,
+            "overlap": settings.SECRET_OVERLAP, "now": now,
+        }  # fmt: skip
+        return render(request, "credentials/another_secret.html", shown)
     if SecretForm(request.POST).seen_id != current.pk:
         when = clock_words(current.created_at)
         raise _stale(found, f"A new secret was made already, at {when}.")
@@ -275,9 +289,10 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if not (answer := permissions.may_revoke(user, found)):
         raise Denied(answer.reason)
     is_owner = user.pk == found.owner_id
-    form = RevokeForm(request.POST or None, needs_reason=not is_owner)
-    if request.method == "POST" and form.is_valid():
-        reason = form.cleaned_data["reason"].strip() or "Its owner ended it."
+    sent = request.POST if request.method == "POST" else None
+    form = RevokeForm(sent, needs_reason=not is_owner)
+    if form.is_valid():
+        reason = form.cleaned_data["reason"]
         credentials.revoke(credential=found, by=user, reason=reason, now=clock.now())
         return redirect("credential", pk)
     shown = {"credential": found, "form": form, "use": queries.use_of(found), "now": clock.now()}

@@ -27,10 +27,6 @@ logger = logging.getLogger(__name__)
 def token(request: HttpRequest) -> HttpResponse:
     """RFC 6749 section 4.4: a client id and secret for the helpdesk's current access token. JSON always."""
     try:
-        if request.method != "POST":
-            raise OAuthError(
-                "invalid_request", "Use POST.", status=405, headers={"Allow": "POST"}
-            )
         return _hand_out(request)
     except OAuthError as error:
         return token_calls.error_answer(error)
@@ -40,11 +36,13 @@ def token(request: HttpRequest) -> HttpResponse:
 
 
 def _hand_out(request: HttpRequest) -> HttpResponse:
-    now, call = clock.now(), token_calls.read(request)
+    call, now = token_calls.read(request), clock.now()
     secret = _authenticated(call, now=now)
     credential = secret.credential
     if beyond := call.scopes - credential.scopes:
-        raise OAuthError("invalid_scope", f"{len(beyond)} of the scopes asked for were not approved.")
+        raise OAuthError(
+            "invalid_scope", f"{len(beyond)} of the scopes asked for were not approved."
+        )
     try:
         handed = waiting.current_token(
             credential, secret=secret, address=client_address(request), now=now

@@ -38,7 +38,10 @@ def audit(request: HttpRequest) -> HttpResponse:
     form = AuditForm(request.GET)
     number = form.chosen("number")
     asked = queries.Asked(
-        form.chosen("event"), form.chosen("actor"), form.chosen("kind"), int(number) if number else None
+        form.chosen("event"),
+        form.chosen("actor"),
+        form.chosen("kind"),
+        int(number) if number else None,
     )
     events, before = queries.audit(asked, before=_before(request))
     shown = {"rows": presenters.audit_rows(events), **_list_page(request, form, before)}

@@ -56,7 +56,11 @@ class TokenCall:
     @property
     def is_well_formed(self) -> bool:
         """Whether it can be right at all; also keeps from the database what the database cannot store."""
-        is_id = 0 < len(self.client_id) <= 60 and self.client_id.isascii() and self.client_id.isprintable()
+        is_id = (
+            0 < len(self.client_id) <= 60
+            and self.client_id.isascii()
+            and self.client_id.isprintable()
+        )
         return is_id and self.client_secret.isascii() and keys.is_well_formed(self.client_secret)
 
 
@@ -91,6 +95,8 @@ def error_answer(error: OAuthError) -> JsonResponse:
 
 def read(request: HttpRequest) -> TokenCall:
     """What the call says. Raises `OAuthError`."""
+    if request.method != "POST":
+        raise OAuthError("invalid_request", "Use POST.", status=405, headers={"Allow": "POST"})
     if request.META.get("QUERY_STRING"):
         refuse("Send the parameters in the body, not in the address.")
     fields = _fields(request)
@@ -98,7 +104,9 @@ def read(request: HttpRequest) -> TokenCall:
     if not grant_type:
         refuse("grant_type is missing. Send grant_type=client_credentials.")
     if grant_type != "client_credentials":
-        raise OAuthError("unsupported_grant_type", "The only grant_type here is client_credentials.")
+        raise OAuthError(
+            "unsupported_grant_type", "The only grant_type here is client_credentials."
+        )
     client_id, client_secret, is_basic = _client(request, fields)
     scopes = frozenset(fields.get("scope", "").split(" ")) - {""}
     return TokenCall(client_id, client_secret, is_basic, scopes)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from threading import BoundedSemaphore, Condition, Lock
 
 from django.conf import settings
@@ -124,12 +125,14 @@ def current_token(
     Raises `StaleState` when it is disconnected or has ended, also while waiting, and `Busy` when no
     token comes in time.
     """
-    given = {"credential_id": credential.pk, "secret": secret, "address": address, "by": by}
+    hand_out = partial(
+        keys.hand_out, credential_id=credential.pk, secret=secret, address=address, by=by
+    )
     handed = None
     if credential.state != CredentialState.ISSUING:
-        handed = keys.hand_out(**given, now=now)
+        handed = hand_out(now=now)
     if handed is None and _wait_for(credential.pk):
-        handed = keys.hand_out(**given, now=clock.now())
+        handed = hand_out(now=clock.now())
     if handed is None:
         raise Busy
     return handed

@@ -34,7 +34,9 @@ class Command(BaseCommand):
         missing = sum(finding.is_done is False for finding in findings)
         self.stdout.write("")
         if missing:
-            self.stdout.write(f"{missing} missing. Nobody can sign in as they should until it is mended.")
+            self.stdout.write(
+                f"{missing} missing. Nobody can sign in as they should until it is mended."
+            )
             sys.exit(1)
         self.stdout.write("Sign-in is set up. Try it in a browser: the groups are seen only then.")
 
@@ -87,11 +89,15 @@ def _provider() -> Iterator[Finding]:
 def _pkce(found: dict[str, Any]) -> Finding:
     methods = found.get("code_challenge_methods_supported")
     if methods is None:
-        sentence = "The identity provider does not say whether it supports PKCE; Keydesk always sends it."
+        sentence = (
+            "The identity provider does not say whether it supports PKCE; Keydesk always sends it."
+        )
         return Finding(None, sentence, "Most do. A sign-in shows it.")
     is_done = "S256" in methods
     sentence = f"PKCE with S256 is {'supported' if is_done else 'not supported'}."
-    return Finding(is_done, sentence, "Choose an application type that allows the code flow with PKCE.")
+    return Finding(
+        is_done, sentence, "Choose an application type that allows the code flow with PKCE."
+    )
 
 
 def _keys(found: dict[str, Any]) -> Finding:
@@ -111,7 +117,9 @@ def _scopes(found: dict[str, Any]) -> Finding:
         return Finding(None, f"Keydesk asks for the scopes: {asked}.", "A sign-in shows them.")
     strange = [scope for scope in settings.OIDC_SCOPES if scope not in known]
     if "openid" not in settings.OIDC_SCOPES:
-        return Finding(False, "OIDC_SCOPES lacks openid.", "OIDC_SCOPES=openid profile email groups")
+        return Finding(
+            False, "OIDC_SCOPES lacks openid.", "OIDC_SCOPES=openid profile email groups"
+        )
     if strange:
         sentence = f"The identity provider does not list the scopes: {', '.join(strange)}."
         advice = "Add them there, or take them out of OIDC_SCOPES if the claims come without."
@@ -122,7 +130,9 @@ def _scopes(found: dict[str, Any]) -> Finding:
 def _groups(found: dict[str, Any]) -> Finding:
     claim = settings.OIDC_GROUPS_CLAIM
     if not claim:
-        return Finding(None, "OIDC_GROUPS_CLAIM is empty: no groups are expected, so nobody approves.")
+        return Finding(
+            None, "OIDC_GROUPS_CLAIM is empty: no groups are expected, so nobody approves."
+        )
     claims = found.get("claims_supported")
     if isinstance(claims, list) and claim in claims:
         return Finding(True, f"The identity provider lists the claim “{claim}”.")
@@ -143,5 +153,7 @@ def _roles() -> Iterator[Finding]:
         is_done = True if groups else None if is_named or not settings.OIDC_GROUPS_CLAIM else False
         yield Finding(is_done, sentence, f"{name}=the group whose members are {role.value}s")
     auditors = ", ".join(sorted(groups_that_give(Role.AUDITOR)))
-    sentence = f"ROLE_AUDITOR_GROUPS: {auditors}." if auditors else "ROLE_AUDITOR_GROUPS is not set."
+    sentence = (
+        f"ROLE_AUDITOR_GROUPS: {auditors}." if auditors else "ROLE_AUDITOR_GROUPS is not set."
+    )
     yield Finding(True if auditors else None, sentence, "Only if somebody is to read everything.")

@@ -1,0 +1,492 @@
+"""Deciding over the pages: the queue, and approving, narrowing and denying by the right people at the right time."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts import clock
+from tests import people
+from tests.integration._people import browser, words
+from tests.world import World
+from tokens.models import AccessRequest, Decision, HelpdeskUser
+from tokens.operations import people as looking_up
+from tokens.operations import requests
+from tokens.queries.requests import make_cursor, read_cursor
+from tokens.states import RequestState
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    return World(now=clock.now())
+
+
+@pytest.fixture
+def ben(world: World) -> Client:
+    return browser(world, "ben")
+
+
+def state_of(row: AccessRequest) -> str:
+    row.refresh_from_db()
+    return row.state
+
+
+# --- Approving ---------------------------------------------------------------------------------------
+
+
+def test_approving_grants_what_was_shown_and_leads_back_to_the_queue(world, ben):
+    row = world.ask(scopes=frozenset({"tickets:read"}), days=30)
+    sent = {"revision": 1, "back": "queue", "scopes": ["users:read", "read"], "days": 366}
+    response = ben.post(f"/requests/{row.pk}/approve", sent, follow=True)
+    assert response.redirect_chain == [("/queue", 302)]
+    assert "Approved: weekly-csat, asked by Ada Lindqvist." in words(response)
+    row.refresh_from_db()
+    assert (row.state, row.granted_scopes, row.granted_days) == ("approved", {"tickets:read"}, 30)
+    assert row.credential.state == "awaiting_consent"
+
+
+def test_from_the_requests_page_one_comes_back_to_it(world, ben):
+    row = world.ask()
+    response = ben.post(f"/requests/{row.pk}/approve", {"revision": 1, "back": "https://evil.test"})
+    assert response.url == f"/requests/{row.pk}"
+
+
+@pytest.mark.parametrize("profile", ["help-center", "read-everything"])
+def test_what_can_write_or_is_wide_takes_a_second_page(world, profile):
+    june, row = browser(world, "june"), world.ask(profile=profile)
+    card = words(june.get(f"/requests/{row.pk}"))
+    assert f'href="/requests/{row.pk}/approve"' in card
+    shown = june.post(f"/requests/{row.pk}/approve", {"revision": 1})
+    assert "Approving gives <strong>Ada Lindqvist</strong>" in words(shown)
+    assert state_of(row) == RequestState.PENDING
+    june.post(f"/requests/{row.pk}/approve", {"revision": 1, "confirmed": "yes"})
+    assert state_of(row) == RequestState.APPROVED
+
+
+def test_two_of_two_say_how_far_it_is_and_the_second_grants(world, ben):
+    row = world.ask(profile="update-tickets")
+    sent = {"revision": 1, "confirmed": "yes"}
+    first = ben.post(f"/requests/{row.pk}/approve", sent, follow=True)
+    assert "Your approval counts: weekly-csat, asked by Ada Lindqvist has 1 of 2." in words(first)
+    assert "You have approved it. It needs one more person." in words(first)
+    assert state_of(row) == RequestState.PENDING
+    june = browser(world, "june")
+    assert "1 of 2 approvals" in words(june.get(f"/requests/{row.pk}"))
+    june.post(f"/requests/{row.pk}/approve", sent)
+    assert state_of(row) == RequestState.APPROVED
+
+
+@pytest.mark.parametrize("page", ["approve", "narrow", "deny"])
+def test_nobody_decides_twice(world, ben, page):
+    row = world.approve(world.ask(profile="update-tickets"), by="ben")
+    sent = {
+        "revision": 1,
+        "confirmed": "yes",
+        "reason": "No",
+        "scopes": ["tickets:read"],
+        "days": 1,
+    }
+    for response in (
+        ben.get(f"/requests/{row.pk}/{page}"),
+        ben.post(f"/requests/{row.pk}/{page}", sent),
+    ):
+        assert response.status_code == 409
+        assert "You have already decided on this request." in words(response)
+    assert Decision.objects.count() == 1
+
+
+# --- Approving less ----------------------------------------------------------------------------------
+
+
+def test_narrowing_grants_less_and_says_why(world, ben):
+    row = world.ask(days=90)
+    sent = {"revision": 1, "scopes": ["tickets:read"], "days": "14", "reason": "Enough for a trial"}
+    assert ben.post(f"/requests/{row.pk}/narrow", sent).status_code == 302
+    row.refresh_from_db()
+    assert (row.granted_scopes, row.granted_days) == ({"tickets:read"}, 14)
+    page = words(browser(world, "ada").get(f"/requests/{row.pk}"))
+    assert "for 14 days, without: " in page
+    assert "“Enough for a trial”" in page
+
+
+def test_no_scope_is_ticked_beforehand(world, ben):
+    form = ben.get(f"/requests/{world.ask().pk}/narrow").context["form"]
+    assert not form["scopes"].value()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scopes": []}, "Tick at least one, or deny the request."),
+        ({"scopes": ["tickets:read", "tickets:write"]}, "tickets:write was not asked for."),
+        ({"scopes": ["<script>"]}, "&lt;script&gt; was not asked for."),
+        ({"days": ""}, "Write how many days."),
+        ({"days": "0"}, "Choose at least one day."),
+        ({"days": "31"}, "Asked for: 30 days. Give at most that."),
+        ({"days": "9" * 30}, "Asked for: 30 days. Give at most that."),
+        ({"days": "9" * 5000}, "Write a whole number of days."),
+        ({"days": "ten"}, "Write a whole number of days."),
+        ({"reason": "x" * 501}, "Use at most 500 characters."),
+        ({"reason": "\x1b[2J"}, "a character that cannot be seen"),
+    ],
+)
+def test_a_bad_narrowing_decides_nothing(world, ben, changes, sentence):
+    row = world.ask(days=30)
+    sent = {"revision": 1, "scopes": ["tickets:read"], "days": "14", "reason": ""} | changes
+    response = ben.post(f"/requests/{row.pk}/narrow", sent)
+    assert response.status_code == 422
+    assert sentence in words(response)
+    assert state_of(row) == RequestState.PENDING
+    assert not Decision.objects.exists()
+
+
+def test_a_renewal_can_only_be_made_shorter(world, ben):
+    held = world.active(days=7)
+    row = world.ask(scopes=held.scopes, renews=held, days=60)
+    page = words(ben.get(f"/requests/{row.pk}/narrow"))
+    assert "A renewal keeps what the script may do." in page
+    assert 'name="scopes"' not in page
+    ben.post(
+        f"/requests/{row.pk}/narrow", {"revision": 1, "days": "20", "scopes": ["tickets:read"]}
+    )
+    row.refresh_from_db()
+    assert (row.state, row.granted_days, row.granted_scopes) == ("approved", 20, held.scopes)
+
+
+# --- Denying -----------------------------------------------------------------------------------------
+
+
+def test_denying_takes_a_reason_that_the_requester_reads(world, ben):
+    row = world.ask()
+    refused = ben.post(f"/requests/{row.pk}/deny", {"revision": 1, "reason": "  "})
+    assert refused.status_code == 422
+    assert "Say why, so that they know what to change." in words(refused)
+    ben.post(f"/requests/{row.pk}/deny", {"revision": 1, "reason": "Use the shared report."})
+    assert state_of(row) == RequestState.DENIED
+    ada = browser(world, "ada")
+    assert "Use the shared report." in words(ada.get(f"/requests/{row.pk}"))
+    assert "Use the shared report." in words(ada.get("/"))
+    assert browser(world, "noor").get(f"/requests/{row.pk}").status_code == 404
+
+
+# --- Too late, or not theirs -------------------------------------------------------------------------
+
+PAGES = ["approve", "narrow", "deny"]
+FILLED = {"confirmed": "yes", "reason": "No", "scopes": ["tickets:read"], "days": "1"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_click_on_what_was_decided_meanwhile_says_who_and_when(world, ben, page):
+    row = world.ask()
+    world.approve(row, by="june")
+    for response in (
+        ben.post(f"/requests/{row.pk}/{page}", {**FILLED, "revision": 1}),
+        ben.get(f"/requests/{row.pk}/{page}"),
+    ):
+        assert response.status_code == 409
+        assert "Already approved by June Moreno at " in words(response)
+        assert f'href="/requests/{row.pk}"' in words(response)
+    assert Decision.objects.count() == 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_click_on_a_page_made_before_an_amendment_decides_nothing(world, ben, page):
+    row = world.ask()
+    requests.amend(
+        access_request=row,
+        revision=1,
+        wish=world.wish(days=60),
+        by=world.person("ada"),
+        now=world.clock(),
+    )
+    response = ben.post(f"/requests/{row.pk}/{page}", {**FILLED, "revision": 1})
+    assert response.status_code == 409
+    assert "Already amended by Ada Lindqvist" in words(response)
+    assert not Decision.objects.exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("revision", ["", "x", "0", "-1", "9" * 5000, "2.5"])
+def test_a_page_without_its_revision_decides_nothing(world, ben, page, revision):
+    row = world.ask()
+    response = ben.post(f"/requests/{row.pk}/{page}", {**FILLED, "revision": revision})
+    assert response.status_code == 400
+    assert "This page was incomplete." in words(response)
+    assert state_of(row) == RequestState.PENDING
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_after_its_time_it_cannot_be_decided(world, ben, page):
+    world.now -= settings.DECIDE_WITHIN + timedelta(minutes=1)
+    row = world.ask()
+    response = ben.post(f"/requests/{row.pk}/{page}", {**FILLED, "revision": 1})
+    assert response.status_code == 409
+    assert not Decision.objects.exists()
+    assert state_of(row) == RequestState.PENDING
+    assert "The time to decide it is over." in words(ben.get(f"/requests/{row.pk}"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nobody_decides_their_own_not_even_an_admin(world, page):
+    for key in ("ben", "omar"):
+        own = world.ask(by=key)
+        response = browser(world, key).post(f"/requests/{own.pk}/{page}", {**FILLED, "revision": 1})
+        assert response.status_code == 403
+        assert "You cannot decide your own request." in words(response)
+        assert state_of(own) == RequestState.PENDING
+
+
+def test_a_second_account_of_the_same_helpdesk_user_decides_nothing(world):
+    row = world.ask(by="ada")
+    second = browser(world, "june")
+    looking_up.link(
+        user=world.person("june"), helpdesk=world.helpdesk, found=people.remote(people.BY_KEY["ada"]),
+        matched_by="email", now=world.clock(),
+    )  # fmt: skip
+    assert f"/requests/{row.pk}" not in words(second.get("/queue"))
+    response = second.post(f"/requests/{row.pk}/approve", {"revision": 1})
+    assert response.status_code == 403
+    assert "the same helpdesk user" in words(response)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    ("key", "profile", "status"),
+    [("noor", "read-tickets", 403), ("cleo", "read-tickets", 403), ("ben", "read-everything", 404)],
+)
+def test_others_decide_nothing(world, page, key, profile, status):
+    row = world.ask(profile=profile)
+    client = browser(world, key)
+    assert client.get(f"/requests/{row.pk}/{page}").status_code == status
+    assert (
+        client.post(f"/requests/{row.pk}/{page}", {**FILLED, "revision": 1}).status_code == status
+    )
+    assert state_of(row) == RequestState.PENDING
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_there_for_numbers_of_nothing(world, ben, page):
+    for number in (987654, 10**30):
+        assert ben.get(f"/requests/{number}/{page}").status_code == 404
+
+
+def test_a_role_lost_between_page_and_click_counts(world, ben):
+    row = world.ask()
+    assert ben.get(f"/requests/{row.pk}").status_code == 200
+    world.person("ben").memberships.filter(group="helpdesk-leads").delete()
+    assert ben.post(f"/requests/{row.pk}/approve", {"revision": 1}).status_code == 403
+    assert state_of(row) == RequestState.PENDING
+
+
+# --- The card ----------------------------------------------------------------------------------------
+
+
+def test_the_card_says_what_is_new_and_what_they_hold_already(world, ben):
+    world.active(scopes=frozenset({"tickets:read"}), days=7, script_name="other")
+    row = world.ask(scopes=frozenset({"tickets:read", "users:read"}))
+    lines = {
+        line.name: line.is_new for line in ben.get(f"/requests/{row.pk}").context["card"].scopes
+    }
+    assert lines == {"tickets:read": False, "users:read": True}
+
+
+def test_the_card_says_policy_precedent_and_who_else(world, ben):
+    world.person("june")
+    held = world.active(days=7, script_name="before")
+    row = world.ask(days=60)
+    page = words(ben.get(f"/requests/{row.pk}"))
+    assert "Not approved by itself: longer than 7 days." in page
+    assert "Second request; 1 granted before. That access was never used." in page
+    assert "of 3 days. June Moreno." in page
+    first = world.ask(by="noor", days=60)
+    assert "This person has never asked for this access." in words(ben.get(f"/requests/{first.pk}"))
+    assert held.pk
+
+
+def test_a_role_that_changed_this_week_is_said_in_red(world, ben):
+    row = world.ask()
+    assert "role changed" not in words(ben.get(f"/requests/{row.pk}"))
+    HelpdeskUser.objects.filter(pk=row.acts_as_id).update(
+        role_changed_at=world.now - timedelta(days=3)
+    )
+    page = words(ben.get(f"/requests/{row.pk}"))
+    assert '<span class="badge tone-bad">role changed</span>' in page
+    HelpdeskUser.objects.filter(pk=row.acts_as_id).update(
+        role_changed_at=world.now - timedelta(days=8)
+    )
+    assert "role changed" not in words(ben.get(f"/requests/{row.pk}"))
+
+
+def test_an_auditor_reads_the_card_without_buttons(world):
+    row = world.ask()
+    page = words(browser(world, "cleo").get(f"/requests/{row.pk}"))
+    assert "Ada Lindqvist wants Read tickets" in page
+    assert f"/requests/{row.pk}/approve" not in page
+    assert "Only helpdesk-leads and admins decide this request." in page
+
+
+# --- The queue ---------------------------------------------------------------------------------------
+
+
+def listed(response) -> list[str]:
+    return [row.access_request.script_name for row in response.context["rows"]]
+
+
+def test_the_queue_holds_what_one_may_decide_the_oldest_first(world, ben):
+    world.ask(script_name="first")
+    world.ask(by="noor", script_name="second")
+    world.ask(by="ben", script_name="own")
+    world.ask(profile="read-everything", script_name="not for ben")
+    world.approve(world.ask(profile="update-tickets", script_name="approved by ben"), by="ben")
+    world.approve(world.ask(script_name="decided"), by="june")
+    assert listed(ben.get("/queue")) == ["first", "second"]
+    assert listed(browser(world, "june").get("/queue")) == [
+        "first", "second", "own", "not for ben", "approved by ben",
+    ]  # fmt: skip
+    assert len(listed(browser(world, "omar").get("/queue"))) == 5
+
+
+def test_what_is_past_its_time_is_not_in_the_queue(world, ben):
+    world.now -= settings.DECIDE_WITHIN + timedelta(minutes=1)
+    world.ask()
+    assert "Nothing waits." in words(ben.get("/queue"))
+
+
+def test_an_auditor_sees_all_of_it_and_no_buttons(world):
+    world.ask()
+    world.ask(profile="read-everything", script_name="wide")
+    response = browser(world, "cleo").get("/queue")
+    assert listed(response) == ["weekly-csat", "wide"]
+    assert "Approve" not in words(response)
+
+
+def test_an_agent_has_no_queue(world):
+    response = browser(world, "ada").get("/queue")
+    assert response.status_code == 403
+    assert "Only people who decide on requests see the queue." in words(response)
+
+
+def test_the_first_is_opened_unless_another_is_chosen(world, ben):
+    rows = [world.ask(script_name=name) for name in ("one", "two")]
+    assert ben.get("/queue").context["card"].access_request == rows[0]
+    assert ben.get("/queue", {"selected": rows[1].pk}).context["card"].access_request == rows[1]
+    for nonsense in ("0", "x", "9" * 5000, "-1", "\0"):
+        assert ben.get("/queue", {"selected": nonsense}).context["card"].access_request == rows[0]
+
+
+def test_the_queue_is_filtered_by_profile_person_and_words(world, ben):
+    world.ask(script_name="csat", purpose="Ratings of the week")
+    world.ask(by="noor", script_name="tagging", profile="update-tickets")
+    profile, noor = world.profile("update-tickets"), world.person("noor")
+    assert listed(ben.get("/queue", {"profile": profile.pk})) == ["tagging"]
+    assert listed(ben.get("/queue", {"requester": noor.pk})) == ["tagging"]
+    assert listed(ben.get("/queue", {"text": "haddad"})) == ["tagging"]
+    assert listed(ben.get("/queue", {"text": "RATINGS week"})) == ["csat"]
+    nothing = ben.get("/queue", {"text": "ratings", "requester": noor.pk})
+    assert "Nothing that waits fits this filter." in words(nothing)
+
+
+@pytest.mark.parametrize("word", ["x", "-1", "9" * 5000, "\0", "<script>alert(1)</script>"])
+def test_a_filter_that_makes_no_sense_filters_nothing_away_and_breaks_nothing(world, ben, word):
+    world.ask()
+    response = ben.get("/queue", {"profile": word, "requester": word})
+    assert listed(response) == ["weekly-csat"]
+    assert ben.get("/queue", {"text": word * 200}).status_code == 200
+    assert "<script>alert(1)" not in response.content.decode()
+
+
+def test_the_queue_is_paged_by_its_keys(world, ben):
+    for number in range(60):
+        world.ask(script_name=f"script-{number:02}")
+    first = ben.get("/queue")
+    second = ben.get("/queue", {"after": first.context["after"]})
+    assert listed(first) == [f"script-{n:02}" for n in range(50)]
+    assert listed(second) == [f"script-{n:02}" for n in range(50, 60)]
+    assert second.context["after"] == ""
+    assert "First page" in words(second)
+
+
+def test_pages_do_not_skip_rows_of_the_same_moment(world, ben):
+    rows = [world.ask(script_name=f"s{n}") for n in range(3)]
+    AccessRequest.objects.update(decide_by=rows[0].decide_by)
+    assert listed(
+        ben.get("/queue", {"after": make_cursor(AccessRequest.objects.get(pk=rows[0].pk))})
+    ) == ["s1", "s2"]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "=",
+        "MjAyNi0wMS0wMQ==",
+        "MjAyNi0wMS0wMSAx",
+        "_" * 5000,
+        "\0",
+        "é",
+        "MjAyNi0xMS0yM1QwMDowMDowMCswMDowMCAxZTk=",
+    ],
+)
+def test_a_bad_cursor_is_the_first_page(world, ben, cursor):
+    assert read_cursor(cursor) is None
+    world.ask()
+    assert listed(ben.get("/queue", {"after": cursor})) == ["weekly-csat"]
+
+
+def test_the_queue_asks_as_much_of_the_database_for_sixty_rows_as_for_one(world, ben):
+    world.person("june")
+    world.ask(script_name="one")
+    ben.get("/queue")
+    with CaptureQueriesContext(connection) as for_one:
+        ben.get("/queue")
+    for number in range(60):
+        world.ask(by=("ada", "noor", "piotr")[number % 3], script_name=f"s{number}")
+    with CaptureQueriesContext(connection) as for_sixty:
+        ben.get("/queue")
+    assert len(for_sixty) == len(for_one)
+    assert len(for_one) <= 24
+
+
+# --- The top bar -------------------------------------------------------------------------------------
+
+
+def places(response) -> dict[str, int]:
+    return {place.label: place.count for place in response.context["nav"]}
+
+
+def test_the_top_bar_has_the_places_of_the_person_and_counts_what_waits(world, ben):
+    assert places(browser(world, "ada").get("/")) == {"My access": 0}
+    world.ask(script_name="one")
+    world.ask(script_name="two")
+    world.ask(by="ben", script_name="own")
+    assert places(ben.get("/")) == {"My access": 0, "Queue": 2}
+    for key, count in (("omar", 3), ("cleo", 0)):
+        found = places(browser(world, key).get("/"))
+        assert found == {"My access": 0, "Queue": count, "Inventory": 0, "Audit": 0}
+
+
+def test_a_count_stops_at_a_hundred_and_reads_99_plus(world, ben):
+    row = world.ask()
+    copies = []
+    for number in range(120):
+        row.pk, row.script_name, row.submission_key = None, f"s{number}", f"k{number}"
+        copies.append(
+            AccessRequest(**{f.attname: getattr(row, f.attname) for f in row._meta.concrete_fields})
+        )
+    AccessRequest.objects.bulk_create(copies)
+    response = ben.get("/")
+    assert places(response)["Queue"] == 100
+    assert "99+" in words(response)
+
+
+def test_nobody_signed_in_costs_no_query_for_the_top_bar(world):
+    with CaptureQueriesContext(connection) as asked:
+        Client().get("/no-such-page")
+    assert not [
+        q for q in asked.captured_queries if "accessrequest" in q["sql"] or "membership" in q["sql"]
+    ]
