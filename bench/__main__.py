@@ -59,7 +59,10 @@ def line(name: str) -> str:
 
 def keep(lines: list[str]) -> None:
     """Write the page of results."""
-    said = [f"- `{name}`: {benchmark.says}; at most {benchmark.goal:g}" for name, benchmark in BENCHMARKS.items()]
+    said = [
+        f"- `{name}`: {benchmark.says}; at most {benchmark.goal:g}"
+        for name, benchmark in BENCHMARKS.items()
+    ]
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
     PAGE.write_text(
         "\n".join(

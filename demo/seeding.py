@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
@@ -16,11 +17,12 @@ from accounts import clock
 from accounts.claims import Claims
 from accounts.models import User
 from accounts.operations import sign_in
-from demo import helpdesk_browser
+from demo.helpdesk.consent import consent
+from demo.helpdesk.remote import Remote
 from demo.people import BY_KEY, PEOPLE, Person
 from tokens import worker
-from tokens.connectors.registry import connector_for
-from tokens.limiter import LimiterState
+from tokens.connectors.registry import authorize_url_for, connector_for
+from tokens.limiter import BudgetGate, LimiterState
 from tokens.models import AccessProfile, AccessRequest, Credential, Grant
 from tokens.operations import (
     connections,
@@ -73,8 +75,8 @@ def seed() -> None:
         sweeps.sweep(now=story.now())
         story.work()
     finally:
-        for slug in settings.HELPDESKS:
-            helpdesk_browser.set_clock(slug, None)
+        for config in settings.HELPDESKS.values():
+            Remote(config.url).set_time(None)
 
 
 @dataclass
@@ -100,8 +102,8 @@ class Story:
 
     def _set(self, moment: datetime) -> None:
         self.base, self.started = moment, time.monotonic()
-        for slug in settings.HELPDESKS:
-            helpdesk_browser.set_clock(slug, moment)
+        for config in settings.HELPDESKS.values():
+            Remote(config.url).set_time(moment, runs=True)
 
     def go_to(self, days_ago: float) -> None:
         """Let time pass; the sweeps do what they do on the way."""
@@ -204,7 +206,7 @@ class Story:
                 credential=credential, by=credential.owner, session_key=SESSION, now=self.now()
             )
             person = BY_KEY[as_person or credential.owner.subject]
-            came = helpdesk_browser.consent(credential, trip, person, says_no=says_no)
+            came = _consent(credential, trip, person, allow=not says_no)
             connections.come_back(
                 came=came, slug=credential.helpdesk.slug,
                 by=credential.owner, session_key=SESSION, now=self.now(),
@@ -249,7 +251,7 @@ class Story:
 
     def withdraw_consent(self, name: str) -> Callable[[], None]:
         """Somebody ends the token on the helpdesk itself."""
-        return lambda: helpdesk_browser.end_token(self.credential(name))
+        return lambda: _end_behind_everybodys_back(self.credential(name))
 
     def credential(self, name: str) -> Credential:
         row = self._row(name)
@@ -265,6 +267,35 @@ class Story:
 
     def _drop(self, _: object) -> None:
         """A callable whose result nobody needs."""
+
+
+def _consent(
+    credential: Credential, trip: connections.Trip, person: Person, *, allow: bool
+) -> connections.Return:
+    """Go to the consent page as `person` and decide; what the helpdesk sends back to the portal."""
+    config = settings.HELPDESKS[credential.helpdesk.slug]
+    address = authorize_url_for(
+        config,
+        redirect_uri=f"{settings.PORTAL_URL}/helpdesks/{config.slug}/callback",
+        scopes=credential.scopes,
+        state=trip.state,
+        code_challenge=trip.code_challenge,
+    )
+    assert person.helpdesk_id is not None
+    query = parse_qs(urlsplit(consent(address, person_id=person.helpdesk_id, allow=allow)).query)
+    code, error = query.get("code", [""])[0], query.get("error", [""])[0]
+    return connections.Return(state=query["state"][0], code=code, error=error)
+
+
+def _end_behind_everybodys_back(credential: Credential) -> None:
+    """An administrator ends a credential's token on the helpdesk itself."""
+    grant = Grant.objects.get(credential=credential, state=GrantState.LIVE)
+    config = settings.HELPDESKS[credential.helpdesk.slug]
+    gate = BudgetGate(Unlimited(), config.slug, deadline=settings.CALL_DEADLINE.total_seconds())
+    helpdesk = connector_for(config, gate)
+    own = helpdesk.mint_service_token(expires_in=600).access_token
+    assert grant.remote_id is not None
+    helpdesk.delete(token_id=grant.remote_id, access_token=own)
 
 
 def _acts(s: Story) -> list[tuple[float, Callable[[], None]]]:

@@ -8,10 +8,9 @@ from threading import Barrier
 
 import requests
 
+from demo.helpdesk.remote import Remote
 from demo.stack import Stack
 from tests.story import Actor, Key
-
-CONTROL = {"X-Demo-Control": "1"}
 
 
 @dataclass
@@ -25,30 +24,23 @@ class Outcome:
     page_seconds: list[float] = field(default_factory=list)
 
 
-def control(stack: Stack, path: str) -> str:
-    return f"{stack.address('production helpdesk')}/control/{path}"
+def helpdesk(stack: Stack) -> Remote:
+    return Remote(stack.address("production helpdesk"))
 
 
 def order_stall(stack: Stack, seconds: float) -> None:
     """Let the next refresh take this long on the helpdesk."""
-    fault = {
-        "method": "POST", "path": "/oauth/tokens", "grant_type": "refresh_token",
-        "kind": "stall", "times": 1, "seconds": seconds,
-    }  # fmt: skip
-    requests.post(control(stack, "faults"), json=[fault], headers=CONTROL, timeout=10).raise_for_status()
+    helpdesk(stack).order_faults(
+        {
+            "method": "POST", "path": "/oauth/tokens", "grant_type": "refresh_token",
+            "kind": "stall", "times": 1, "seconds": seconds,
+        }
+    )  # fmt: skip
 
 
 def refreshes(stack: Stack) -> int:
     """Refreshes the production helpdesk has answered so far, by its own event log."""
-    count, after = 0, 0
-    while True:
-        page = requests.get(
-            control(stack, "events"), params={"after": after}, headers=CONTROL, timeout=10
-        ).json()
-        count += sum(event["kind"] == "token.refreshed" for event in page["events"])
-        if not page["has_more"]:
-            return count
-        after = page["events"][-1]["id"]
+    return sum(event["kind"] == "token.refreshed" for event in helpdesk(stack).events())
 
 
 def wait_until_due(key: Key) -> None:
@@ -56,7 +48,9 @@ def wait_until_due(key: Key) -> None:
     time.sleep(key.fetch().json()["expires_in"] + 5.2)
 
 
-def run(stack: Stack, key: Key, reader: Actor, *, clients: int = 200, stall: float = 2.0) -> Outcome:
+def run(
+    stack: Stack, key: Key, reader: Actor, *, clients: int = 200, stall: float = 2.0
+) -> Outcome:
     """All clients at once, each trying again after a 503 as it is told; a page is read all the while."""
     outcome = Outcome()
     before = refreshes(stack)

@@ -3,27 +3,23 @@
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
-from demo.helpdesk_browser import decide
+from demo.helpdesk.consent import consent
+from demo.helpdesk.remote import Remote
 from demo.people import BY_KEY
 from tests.stack import manage
 from tests.story import Actor, until
 from tokens.connectors.zendesk.authorize import authorize_url
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("stack")]
-CONTROL = {"X-Demo-Control": "1"}
 
 
-def control(stack, path, body=None):
-    address = f"{stack.address('sandbox helpdesk')}/control/{path}"
-    if body is None:
-        return requests.get(address, headers=CONTROL, timeout=10).json()
-    answer = requests.post(address, json=body, headers=CONTROL, timeout=10)
-    answer.raise_for_status()
-    return answer.json()
+def sandbox(stack) -> Remote:
+    return Remote(stack.address("sandbox helpdesk"))
 
 
 def verify(stack):
@@ -37,7 +33,9 @@ def token(stack):
     noor = Actor(portal, "noor").sign_in()
     credential = noor.credential_of(noor.ask("to-verify", "sandbox/read-tickets", days=7))
     noor.connect(credential)
-    live = [t for t in control(stack, "tokens")["tokens"] if t["client"] == "keydesk" and t["access"] == "live"]
+    live = [
+        t for t in sandbox(stack).tokens() if t["client"] == "keydesk" and t["access"] == "live"
+    ]
     return live[-1]
 
 
@@ -57,11 +55,11 @@ def test_nothing_is_found_where_nothing_is_wrong(stack, token):
     ],
 )
 def test_a_changed_token_is_named(stack, token, change, back, line):
-    control(stack, f"tokens/{token['id']}", change)
+    sandbox(stack).change_token(token["id"], **change)
     try:
         done = verify(stack)
     finally:
-        control(stack, f"tokens/{token['id']}", {back: token[back]})
+        sandbox(stack).change_token(token["id"], **{back: token[back]})
     assert done.returncode == 1, done.stdout
     assert f"token {token['id']} of kd_sandbox_" in done.stdout
     assert line in done.stdout
@@ -76,9 +74,10 @@ def plant(stack) -> int:
         base_url=base, client_id="keydesk", redirect_uri=redirect, scopes={"tickets:read"},
         state="planted", code_challenge=challenge(verifier),
     )  # fmt: skip
-    control(stack, "time", {"now": (datetime.now(UTC) - timedelta(hours=1)).isoformat(), "runs": True})
+    sandbox(stack).set_time(datetime.now(UTC) - timedelta(hours=1), runs=True)
     try:
-        code = decide(address, base, BY_KEY["piotr"]).code
+        back = consent(address, person_id=BY_KEY["piotr"].helpdesk_id)
+        code = parse_qs(urlsplit(back).query)["code"][0]
         swapped = requests.post(
             f"{base}/oauth/tokens",
             json={
@@ -91,8 +90,8 @@ def plant(stack) -> int:
         )  # fmt: skip
         swapped.raise_for_status()
     finally:
-        control(stack, "time", {"now": None})
-    return max(t["id"] for t in control(stack, "tokens")["tokens"])
+        sandbox(stack).set_time(None)
+    return max(t["id"] for t in sandbox(stack).tokens())
 
 
 def challenge(verifier: str) -> str:
@@ -116,5 +115,7 @@ def test_an_overdue_token_is_named(stack, token):
         "from django.core.management import call_command; call_command('verify')"
     )
     done = manage(dict(stack.environment), "shell", "-v0", "-c", script)
-    assert "overdue" in done.stdout or "outlives its lease" in done.stdout, done.stdout + done.stderr
+    assert "overdue" in done.stdout or "outlives its lease" in done.stdout, (
+        done.stdout + done.stderr
+    )
     until(lambda: verify(stack).returncode == 0, seconds=60)

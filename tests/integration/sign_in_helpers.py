@@ -83,7 +83,7 @@ def wait_for(url: str, running: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < end and running.poll() is None:
         try:
             requests.get(url, timeout=2)
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.05)
         else:
             return

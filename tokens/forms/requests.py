@@ -553,7 +553,8 @@ class QueueForm(forms.Form):
 
     def __init__(self, *args: Any, choices: queries.Choices, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["profile"].choices = [("", "Every access"), *choices.profiles.items()]  # type: ignore[attr-defined]
+        profiles = choices.profiles.items()
+        self.fields["profile"].choices = [("", "Every access"), *profiles]  # type: ignore[attr-defined]
         self.fields["requester"].choices = [("", "Everybody"), *choices.requesters]  # type: ignore[attr-defined]
 
     def filters(self) -> queries.Filters:

@@ -129,7 +129,7 @@ SENTENCES: dict[str, Says] = {
         "Proved: the helpdesk says it is the right user with exactly these permissions. "
         f"It works until {t.day('lives_until')}."
     ),
-    "credential.refused": lambda _: "Connecting did not work.",
+    "credential.refused": lambda _: "It could not be connected.",
     "credential.refreshed": lambda _: "The token was renewed and proved again.",
     "credential.renewed": lambda t: f"Renewed: it now lives until {t.day('lives_until')}.",
     "credential.lost": lambda _: "Disconnected.",
