@@ -135,7 +135,7 @@ def _demand_same(user: User, claims: Claims) -> None:
 def _other(user: User, claims: Claims) -> str:
     return (
         f"The company sign-in says you are {claims.name}, but you are signed in to Keydesk as {user}. "
-        "Nothing was done. Sign out of Keydesk, or choose the right account there."
+        "Nothing was done. Choose the right account at the company sign-in, or sign out of Keydesk."
     )
 
 

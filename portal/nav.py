@@ -11,7 +11,7 @@ from accounts import clock
 from accounts.models import User
 from accounts.roles import Role, roles_of
 from tokens import permissions
-from tokens.presenters.requests import queue_reader
+from tokens.presenters.queue import queue_reader
 from tokens.queries.requests import count_to_decide
 
 

@@ -8,7 +8,6 @@ from portal import gallery, health
 urlpatterns = [
     path("", include("tokens.urls")),
     path("accounts/", include("accounts.urls")),
-    path("accounts/", include("allauth.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

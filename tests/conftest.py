@@ -29,7 +29,8 @@ def _every_page_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     def checked(self: Client, **extra: Any) -> Any:
         response = request(self, **extra)
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
-        if is_page and not response.streaming and "HX-Request" not in extra:
+        is_whole = is_page and response.content and response.status_code not in (301, 302, 303)
+        if is_whole and not response.streaming and "HTTP_HX_REQUEST" not in extra:
             pages.check(response.content.decode(), extra.get("PATH_INFO", "?"))
         return response
 

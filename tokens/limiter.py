@@ -86,6 +86,10 @@ class Pace:
     def per_minute(self) -> float:
         return 60 / self.interval
 
+    def due(self, planned: float, now: float) -> float:
+        """When the next slot counts as due: a little late delays nobody, an idle budget saves nothing up."""
+        return now if now - planned > self.interval else max(planned, now - self.slack)
+
 
 class _Paces:
     """The pace of each configured helpdesk."""
@@ -113,10 +117,19 @@ local now = time[1] * 1000000 + time[2]
 local interval, slack, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local waiter, place, urgent = ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 
--- A clock that was set back must not stop the line: no slot is due later than one interval from now.
 local kept = redis.call('HMGET', KEYS[1], 'next', 'paused')
-local due = math.max(math.min(tonumber(kept[1] or 0), now + interval), now - slack)
-local open = math.max(due, math.min(tonumber(kept[2] or 0), now + longest))
+local due, paused = tonumber(kept[1] or 0), tonumber(kept[2] or 0)
+
+-- After a clock was set back no slot may be due later than one interval, no pause longer than the longest.
+if due > now + interval or paused > now + longest then
+    due, paused = math.min(due, now + interval), math.min(paused, now + longest)
+    redis.call('HSET', KEYS[1], 'next', string.format('%.0f', due),
+        'paused', string.format('%.0f', paused))
+end
+
+-- A slot a little late does not delay the next; an idle budget saves nothing up.
+if now - due > interval then due = now else due = math.max(due, now - slack) end
+local open = math.max(due, paused)
 
 if place == 0 then
     place = redis.call('HINCRBY', KEYS[1], 'ticket', 1)
@@ -319,7 +332,7 @@ class _Line:
     def _await_turn(self, me: tuple[bool, int], end: float) -> bool:
         while True:
             now = time.monotonic()
-            due = max(self._next, now - self._pace.slack)
+            due = self._pace.due(self._next, now)
             opens = max(due, self._paused)
             is_first = self._waiting[0] == me
             if is_first and opens <= now:
@@ -373,8 +386,11 @@ class BudgetGate:
         if not has_come:
             raise Retry("The helpdesk's budget of requests had no room in time.")
 
-    def heard(self, *, limit: int | None, remaining: int | None, retry_after: float | None) -> None:  # noqa: ARG002 - the pace is configured, not learned
-        """Obey a wish to wait, for all workers. Never raises: the answer that carried it counts."""
+    def heard(self, *, limit: int | None, remaining: int | None, retry_after: float | None) -> None:
+        """Obey a wish to wait, for all workers. Never raises: the answer that carried it counts.
+
+        The announced limit is not learned from: the pace is the configured one.
+        """
         if retry_after is None:
             return
         try:

@@ -222,9 +222,7 @@ def test_an_agents_token_may_not_end_anothers(desk):
 def test_the_list_has_every_living_token_of_the_client_and_no_other(desk):
     service = desk.service()
     number = desk.connector.client_number(access_token=service)
-    made = {
-        desk.connector.current(access_token=desk.exchange().access_token).id for _ in range(3)
-    }
+    made = {desk.connector.current(access_token=desk.exchange().access_token).id for _ in range(3)}
     records = desk.connector.tokens_of_client(client_number=number, access_token=service)
     assert made <= {record.id for record in records}
     assert {record.client_id for record in records} == {number}

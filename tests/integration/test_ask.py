@@ -474,3 +474,8 @@ def test_the_cast_of_other_issuers_is_not_the_cast(world, ada):
     client = Client()
     client.force_login(stranger)
     assert client.get(f"/requests/{row.pk}").status_code == 404
+
+
+def test_without_any_access_to_ask_for_the_page_says_so(world, ada):
+    AccessProfile.objects.update(retired_at=world.now)
+    assert "There is no access to ask for yet." in words(ada.get("/requests/new"))

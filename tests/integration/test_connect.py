@@ -53,7 +53,7 @@ def come_back(client: Client, *, slug: str = "production", **query: object):
 def test_the_page_says_what_it_is_and_the_one_next_step(world, ada):
     credential = world.ordered()
     page = words(ada.get(f"/credentials/{credential.pk}"))
-    assert "Connect on Production" in page
+    assert "Connect on Acme production" in page
     assert "Read tickets and comments" in page
     assert "Ben Achterberg approved it for 90 days." in page
     assert "Ada Lindqvist asked for Read tickets for 90 days." in page
@@ -108,17 +108,21 @@ def test_who_is_not_signed_in_is_led_to_the_sign_in(world):
 def test_the_number_of_queries_does_not_grow_with_use(world, ada):
     credential = world.active()
     secret = keys.issue_secret(credential=credential, by=credential.owner, now=world.clock())
-    found = keys.find_secret(client_id=secret.client_id, client_secret=secret.client_secret, now=world.now)
-    counts = []
-    for _ in range(2):
-        with CaptureQueriesContext(connection, ) as queries:
-            page = words(ada.get(f"/credentials/{credential.pk}"))
-        counts.append(len(queries))
+    found = keys.find_secret(
+        client_id=secret.client_id, client_secret=secret.client_secret, now=world.now
+    )
+    address, counts = f"/credentials/{credential.pk}", []
+    assert "not used yet" in words(ada.get(address))
+    for uses in (30, 60):
         for _ in range(30):
-            keys.hand_out(credential_id=credential.pk, secret=found, address=None, now=world.clock())
-    assert counts[0] == counts[1]
-    assert "30 tokens handed out" in words(ada.get(f"/credentials/{credential.pk}"))
-    assert "not used yet" in page
+            keys.hand_out(
+                credential_id=credential.pk, secret=found, address=None, now=world.clock()
+            )
+        with CaptureQueriesContext(connection) as queries:
+            page = words(ada.get(address))
+        assert f"{uses} tokens handed out" in page
+        counts.append(len(queries))
+    assert counts[0] == counts[1] < 25
 
 
 # --- Connecting --------------------------------------------------------------------------------------
@@ -142,7 +146,7 @@ def test_coming_back_leads_on_to_the_page_that_follows_by_itself(world, ada):
     assert (response.status_code, response["Location"]) == (303, f"/credentials/{credential.pk}")
     assert response["Referrer-Policy"] == "no-referrer"
     page = words(ada.get(response["Location"]))
-    assert "waiting for Production since" in page
+    assert "waiting for Acme production since" in page
     assert 'http-equiv="refresh"' in page
     assert "hx-get=" in page
     world.work()
@@ -170,19 +174,21 @@ def test_a_refusal_on_the_helpdesk_changes_nothing_and_says_so(world, ada):
     credential.refresh_from_db()
     assert credential.state == CredentialState.AWAITING_CONSENT
     page = words(ada.get(f"/credentials/{credential.pk}"))
-    assert "You chose not to allow it on Production." in page
-    assert "Connect on Production" in page
+    assert "You chose not to allow it on Acme production." in page
+    assert "Connect on Acme production" in page
 
 
 def test_what_the_helpdesk_gave_wrongly_is_said_in_words(world, ada):
     credential = world.ordered()
     asked = leave(ada, credential)
     piotr = world.person("piotr").helpdesk_links.first().helpdesk_user
-    come_back(ada, state=asked["state"], code=world.desk.consent(piotr.remote_id, credential.scopes))
+    come_back(
+        ada, state=asked["state"], code=world.desk.consent(piotr.remote_id, credential.scopes)
+    )
     world.work()
     page = words(ada.get(f"/credentials/{credential.pk}"))
     assert "Somebody else was signed in on the helpdesk." in page
-    assert "Connect on Production" in page
+    assert "Connect on Acme production" in page
 
 
 @pytest.mark.parametrize(
@@ -225,7 +231,11 @@ def test_a_state_works_once(world, ada):
 def test_a_state_of_another_browser_person_or_helpdesk_is_refused(world, ada):
     credential = world.ordered()
     asked = leave(ada, credential)
-    others = [(browser(world, "ada"), "production"), (browser(world, "noor"), "production"), (ada, "sandbox")]
+    others = [
+        (browser(world, "ada"), "production"),
+        (browser(world, "noor"), "production"),
+        (ada, "sandbox"),
+    ]
     for client, slug in others:
         response = come_back(client, slug=slug, state=asked["state"], code="a-code")
         assert response.status_code == 400, slug
@@ -269,7 +279,10 @@ def test_a_trip_that_became_pointless_is_a_page_that_says_so(world, ada):
 
 def test_connect_as_a_page_leads_to_the_access(world, ada):
     credential = world.ordered()
-    assert ada.get(f"/credentials/{credential.pk}/connect")["Location"] == f"/credentials/{credential.pk}"
+    assert (
+        ada.get(f"/credentials/{credential.pk}/connect")["Location"]
+        == f"/credentials/{credential.pk}"
+    )
     assert not Connection.objects.exists()
 
 
@@ -304,7 +317,9 @@ def test_disconnected_access_is_connected_again_and_keeps_its_key(world, ada):
     assert "The consent was withdrawn." in page
     asked = leave(ada, credential)
     come_back(
-        ada, state=asked["state"], code=world.desk.consent(credential.acts_as.remote_id, credential.scopes)
+        ada,
+        state=asked["state"],
+        code=world.desk.consent(credential.acts_as.remote_id, credential.scopes),
     )
     world.work()
     credential.refresh_from_db()
@@ -388,7 +403,7 @@ def test_an_end_that_keeps_failing_is_red_with_error_age_and_next_try(world, ada
         world.work()
     ada = browser(world, "ada")
     page = words(ada.get(f"/credentials/{credential.pk}"))
-    assert f"{outbox.TRIES_BEFORE_RED} tries to delete it on Production have failed" in page
+    assert f"{outbox.TRIES_BEFORE_RED} tries to delete it on Acme production have failed" in page
     assert "The helpdesk is away." in page
     assert "Next try" in page
     assert "not confirmed gone" in page
@@ -400,5 +415,15 @@ def test_no_word_of_the_code_stands_on_a_page(world, ada):
     ada.post(f"/credentials/{credential.pk}/revoke")
     world.work()
     page = words(ada.get(f"/credentials/{credential.pk}")).lower()
-    for word in ("grant", "claim", "reveal", "lapse", " lost", "stray", " slug", "doomed", "buried"):
+    for word in (
+        "grant",
+        "claim",
+        "reveal",
+        "lapse",
+        " lost",
+        "stray",
+        " slug",
+        "doomed",
+        "buried",
+    ):
         assert word not in page, word

@@ -153,9 +153,9 @@ def test_what_broke_after_sending_is_unknown(reply):
 
 def test_an_endless_body_is_cut_at_the_cap():
     head = b"HTTP/1.1 200 OK\r\n\r\n"
-    with serving(dripping(head, b"x" * 200_000, every=0)) as server:
-        with pytest.raises(Unknown, match="longer than 1024 KiB"):
-            post(server)
+    endless = dripping(head, b"x" * 200_000, every=0)
+    with serving(endless) as server, pytest.raises(Unknown, match="longer than 1024 KiB"):
+        post(server)
 
 
 def test_a_body_of_just_the_cap_is_read():
@@ -166,11 +166,10 @@ def test_a_body_of_just_the_cap_is_read():
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(status):
     with serving(answer(200, {})) as elsewhere:
-        location = {"Location": f"{elsewhere.url}/taken"}
-        endless = b"HTTP/1.1 %d Go\r\nLocation: %s\r\n\r\n" % (status, location["Location"].encode())
-        with serving(dripping(endless, b"x")) as server:
-            with pytest.raises(Unknown, match="redirect"):
-                post(server)
+        endless = f"HTTP/1.1 {status} Go\r\nLocation: {elsewhere.url}/taken\r\n\r\n".encode()
+        drip = dripping(endless, b"x")
+        with serving(drip) as server, pytest.raises(Unknown, match="redirect"):
+            post(server)
         assert elsewhere.seen == []
 
 
@@ -197,7 +196,9 @@ def test_a_tls_certificate_that_is_not_trusted_stops_everything(tmp_path, monkey
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "certificate.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
-    with serving(answer(200, {}), wrap=lambda c: context.wrap_socket(c, server_side=True)) as server:
+    with serving(
+        answer(200, {}), wrap=lambda c: context.wrap_socket(c, server_side=True)
+    ) as server:
         with pytest.raises(Retry, match="TLS certificate could not be verified"):
             post(server)
         assert server.seen == []
@@ -205,7 +206,9 @@ def test_a_tls_certificate_that_is_not_trusted_stops_everything(tmp_path, monkey
 
 def test_tls_is_watched_like_plain_connections(tmp_path, monkeypatch):
     _make_certificate(tmp_path)
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "certificate.pem"))
+    monkeypatch.setattr(
+        "requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "certificate.pem")
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
     drip = dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n")
@@ -229,7 +232,9 @@ def _make_certificate(folder):
         .serial_number(1)
         .not_valid_before(start)
         .not_valid_after(start + dt.timedelta(days=36_500))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
         .sign(key, hashes.SHA256())
     )
@@ -272,18 +277,17 @@ def _make_certificate(folder):
 )
 def test_a_429_is_a_pause_of_what_was_asked_for(headers, after):
     gate = OpenGate()
-    with serving(answer(429, b"Slow down", **headers)) as server:
-        with pytest.raises(Retry) as caught:
-            post(server, gate)
+    slow = answer(429, b"Slow down", **headers)
+    with serving(slow) as server, pytest.raises(Retry) as caught:
+        post(server, gate)
     assert caught.value.after == after
     assert gate.told[0]["retry_after"] == after
 
 
 def test_a_429_counts_though_its_body_never_ends():
     endless = b"HTTP/1.1 429 Slow\r\nRetry-After: 2\r\n\r\n"
-    with serving(dripping(endless, b"x")) as server:
-        with pytest.raises(Retry) as caught:
-            post(server)
+    with serving(dripping(endless, b"x")) as server, pytest.raises(Retry) as caught:
+        post(server)
     assert caught.value.after == 2
 
 
@@ -308,9 +312,8 @@ def test_a_closed_gate_sends_nothing():
         def enter(self):
             raise Retry("No room.")
 
-    with serving(answer(200, {})) as server:
-        with pytest.raises(Retry, match="No room"):
-            post(server, Closed())
+    with serving(answer(200, {})) as server, pytest.raises(Retry, match="No room"):
+        post(server, Closed())
     assert server.seen == []
 
 
@@ -328,9 +331,8 @@ def test_a_token_that_fits_no_header_is_not_quoted():
 )
 def test_no_error_and_no_log_line_holds_a_secret(reply, caplog):
     caplog.set_level(logging.DEBUG)
-    with serving(reply) as server:
-        with pytest.raises((Retry, Unknown)) as caught:
-            post(server)
+    with serving(reply) as server, pytest.raises((Retry, Unknown)) as caught:
+        post(server)
     assert SECRET not in _everything_of(caught.value)
     assert SECRET not in caplog.text
 

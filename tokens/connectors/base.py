@@ -139,13 +139,24 @@ class Connector(Protocol):
     kind: Literal["zendesk"]
 
     def exchange(
-        self, *, code: str, redirect_uri: str, code_verifier: str, scopes: frozenset[str],
-        expires_in: int, refresh_expires_in: int,
+        self,
+        *,
+        code: str,
+        redirect_uri: str,
+        code_verifier: str,
+        scopes: frozenset[str],
+        expires_in: int,
+        refresh_expires_in: int,
     ) -> TokenPair:
         """Swap an authorization code for a pair. GiveUp(code="invalid_grant") when the code is dead."""
 
     def refresh(
-        self, *, refresh_token: str, scopes: frozenset[str], expires_in: int, refresh_expires_in: int
+        self,
+        *,
+        refresh_token: str,
+        scopes: frozenset[str],
+        expires_in: int,
+        refresh_expires_in: int,
     ) -> TokenPair:
         """Swap a refresh token for a new pair; the old pair dies. GiveUp(code="invalid_grant") when dead."""
 

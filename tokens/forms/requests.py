@@ -6,7 +6,7 @@ of policies by the operation; its `Invalid` comes back here through `refused`.
 
 import secrets
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,8 @@ from accounts.models import User
 from tokens.models import AccessProfile, AccessRequest, Credential
 from tokens.models.requests import Rhythm, RunsWhere, ScriptFacts
 from tokens.operations.requests import Wish
-from tokens.presenters.requests import Offer, ScopeLine, days_words, until
+from tokens.presenters.asking import Offer
+from tokens.presenters.requests import days_words, until
 from tokens.queries import requests as queries
 from tokens.refusals import Invalid
 
@@ -27,6 +28,7 @@ DAYS = (7, 30, 60, 90)
 OTHER = "other"
 MOST_DAYS = 366
 PURPOSE_LEAST = 5
+NO_SCOPES = "Choose at least one thing the script may do."
 INCOMPLETE = "This page was incomplete. Open it again."
 _JOINERS = "\u200c\u200d"
 
@@ -46,7 +48,7 @@ def one_line(value: str) -> None:
         raise ValidationError("Write it on one line.")
 
 
-def _text(label: str, longest: int, missing: str, **more: Any) -> forms.CharField:
+def text_field(label: str, longest: int, missing: str, **more: Any) -> forms.CharField:
     validators = [plain_text, *more.pop("validators", ())]
     messages = {
         "required": missing,
@@ -125,7 +127,7 @@ class TermsForm(RefusableForm):
             "max_value": f"Choose at most {MOST_DAYS} days.",
         },
     )
-    purpose = _text(
+    purpose = text_field(
         "What is it for?",
         500,
         "Say what the script does with it; whoever decides reads this.",
@@ -147,7 +149,7 @@ class TermsForm(RefusableForm):
         choices=Rhythm,
         error_messages={"invalid_choice": "Choose one of the list."},
     )
-    deputy = _text(
+    deputy = text_field(
         "Deputy",
         254,
         "",
@@ -235,7 +237,7 @@ class TermsForm(RefusableForm):
 
 
 def _script_name() -> forms.CharField:
-    return _text(
+    return text_field(
         "What is the script called?",
         60,
         "Say what the script is called.",
@@ -245,7 +247,7 @@ def _script_name() -> forms.CharField:
     )
 
 
-def _revision() -> forms.IntegerField:
+def revision_field() -> forms.IntegerField:
     wrong = ("required", "invalid", "min_value", "max_value")
     return forms.IntegerField(
         widget=forms.HiddenInput,
@@ -262,7 +264,10 @@ def _scopes(offer: Offer) -> forms.MultipleChoiceField:
         widget=forms.CheckboxSelectMultiple,
         choices=[(line.name, line.words) for line in offer.scopes],
         initial=sorted(offer.version.scopes),
-        error_messages={"invalid_choice": "%(value)s is not part of this access."},
+        error_messages={
+            "required": NO_SCOPES,
+            "invalid_choice": "%(value)s is not part of this access.",
+        },
     )
 
 
@@ -289,7 +294,7 @@ class AskForm(TermsForm):
         self.offers = {offer.key: offer for offer in offers}
         for offer in offers:
             if offer.may:
-                self.fields[_scopes_name(offer)] = _scopes(offer)
+                self.fields[scopes_name(offer)] = _scopes(offer)
 
     def clean_profile(self) -> Offer:
         """One of the offers, and one this person may ask for."""
@@ -305,28 +310,36 @@ class AskForm(TermsForm):
         cleaned = super().clean()
         offer = cleaned.get("profile")
         for name in [n for n in self.errors if n.startswith("scopes-")]:
-            if offer is None or name != _scopes_name(offer):
+            if offer is None or name != scopes_name(offer):
                 del self.errors[name]
-        if offer is not None and not cleaned.get(_scopes_name(offer), True):
-            self.add_error(_scopes_name(offer), "Choose at least one thing the script may do.")
+        if offer is not None and not cleaned.get(scopes_name(offer), True):
+            self.add_error(scopes_name(offer), NO_SCOPES)
         return cleaned
 
     def wish(self) -> Wish:
         """What was asked for; only of a valid form."""
         offer: Offer = self.cleaned_data["profile"]
-        scopes = frozenset(self.cleaned_data[_scopes_name(offer)])
+        scopes = frozenset(self.cleaned_data[scopes_name(offer)])
         return self._wish(offer.profile, scopes, self.cleaned_data["script_name"])
+
+    def why_none(self) -> list[str]:
+        """The reasons, each once, where not one of the offers can be asked for; else nothing."""
+        if not self.offers:
+            return ["There is no access to ask for yet. Your Keydesk admin has to load it first."]
+        if any(offer.may for offer in self.offers.values()):
+            return []
+        return list(dict.fromkeys(offer.may.reason for offer in self.offers.values()))
 
     def cards(self) -> list[OfferCard]:
         """Each offer as the page shows it."""
         chosen = self["profile"].value()
         return [
-            OfferCard(offer, self[_scopes_name(offer)] if offer.may else None, offer.key == chosen)
+            OfferCard(offer, self[scopes_name(offer)] if offer.may else None, offer.key == chosen)
             for offer in self.offers.values()
         ]
 
 
-def _scopes_name(offer: Offer) -> str:
+def scopes_name(offer: Offer) -> str:
     return f"scopes-{offer.profile.pk}"
 
 
@@ -353,7 +366,7 @@ class RenewForm(TermsForm):
 class AmendForm(TermsForm):
     """A change of a pending request: the profile stays; a renewal keeps its script and scopes too."""
 
-    revision = _revision()
+    revision = revision_field()
     field_order = ("script_name", "runs_where", "scopes", "days", "other_days", "purpose")
 
     def __init__(
@@ -368,13 +381,8 @@ class AmendForm(TermsForm):
         else:
             self.fields["script_name"] = _script_name()
             self.fields["scopes"] = _scopes(offer)
+            self.fields["scopes"].required = True
             self.order_fields(self.field_order)
-
-    def clean_scopes(self) -> frozenset[str]:
-        """At least one."""
-        if not self.cleaned_data["scopes"]:
-            raise ValidationError("Choose at least one thing the script may do.")
-        return frozenset(self.cleaned_data["scopes"])
 
     def wish(self) -> Wish:
         """What is asked for now; only of a valid form."""
@@ -384,182 +392,4 @@ class AmendForm(TermsForm):
                 self.offer.profile, before.scopes, before.script_name,
                 renews=before.credential, about=before,
             )  # fmt: skip
-        return self._wish(self.offer.profile, said["scopes"], said["script_name"])
-
-
-# --- What a form starts with -------------------------------------------------------------------------
-
-
-def prefilled(query: Mapping[str, str], offers: Sequence[Offer]) -> dict[str, Any]:
-    """The start of a form from an address such as `?profile=production/read-tickets&days=30`.
-
-    What makes no sense is left out: an address can fill the form in, never widen what it offers.
-    """
-    start: dict[str, Any] = {
-        "script_name": query.get("script", "")[:60],
-        "runs_where": query.get("where", "")[:20],
-        "purpose": query.get("purpose", "")[:500],
-        "ticket_url": query.get("ticket", "")[:500],
-        "rhythm": query.get("rhythm", "")[:10],
-        "deputy": query.get("deputy", "")[:254],
-        **_days(query.get("days", "")),
-    }
-    offer = next((o for o in offers if o.may and o.key == query.get("profile")), None)
-    if offer is not None:
-        start["profile"] = offer.key
-        wanted = frozenset(query.get("scopes", "").split(",")) & offer.version.scopes
-        if wanted:
-            start[_scopes_name(offer)] = sorted(wanted)
-    return start
-
-
-def again(before: AccessRequest, offers: Sequence[Offer]) -> dict[str, Any]:
-    """The start of a form from an old request of one's own."""
-    start = from_request(before)
-    offer = next((o for o in offers if o.may and o.profile.pk == before.profile_id), None)
-    if offer is not None:
-        start["profile"] = offer.key
-        start[_scopes_name(offer)] = sorted(before.scopes & offer.version.scopes)
-    return start
-
-
-def from_request(before: AccessRequest) -> dict[str, Any]:
-    """What a request says, as a form takes it."""
-    return {
-        "script_name": before.script_name,
-        "runs_where": before.runs_where,
-        "purpose": before.purpose,
-        "ticket_url": before.ticket_url,
-        "rhythm": before.rhythm,
-        "deputy": before.deputy.email if before.deputy else "",
-        "scopes": sorted(before.scopes),
-        "revision": before.revision,
-        **_days(str(before.days)),
-    }
-
-
-def for_renewal(before: AccessRequest | None) -> dict[str, Any]:
-    """What a renewal starts with: why the access was asked for last time."""
-    if before is None:
-        return {}
-    return {"purpose": before.purpose, "ticket_url": before.ticket_url}
-
-
-def _days(word: str) -> dict[str, str]:
-    if not word.isascii() or not word.isdigit() or not 1 <= len(word) <= 3:
-        return {}
-    number = str(int(word))
-    return {"days": number} if int(number) in DAYS else {"days": OTHER, "other_days": number}
-
-
-# --- Deciding ----------------------------------------------------------------------------------------
-
-
-class RevisionForm(RefusableForm):
-    """Which revision was shown to whoever presses the button."""
-
-    revision = _revision()
-
-
-class NarrowForm(RevisionForm):
-    """Less than was asked for. Nothing is ticked beforehand: what is given is chosen."""
-
-    use_required_attribute = False
-    days = forms.IntegerField(
-        label="For how many days?",
-        min_value=1,
-        error_messages={
-            "required": "Write how many days.",
-            "invalid": "Write a whole number of days.",
-            "min_value": "Choose at least one day.",
-        },
-    )
-    reason = _text(
-        "Why less?",
-        500,
-        "",
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="The person who asked reads this.",
-    )
-
-    def __init__(
-        self, *args: Any, access_request: AccessRequest, scopes: Sequence[ScopeLine], **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self.access_request = access_request
-        self.fields[
-            "days"
-        ].help_text = f"Asked for: {days_words(access_request.days)}. At most that."
-        if not access_request.is_renewal:
-            self.fields["scopes"] = forms.MultipleChoiceField(
-                label="What may the script do?",
-                widget=forms.CheckboxSelectMultiple,
-                choices=[(line.name, line.words) for line in scopes],
-                help_text="Tick what you give.",
-                error_messages={
-                    "required": "Tick at least one, or deny the request.",
-                    "invalid_choice": "%(value)s was not asked for.",
-                },
-            )
-            self.order_fields(("scopes", "days", "reason"))
-
-    def clean_days(self) -> int:
-        """At most what was asked for."""
-        days: int = self.cleaned_data["days"]
-        if days > self.access_request.days:
-            raise ValidationError(
-                f"Asked for: {days_words(self.access_request.days)}. Give at most that."
-            )
-        return days
-
-    @property
-    def granted_scopes(self) -> frozenset[str]:
-        """What is given; only of a valid form."""
-        if self.access_request.is_renewal:
-            return self.access_request.scopes
-        return frozenset(self.cleaned_data["scopes"])
-
-
-class DenyForm(RevisionForm):
-    """No, and why."""
-
-    use_required_attribute = False
-    reason = _text(
-        "Why?",
-        500,
-        "Say why, so that they know what to change.",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="The person who asked reads this.",
-    )
-
-
-# --- The queue ---------------------------------------------------------------------------------------
-
-
-class QueueForm(forms.Form):
-    """What to see of the queue. What makes no sense filters nothing."""
-
-    hide_optional = True
-
-    text = forms.CharField(
-        label="Person, script or purpose",
-        required=False,
-        max_length=100,
-        widget=forms.TextInput(attrs={"type": "search"}),
-    )
-    profile = forms.TypedChoiceField(label="Access", required=False, coerce=int, empty_value=None)
-    requester = forms.TypedChoiceField(label="Person", required=False, coerce=int, empty_value=None)
-
-    def __init__(self, *args: Any, choices: queries.Choices, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        profiles = choices.profiles.items()
-        self.fields["profile"].choices = [("", "Every access"), *profiles]  # type: ignore[attr-defined]
-        self.fields["requester"].choices = [("", "Everybody"), *choices.requesters]  # type: ignore[attr-defined]
-
-    def filters(self) -> queries.Filters:
-        """What was chosen, as far as it makes sense."""
-        self.is_valid()
-        said = self.cleaned_data
-        text = said.get("text", "").replace("\0", "")
-        return queries.Filters(said.get("profile"), said.get("requester"), text)
+        return self._wish(self.offer.profile, frozenset(said["scopes"]), said["script_name"])

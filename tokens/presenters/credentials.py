@@ -167,7 +167,7 @@ def page(credential: Credential, reader: User, *, now: datetime) -> CredentialPa
         may_do=may_do(credential),
         is_owner=is_owner,
         reads_all=reads_all,
-        clocks=clocks(credential, asked[0] if asked else None),
+        clocks=clocks(credential),
         step=_step(credential, can),
         actions=can,
         secrets=secrets,
@@ -184,19 +184,25 @@ def may_do(credential: Credential) -> list[ScopeLine]:
     return scope_lines(credential.scopes, credential.helpdesk.kind, request_queries.scope_table())
 
 
-def clocks(credential: Credential, asked: AccessRequest | None) -> Clocks:
-    """The three dates of an access: decided and connected in the past, or until when."""
-    decided = asked.ended_at if asked else None
+def clocks(credential: Credential) -> Clocks:
+    """The three dates of an access: what is past says so, the rest says until when."""
     connect_by: datetime | str = credential.connect_by
     if credential.issued_at is not None:
         connect_by = "connected"
     elif credential.state in CREDENTIAL_ENDED:
         connect_by = "never connected"
+    return Clocks("decided", connect_by, _lives_until(credential))
+
+
+def _lives_until(credential: Credential) -> datetime | str:
+    """The lease's end while it lives; afterwards when it really ended."""
+    if credential.state in CREDENTIAL_ENDED:
+        has_lived = credential.issued_at is not None and credential.ended_at is not None
+        return credential.ended_at if has_lived and credential.ended_at else "never lived"
+    if credential.state == CredentialState.REVOKING:
+        return credential.ending_since or "ending"
     days = "1 day" if credential.days == 1 else f"{credential.days} days"
-    lives_until = credential.lives_until or f"{days} from connecting"
-    if credential.lives_until is None and credential.state in CREDENTIAL_ENDED:
-        lives_until = "never lived"
-    return Clocks("decided" if decided or not asked else asked.decide_by, connect_by, lives_until)
+    return credential.lives_until or f"{days} from connecting"
 
 
 def _step(credential: Credential, can: Actions) -> str:

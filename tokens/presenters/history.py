@@ -183,8 +183,8 @@ SENTENCES: dict[str, Says] = {
 NOTABLE = ("grant.lost_track_of", "grant.written_off", "grant.doomed", "grant.buried")
 """What happened to its tokens that the page of an access tells; the rest is routine."""
 
-ROUTINE = ("credential.refreshed",)
-"""Left out of a page's history: it happens all day."""
+ROUTINE = ("credential.refreshed", "credential.ordered", "connection.started")
+"""Left out of a page's history: it happens all day, or another sentence says it too."""
 
 WITHOUT_NOTE = ("credential.ended", "grant.doomed", "grant.written_off")
 """Their reason stands already at the event that led to them."""

@@ -54,6 +54,7 @@ CHOSEN: dict[str, str] = {
 def _python(facts: Facts) -> Recipe:
     code = f"""\
 import os
+from itertools import islice
 
 from authlib.integrations.requests_client import OAuth2Session
 from zenpy import Zenpy
@@ -67,7 +68,7 @@ session = OAuth2Session(
 session.fetch_token()
 zendesk = Zenpy(subdomain="{_subdomain(facts.helpdesk_url)}", session=session, anonymous=True)
 
-for ticket in zendesk.tickets()[:5]:
+for ticket in islice(zendesk.tickets(), 5):
     print(ticket.id, ticket.subject)
 """
     return Recipe(

@@ -15,11 +15,9 @@ from accounts.models import User
 from accounts.roles import Role, groups_of, roles_of
 from tokens import permissions, policies
 from tokens.models import (
-    AccessProfile,
     AccessRequest,
     Credential,
     Decision,
-    HelpdeskLink,
     ProfileVersion,
     Scope,
 )
@@ -32,7 +30,6 @@ from tokens.states import CredentialState, RequestState
 NOBODY = "nobody at the moment; ask your Keydesk admin"
 ENDS_SOON = timedelta(days=7)
 ROLE_IS_NEW = timedelta(days=7)
-NEWS_LASTS = timedelta(days=3)
 RISKY = (Risk.HIGH, Risk.WIDE)
 """Risks that take a second page before they are approved."""
 
@@ -104,263 +101,6 @@ def one_of(names: list[str]) -> str:
 def all_of(names: list[str]) -> str:
     """ "A, B and C"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
-def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> str:
-    """The sentence that says before sending what will happen: by rule up to so many days, else by whom."""
-    names = who.names(version, but=[requester.pk])
-    rule = policies.approves_by_itself(
-        version, days=version.policy_days or 1, requester_id=requester.pk, is_renewal=False
-    )
-    by_people = _by_people(version, names)
-    if not rule:
-        return by_people
-    return f"Approved at once for at most {days_words(version.policy_days)}. Longer: {by_people}"
-
-
-def _by_people(version: ProfileVersion, names: str) -> str:
-    if not names:
-        return "Nobody can decide this now. Ask your Keydesk admin before you send it."
-    if version.approvals_needed > 1:
-        return f"{version.approvals_needed} of {names} decide."
-    return f"{names} decides."
-
-
-# --- What can be asked for ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Offer:
-    """One access profile as its card on the page: what, how risky, how long, who decides, or why not."""
-
-    profile: AccessProfile
-    version: ProfileVersion
-    scopes: list[ScopeLine]
-    may: Answer
-    decided_by: str
-
-    @property
-    def key(self) -> str:
-        """What a form and an address call it."""
-        return profile_key(self.profile)
-
-    @property
-    def is_write(self) -> bool:
-        return self.version.risk in RISKY
-
-
-def profile_key(profile: AccessProfile) -> str:
-    """A profile's name in forms and addresses: helpdesk and profile."""
-    return f"{profile.helpdesk.slug}/{profile.slug}"
-
-
-def offers(user: User) -> list[Offer]:
-    """Every profile there is, with the answer whether this person may ask for it."""
-    table, links, who = queries.scope_table(), queries.links_of(user), WhoDecides()
-    found = [_offer(profile, user, links, table, who) for profile in queries.profiles()]
-    return sorted(found, key=_what_is_safe_first)
-
-
-def _what_is_safe_first(offer: Offer) -> tuple[int, int, str]:
-    version = offer.version
-    return offer.profile.helpdesk_id, RISKS.index(Risk(version.risk)), version.name
-
-
-def offer_of(profile: AccessProfile, user: User) -> Offer | None:
-    """The offer of one profile; None when it can no longer be asked for."""
-    return next((offer for offer in offers(user) if offer.profile.pk == profile.pk), None)
-
-
-def _offer(
-    profile: AccessProfile,
-    user: User,
-    links: dict[int, HelpdeskLink],
-    table: queries.ScopeTable,
-    who: WhoDecides,
-) -> Offer:
-    version = profile.current
-    assert version is not None  # queries.profiles leaves out those without terms
-    may = permissions.may_ask(user, profile, links.get(profile.helpdesk_id))
-    return Offer(
-        profile=profile,
-        version=version,
-        scopes=scope_lines(version.scopes, profile.helpdesk.kind, table),
-        may=may,
-        decided_by=who_decides(version, user, who) if may else "",
-    )
-
-
-def why_unknown(user: User) -> list[str]:
-    """Why this person cannot ask for anything on a helpdesk, a sentence for each; in the look-up's words."""
-    links = queries.links_of(user)
-    found = []
-    for helpdesk in queries.helpdesks():
-        link = links.get(helpdesk.pk)
-        if link is None:
-            found.append(f"Keydesk has not yet looked you up on {helpdesk}. Try again in a minute.")
-        elif link.problem:
-            found.append(link.problem)
-    return found
-
-
-@dataclass(frozen=True)
-class Renewal:
-    """What a renewal keeps: the access as it is, in words."""
-
-    credential: Credential
-    offer: Offer
-    scopes: list[ScopeLine]
-
-
-def renewal(credential: Credential, offer: Offer) -> Renewal:
-    """The access somebody asks more time for."""
-    kind = offer.profile.helpdesk.kind
-    return Renewal(credential, offer, scope_lines(credential.scopes, kind, queries.scope_table()))
-
-
-# --- My access ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Row:
-    """One credential in a table of one's own."""
-
-    credential: Credential
-    may_do: str
-    state: str
-    last_used_at: datetime | None
-    renewal: AccessRequest | None
-    can_renew: Answer
-    can_connect: Answer
-    has_secret: bool
-
-    @property
-    def step(self) -> str:
-        """The one obvious next step: `connect`, `reconnect`, `take_key`, or "" for none."""
-        if self.credential.state == CredentialState.ACTIVE:
-            return "" if self.has_secret else "take_key"
-        if not self.can_connect:
-            return ""
-        return "reconnect" if self.credential.state == CredentialState.LOST else "connect"
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """One request that waits, with whom, and how far it has come."""
-
-    access_request: AccessRequest
-    may_do: str
-    decided_by: str
-
-
-@dataclass(frozen=True)
-class News:
-    """A request that came to nothing a short while ago, and why."""
-
-    access_request: AccessRequest
-    words: str
-
-
-def _news(row: AccessRequest) -> News:
-    how = {RequestState.DENIED: "was denied:", RequestState.LAPSED: "timed out."}
-    return News(row, f"{how.get(RequestState(row.state), 'was closed.')} {row.end_reason}")
-
-
-@dataclass(frozen=True)
-class MyAccess:
-    """Everything on the page My access."""
-
-    steps: list[Row]
-    working: list[Row]
-    waiting: list[Waiting]
-    ending: list[Row]
-    news: list[News]
-    unknown_on: list[str]
-    is_unknown_everywhere: bool
-    ended: int
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.steps or self.working or self.waiting or self.ending)
-
-
-def my_access(user: User, *, now: datetime) -> MyAccess:
-    """What somebody's scripts may do now, what waits, what is ending."""
-    table, waiting = queries.scope_table(), queries.waiting_of(user)
-    renewals = {r.credential_id: r for r in waiting if r.is_renewal}
-    rows = [_row(held, renewals, table, now=now) for held in queries.held_by(user)]
-    unknown_on = why_unknown(user)
-    return MyAccess(
-        steps=[row for row in rows if row.step],
-        working=[row for row in rows if row.state in WORKING],
-        waiting=_waiting(waiting, user, table),
-        ending=[row for row in rows if row.state == CredentialState.REVOKING],
-        news=[_news(row) for row in queries.turned_down_lately(user, now=now, within=NEWS_LASTS)],
-        unknown_on=unknown_on,
-        is_unknown_everywhere=len(unknown_on) == queries.count_helpdesks(),
-        ended=queries.ended_of(user).count() + queries.not_granted_to(user).count(),
-    )
-
-
-WORKING = (CredentialState.ISSUING, CredentialState.ACTIVE, CredentialState.LOST, "ends_soon")
-
-
-def _row(
-    held: queries.Held,
-    renewals: dict[int | None, AccessRequest],
-    table: queries.ScopeTable,
-    *,
-    now: datetime,
-) -> Row:
-    credential = held.credential
-    return Row(
-        credential=credential,
-        may_do=in_words(credential.scopes, credential.helpdesk.kind, table),
-        state=shown_state(credential, now=now),
-        last_used_at=held.last_used_at,
-        renewal=renewals.get(credential.pk),
-        can_renew=policies.can_renew(credential, now=now),
-        can_connect=policies.can_connect(credential, now=now),
-        has_secret=held.has_secret,
-    )
-
-
-def shown_state(credential: Credential, *, now: datetime) -> str:
-    """The state a badge shows: active access near its end "ends soon"."""
-    ends = credential.lives_until
-    if credential.state == CredentialState.ACTIVE and ends and ends - now < ENDS_SOON:
-        return "ends_soon"
-    return credential.state
-
-
-def _waiting(rows: list[AccessRequest], user: User, table: queries.ScopeTable) -> list[Waiting]:
-    who = WhoDecides()
-    return [
-        Waiting(
-            access_request=row,
-            may_do=in_words(row.scopes, row.profile_version.profile.helpdesk.kind, table),
-            decided_by=who.names(row.profile_version, but=[user.pk]) or NOBODY,
-        )
-        for row in rows
-    ]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """One credential that is over, and who had approved it."""
-
-    credential: Credential
-    may_do: str
-    approved_by: str
-
-
-def ended(credentials: list[Credential]) -> list[Ended]:
-    """Access that is over, in words."""
-    table, approvers = queries.scope_table(), queries.approvers_of(credentials)
-    return [
-        Ended(c, in_words(c.scopes, c.helpdesk.kind, table), all_of(approvers.get(c.pk, [])))
-        for c in credentials
-    ]
 
 
 # --- The card a decision is made on ------------------------------------------------------------------
@@ -489,6 +229,14 @@ def _may_decide(
     return policies.is_decidable(access_request, now=now)
 
 
+def shown_state(credential: Credential, *, now: datetime) -> str:
+    """The state a badge shows: active access near its end "ends soon"."""
+    ends = credential.lives_until
+    if credential.state == CredentialState.ACTIVE and ends and ends - now < ENDS_SOON:
+        return "ends_soon"
+    return credential.state
+
+
 @dataclass(frozen=True)
 class Clocks:
     """The three dates of a request: moments, or words where there is none (yet)."""
@@ -547,58 +295,6 @@ def _used_before(before: queries.Precedent) -> str:
     times = "once" if before.fetches == 1 else f"{before.fetches} times"
     early = " and given back early" if before.ended_early else ""
     return f"That access was used {times}{early}."
-
-
-# --- The queue ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class QueueRow:
-    """One waiting request in the list."""
-
-    access_request: AccessRequest
-    new_words: str
-    risk: str
-    age: timedelta
-    time_to_decide: timedelta
-
-
-def queue_rows(rows: list[AccessRequest], *, now: datetime) -> list[QueueRow]:
-    """The list's rows, with what each would change for its person."""
-    held = queries.held_scopes(row.acts_as_id for row in rows)
-    return [_queue_row(row, held.get(row.acts_as_id, frozenset()), now=now) for row in rows]
-
-
-def _queue_row(row: AccessRequest, held: frozenset[str], *, now: datetime) -> QueueRow:
-    new = len(row.scopes - held)
-    risk = row.profile_version.risk
-    return QueueRow(
-        access_request=row,
-        new_words="1 new scope" if new == 1 else f"{new} new scopes" if new else "",
-        risk=risk if risk in RISKY else "",
-        age=now - row.revised_at,
-        time_to_decide=row.decide_by - row.revised_at,
-    )
-
-
-def queue_reader(user: User) -> queries.Reader:
-    """Whose queue a person sees: what they decide, or everything where they only read."""
-    if permissions.is_approver_of(user, ""):
-        return queries.Reader(user, None)  # an admin decides for every profile
-    decides_for = [
-        group for group in sorted(groups_of(user)) if permissions.is_approver_of(user, group)
-    ]
-    is_only_reading = not decides_for and bool(permissions.may_read_all(user))
-    return queries.Reader(user, decides_for, is_only_reading)
-
-
-def approved_words(access_request: AccessRequest) -> str:
-    """What pressing *Approve* has done."""
-    asked = f"{access_request.script_name}, asked by {access_request.requester}"
-    if access_request.state == RequestState.APPROVED:
-        return f"Approved: {asked}."
-    needed = access_request.profile_version.approvals_needed
-    return f"Your approval counts: {asked} has {access_request.approvals} of {needed}."
 
 
 # --- What whoever asked can do next ------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -10,12 +11,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import clock
 from accounts.decorators import fresh_groups, requires, signed_in
+from accounts.models import User
 from accounts.roles import Role
 from tokens import permissions
-from tokens.forms import requests as request_forms
+from tokens.forms import decisions as decision_forms
 from tokens.models import AccessRequest
 from tokens.operations import decisions
 from tokens.operations.moves import stale
+from tokens.presenters import queue as queue_words
 from tokens.presenters import requests as presenters
 from tokens.queries import requests as queries
 from tokens.refusals import Denied, Invalid, StaleState
@@ -29,13 +32,13 @@ from tokens.views.requester import form_page, load_request, tried
 def queue(request: HttpRequest) -> HttpResponse:
     """Requests that wait for this person, the one to be decided first on top, one of them opened."""
     now, user = clock.now(), signed_in(request)
-    reader = presenters.queue_reader(user)
-    form = request_forms.QueueForm(request.GET, choices=queries.queue_choices(reader, now=now))
+    reader = queue_words.queue_reader(user)
+    form = decision_forms.QueueForm(request.GET, choices=queries.queue_choices(reader, now=now))
     filters = form.filters()
     page = queries.queue_page(reader, filters, after=request.GET.get("after", ""), now=now)
     opened = _opened(page.rows, request.GET.get("selected", ""))
     shown = {
-        "rows": presenters.queue_rows(page.rows, now=now),
+        "rows": queue_words.queue_rows(page.rows, now=now),
         "card": presenters.card(opened, user, now=now) if opened else None,
         "form": form, "filters": filters, "after": page.after, "reader": reader, "now": now,
     }  # fmt: skip
@@ -66,7 +69,7 @@ def _shown_revision(request: HttpRequest, found: AccessRequest) -> int:
     """The revision a posted page was made from; a page without one was tampered with."""
     if request.method != "POST":
         return found.revision
-    form = request_forms.RevisionForm(request.POST)
+    form = decision_forms.RevisionForm(request.POST)
     if not form.is_valid():
         raise Invalid(str(form.errors["revision"][0]))
     revision: int = form.cleaned_data["revision"]
@@ -106,7 +109,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
             access_request_id=pk, revision=found.revision, scopes=found.scopes,
             days=found.days, reason="", by=user, now=now,
         )  # fmt: skip
-    return _done(request, found, presenters.approved_words(found))
+    return _done(request, found, queue_words.approved_words(found))
 
 
 @requires(Role.APPROVER, Role.ADMIN)
@@ -118,21 +121,24 @@ def narrow(request: HttpRequest, pk: int) -> HttpResponse:
     with _leading_to(pk):
         found = _undecided(request, pk)
         card = presenters.card(found, user, now=now)
-        form = request_forms.NarrowForm(
+        form = decision_forms.NarrowForm(
             request.POST or None, access_request=found, scopes=card.scopes,
             initial={"revision": found.revision, "days": found.days},
         )  # fmt: skip
-        approved = tried(
-            form,
-            lambda: decisions.approve(
-                access_request_id=pk, revision=found.revision, scopes=form.granted_scopes,
-                days=form.cleaned_data["days"], reason=form.cleaned_data["reason"],
-                by=user, now=now,
-            ),
-        )  # fmt: skip
+        approved = tried(form, lambda: _approve_less(form, found, user, now=now))
     if approved:
-        return _done(request, approved, presenters.approved_words(approved))
+        return _done(request, approved, queue_words.approved_words(approved))
     return form_page(request, "queue/narrow.html", form, card=card, asked=found, now=now)
+
+
+def _approve_less(
+    form: decision_forms.NarrowForm, found: AccessRequest, by: User, *, now: datetime
+) -> AccessRequest:
+    said = form.cleaned_data
+    return decisions.approve(
+        access_request_id=found.pk, revision=found.revision, scopes=form.granted_scopes,
+        days=said["days"], reason=said["reason"], by=by, now=now,
+    )  # fmt: skip
 
 
 @requires(Role.APPROVER, Role.ADMIN)
@@ -143,7 +149,7 @@ def deny(request: HttpRequest, pk: int) -> HttpResponse:
     now, user = clock.now(), signed_in(request)
     with _leading_to(pk):
         found = _undecided(request, pk)
-        form = request_forms.DenyForm(request.POST or None, initial={"revision": found.revision})
+        form = decision_forms.DenyForm(request.POST or None, initial={"revision": found.revision})
         denied = tried(
             form,
             lambda: decisions.deny(

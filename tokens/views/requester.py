@@ -15,10 +15,13 @@ from accounts.decorators import fresh_groups, requires, signed_in
 from accounts.models import User
 from accounts.roles import Role
 from tokens import permissions, policies
+from tokens.forms import prefilled
 from tokens.forms import requests as request_forms
 from tokens.models import AccessRequest, Credential
 from tokens.operations import requests as operations
 from tokens.operations.moves import stale
+from tokens.presenters import asking
+from tokens.presenters import my_access as mine
 from tokens.presenters import requests as presenters
 from tokens.presenters.history import history
 from tokens.queries import requests as queries
@@ -76,8 +79,8 @@ def _own_number(request: HttpRequest, name: str) -> int | None:
 def my_access(request: HttpRequest) -> HttpResponse:
     """What one's scripts may do now, what waits and what is ending."""
     now = clock.now()
-    mine = presenters.my_access(signed_in(request), now=now)
-    return render(request, "my_access.html", {"mine": mine, "now": now})
+    shown = {"mine": mine.my_access(signed_in(request), now=now), "now": now}
+    return render(request, "my_access.html", shown)
 
 
 @requires(Role.AGENT)
@@ -86,7 +89,7 @@ def ended(request: HttpRequest) -> HttpResponse:
     """One's access that is over, and one's requests that came to nothing."""
     user = signed_in(request)
     shown = {
-        "ended": presenters.ended(list(queries.ended_of(user)[:ENDED_SHOWN])),
+        "ended": mine.ended(list(queries.ended_of(user)[:ENDED_SHOWN])),
         "requests": queries.not_granted_to(user)[:ENDED_SHOWN],
         "most": ENDED_SHOWN,
         "now": clock.now(),
@@ -104,7 +107,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     if (renews := _own_number(request, "renews")) is not None:
         return _renew(request, renews)
     now, user = clock.now(), signed_in(request)
-    offers = presenters.offers(user)
+    offers = asking.offers(user)
     form = request_forms.AskForm(
         request.POST or None, by=user, offers=offers, initial=_start(request, offers)
     )
@@ -119,15 +122,15 @@ def _submit(
     return operations.submit(wish=form.wish(), by=by, key=form.cleaned_data["key"], now=now)
 
 
-def _start(request: HttpRequest, offers: Sequence[presenters.Offer]) -> dict[str, Any]:
+def _start(request: HttpRequest, offers: Sequence[asking.Offer]) -> dict[str, Any]:
     """What the form starts with: an old request of one's own, else what the address says."""
     again = _own_number(request, "again")
     if again is None:
-        return request_forms.prefilled(request.GET, offers)
+        return prefilled.by_address(request.GET, offers)
     before = queries.own_request(signed_in(request), again)
     if before is None:
         raise Http404("There is no such request of yours.")
-    return request_forms.again(before, offers)
+    return prefilled.by_old_request(before, offers)
 
 
 def _beside(
@@ -153,17 +156,17 @@ def _renew(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404("There is no such access of yours.")
     if not (answer := policies.can_renew(credential, now=now)):
         raise StaleState(answer.reason, href=f"/credentials/{pk}", label="Open this access")
-    offer = presenters.offer_of(credential.profile_version.profile, user)
+    offer = asking.offer_of(credential.profile_version.profile, user)
     if offer is None or not offer.may:
         raise Denied(offer.may.reason if offer else "This access can no longer be asked for.")
     form = request_forms.RenewForm(
         request.POST or None, by=user, credential=credential,
-        initial=request_forms.for_renewal(queries.last_request_for(credential)),
+        initial=prefilled.by_last_request(queries.last_request_for(credential)),
     )  # fmt: skip
     if made := tried(form, lambda: _submit(form, user, now=now)):
         return redirect("access_request", made.pk)
     shown = _beside(user, form, now=now, credential=credential)
-    shown["renewal"] = presenters.renewal(credential, offer)
+    shown["renewal"] = asking.renewal(credential, offer)
     return form_page(request, "requests/renew.html", form, **shown)
 
 
@@ -207,12 +210,12 @@ def amend(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a request that waits; deciding starts anew."""
     now, user = clock.now(), signed_in(request)
     found = _own_pending(request, pk)
-    offer = presenters.offer_of(found.profile, user)
+    offer = asking.offer_of(found.profile, user)
     if offer is None:
         raise Denied("This access can no longer be asked for.")
     form = request_forms.AmendForm(
         request.POST or None, by=user, access_request=found, offer=offer,
-        initial=request_forms.from_request(found),
+        initial=prefilled.from_request(found),
     )  # fmt: skip
     if tried(form, lambda: _amend(form, found, user, now=now)):
         return redirect("access_request", pk)

@@ -1,0 +1,116 @@
+"""What can be asked for, as the page *Request access* shows it: offers, who will decide, or why not."""
+
+from dataclasses import dataclass
+
+from accounts.models import User
+from tokens import permissions, policies
+from tokens.models import AccessProfile, Credential, HelpdeskLink, ProfileVersion
+from tokens.models.catalogue import RISKS, Risk
+from tokens.presenters.requests import ScopeLine, WhoDecides, days_words, scope_lines
+from tokens.queries import requests as queries
+from tokens.refusals import Answer
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One access profile as its card on the page: what, how risky, how long, who decides, or why not."""
+
+    profile: AccessProfile
+    version: ProfileVersion
+    scopes: list[ScopeLine]
+    may: Answer
+    decided_by: str
+
+    @property
+    def key(self) -> str:
+        """What a form and an address call it."""
+        return profile_key(self.profile)
+
+
+def profile_key(profile: AccessProfile) -> str:
+    """A profile's name in forms and addresses: helpdesk and profile."""
+    return f"{profile.helpdesk.slug}/{profile.slug}"
+
+
+def offers(user: User) -> list[Offer]:
+    """Every profile there is, with the answer whether this person may ask for it."""
+    table, links, who = queries.scope_table(), queries.links_of(user), WhoDecides()
+    found = [_offer(profile, user, links, table, who) for profile in queries.profiles()]
+    return sorted(found, key=_what_is_safe_first)
+
+
+def _what_is_safe_first(offer: Offer) -> tuple[int, int, str]:
+    version = offer.version
+    return offer.profile.helpdesk_id, RISKS.index(Risk(version.risk)), version.name
+
+
+def offer_of(profile: AccessProfile, user: User) -> Offer | None:
+    """The offer of one profile; None when it can no longer be asked for."""
+    return next((offer for offer in offers(user) if offer.profile.pk == profile.pk), None)
+
+
+def _offer(
+    profile: AccessProfile,
+    user: User,
+    links: dict[int, HelpdeskLink],
+    table: queries.ScopeTable,
+    who: WhoDecides,
+) -> Offer:
+    version = profile.current
+    assert version is not None  # queries.profiles leaves out those without terms
+    may = permissions.may_ask(user, profile, links.get(profile.helpdesk_id))
+    return Offer(
+        profile=profile,
+        version=version,
+        scopes=scope_lines(version.scopes, profile.helpdesk.kind, table),
+        may=may,
+        decided_by=who_decides(version, user, who) if may else "",
+    )
+
+
+def why_unknown(user: User) -> list[str]:
+    """Why this person cannot ask for anything on a helpdesk, a sentence for each; in the look-up's words."""
+    links = queries.links_of(user)
+    found = []
+    for helpdesk in queries.helpdesks():
+        link = links.get(helpdesk.pk)
+        if link is None:
+            found.append(f"Keydesk has not yet looked you up on {helpdesk}. Try again in a minute.")
+        elif link.problem:
+            found.append(link.problem)
+    return found
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What a renewal keeps: the access as it is, in words."""
+
+    credential: Credential
+    offer: Offer
+    scopes: list[ScopeLine]
+
+
+def renewal(credential: Credential, offer: Offer) -> Renewal:
+    """The access somebody asks more time for."""
+    kind = offer.profile.helpdesk.kind
+    return Renewal(credential, offer, scope_lines(credential.scopes, kind, queries.scope_table()))
+
+
+def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> str:
+    """The sentence that says before sending what will happen: by rule up to so many days, else by whom."""
+    names = who.names(version, but=[requester.pk])
+    rule = policies.approves_by_itself(
+        version, days=version.policy_days or 1, requester_id=requester.pk, is_renewal=False
+    )
+    by_people = _by_people(version, names)
+    if not rule:
+        return by_people
+    return f"Approved at once for at most {days_words(version.policy_days)}. Longer: {by_people}"
+
+
+def _by_people(version: ProfileVersion, names: str) -> str:
+    if not names:
+        return "Nobody can decide this now. Ask your Keydesk admin before you send it."
+    if version.approvals_needed > 1:
+        return f"{version.approvals_needed} of {names} decide."
+    return f"{names} decides."
