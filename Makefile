@@ -19,7 +19,6 @@ check: $(VENV)/.dev
 fix: $(VENV)/.dev
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
-	@$(BIN)/djlint --reformat --quiet templates demo || true
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench $(ONLY)

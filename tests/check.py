@@ -24,7 +24,7 @@ CHECKS: dict[str, list[str]] = {
     "format": [PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."],
     "types": [PYTHON, "-m", "mypy"],
     "layers": [PYTHON, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
-    "templates": [PYTHON, "-m", "djlint", "--check", "--lint", "--quiet", "templates", "demo"],
+    "templates": [PYTHON, "-m", "djlint", "--lint", "--quiet", "templates", "demo"],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "deploy": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
     "states": [*MANAGE, "state_diagram", "--check"],

@@ -47,8 +47,13 @@ def manage(environment: dict[str, str], *words: str) -> subprocess.CompletedProc
 
 
 @contextmanager
-def running(folder: Path, **overrides: str) -> Iterator[Stack]:
-    """A stack with an empty database and the starter catalogue; everything of it ends with the block."""
+def running(
+    folder: Path, *, is_scaled: bool = True, is_seeded: bool = False, **overrides: str
+) -> Iterator[Stack]:
+    """A stack with the starter catalogue; everything of it ends with the block.
+
+    `is_scaled`: times run fast. `is_seeded`: it opens on the demo's lived-in portal.
+    """
     base = free_base()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("HELPDESK", "OIDC_"))},
@@ -56,7 +61,7 @@ def running(folder: Path, **overrides: str) -> Iterator[Stack]:
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
         "PYTHONPATH": str(ROOT),
-        **SCALED,
+        **(SCALED if is_scaled else {}),
         **overrides,
     }  # fmt: skip
     supervisor = Supervisor(folder / "log")
@@ -68,6 +73,10 @@ def running(folder: Path, **overrides: str) -> Iterator[Stack]:
             done = manage(environment, *words)
             assert done.returncode == 0, done.stdout + done.stderr
         stack.wait_for_surroundings()
+        if is_seeded:
+            words = ("shell", "-v0", "-c", "from demo.seeding import seed; seed()")
+            done = manage(environment, *words)
+            assert done.returncode == 0, done.stdout + done.stderr
         stack.start_portal()
         yield stack
     finally:

@@ -21,33 +21,34 @@ def order_links(*, user: User, now: datetime) -> None:
 def link(
     *, user: User, helpdesk: Helpdesk, found: RemoteUser | None, matched_by: str, now: datetime
 ) -> HelpdeskLink:
-    """Keep what a look-up found. A suspended, deleted, unknown or taken user is no link, and says why."""
+    """Keep what a look-up found; the audit hears of it when it is another than before. A suspended, deleted, unknown or taken user is no link, and says why."""
+    before = HelpdeskLink.objects.filter(user=user, helpdesk=helpdesk).first()
     with transaction.atomic():
         remote = note_user(helpdesk=helpdesk, found=found, now=now) if found else None
-        problem = _problem(user, helpdesk, remote)
+        facts = {"helpdesk_user": remote, "matched_by": matched_by, "looked_up_at": now}
         try:
-            with transaction.atomic():
-                kept, _ = HelpdeskLink.objects.update_or_create(
-                    helpdesk=helpdesk, user=user,
-                    defaults={
-                        "helpdesk_user": remote, "problem": problem,
-                        "matched_by": matched_by, "looked_up_at": now,
-                    },
-                )  # fmt: skip
+            kept = _keep(user, helpdesk, {**facts, "problem": _problem(user, helpdesk, remote)})
         except IntegrityError:
-            problem = f"Your user on {helpdesk} is linked to another person already. Ask an admin."
-            kept, _ = HelpdeskLink.objects.update_or_create(
-                helpdesk=helpdesk, user=user,
-                defaults={
-                    "helpdesk_user": remote, "problem": problem,
-                    "matched_by": matched_by, "looked_up_at": now,
-                },
+            taken = f"Your user on {helpdesk} is linked to another person already. Ask an admin."
+            kept = _keep(user, helpdesk, {**facts, "problem": taken})
+        if before is None or _said(before) != _said(kept):
+            audit.record(
+                "person.looked_up", by=None, target=user, now=now, helpdesk=helpdesk.slug,
+                remote_id=remote.remote_id if remote else None, problem=kept.problem,
             )  # fmt: skip
-        audit.record(
-            "person.looked_up", by=None, target=user, now=now, helpdesk=helpdesk.slug,
-            remote_id=remote.remote_id if remote else None, problem=problem,
-        )  # fmt: skip
     return kept
+
+
+def _keep(user: User, helpdesk: Helpdesk, facts: dict[str, object]) -> HelpdeskLink:
+    with transaction.atomic():
+        kept, _ = HelpdeskLink.objects.update_or_create(
+            helpdesk=helpdesk, user=user, defaults=facts
+        )
+    return kept
+
+
+def _said(link: HelpdeskLink) -> tuple[int | None, str]:
+    return link.helpdesk_user_id, link.problem
 
 
 def _problem(user: User, helpdesk: Helpdesk, remote: HelpdeskUser | None) -> str:
