@@ -761,7 +761,7 @@ def test_limit_headers_count_down_and_429_says_when(tmp_path: Path) -> None:
 
 def _wait_for_an_early_second() -> None:
     """The window is a minute of real time, and the test must fit into one."""
-    while datetime.now(UTC).second > 54:  # noqa: TID251 - of the machine, as the limit itself
+    while datetime.now(UTC).second > 54:
         time.sleep(0.5)
 
 
