@@ -37,7 +37,8 @@ class SessionLimits:
             return DEACTIVATED if SESSION_KEY in request.session else ""
         now = clock.now()
         why = sessions.why_over(request.session, now=now)
-        if not why:
+        # A page that follows by itself is no activity of a person.
+        if not why and not request.headers.get("HX-Request"):
             sessions.touch(request.session, now=now)
         return why
 

@@ -181,3 +181,9 @@ def _switch(user: User, *, deactivated_at: datetime | None, was_active: bool) ->
         state = "deactivated" if was_active else "active"
         raise Refused(f"{user} is {state} already.", status=409)
     user.deactivated_at = deactivated_at
+
+
+def refuse(*, user: User, what: str, reason: str, now: datetime) -> None:
+    """Record that somebody tried what they may not: `what` is the method and the path."""
+    with transaction.atomic():
+        audit.record("person.refused", by=user, target=user, now=now, what=what, reason=reason)

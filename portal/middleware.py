@@ -6,10 +6,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts import audit
+from accounts import audit, clock, operations
 from accounts.models import User
 from accounts.refusals import Refused
 from tokens.refusals import Denied, Invalid, Refusal, StaleState
@@ -90,6 +90,22 @@ class TrustedProxy:
         return peer
 
 
+class SlowBodies:
+    """A body that trickles in is given up, so that a few slow senders cannot hold every thread.
+
+    Under gunicorn; the proxy in front buffers whole requests, headers too (docs/install.md).
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        connection = request.META.get("gunicorn.socket")
+        if connection is not None:
+            connection.settimeout(settings.SLOW_BODY.total_seconds())
+        return self.get_response(request)
+
+
 class SecurityHeaders:
     """What Django and the CSP do not set: no device access, no embedding elsewhere, nothing personal cached."""
 
@@ -120,13 +136,30 @@ class Refusals:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """The page for one of our refusals; anything else goes on as the error it is."""
+        """The page for one of our refusals; anything else goes on as the error it is.
+
+        Somebody who tried what is not theirs leaves an audit row.
+        """
+        _note(request, error)
         if isinstance(error, Refused):
             return _page(request, error.status, error.sentence)
         for kind, status in self.statuses.items():
             if isinstance(error, kind):
                 return _page(request, status, error.sentence, error.href, error.label)
         return None
+
+
+def _note(request: HttpRequest, error: Exception) -> None:
+    """Record what a signed-in person may not do: a refusal, or a form sent to what they may not see."""
+    is_foreign = isinstance(error, Http404) and request.method == "POST"
+    if not isinstance(getattr(request, "user", None), User):
+        return
+    if isinstance(error, Denied) or is_foreign:
+        sentence = error.sentence if isinstance(error, Denied) else "Not theirs to see."
+        operations.refuse(
+            user=request.user, what=f"{request.method} {request.path}"[:200],
+            reason=sentence, now=clock.now(),
+        )  # fmt: skip
 
 
 def _page(

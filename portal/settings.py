@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
 ]
 MIDDLEWARE = [
+    "portal.middleware.SlowBodies",
     "portal.middleware.RequestId",
     "portal.middleware.TrustedProxy",
     "django.middleware.security.SecurityMiddleware",
@@ -249,6 +250,7 @@ KEEP_ALIVE_MARGIN = _seconds("KEEP_ALIVE_MARGIN_SECONDS", 3 * 86_400)
 EXPIRY_TOLERANCE = _seconds("EXPIRY_TOLERANCE_SECONDS", 60)
 SERVE_LEAST = _seconds("SERVE_LEAST_SECONDS", 6)
 SERVE_MARGIN = _seconds("SERVE_MARGIN_SECONDS", 5)
+SLOW_BODY = _seconds("SLOW_BODY_SECONDS", 5)
 TOKEN_WAIT = _seconds("TOKEN_WAIT_SECONDS", 10)
 # Web threads of one process, and how many of them may wait for a refresh (seven eighths).
 WEB_THREADS = env_int("WEB_THREADS", 64, least=8)

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 import smtplib
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,6 +12,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from tokens.models import AccessRequest, Credential, Notification
 
@@ -18,9 +21,15 @@ logger = logging.getLogger(__name__)
 HOLD = timedelta(seconds=120)
 PAUSES = (30, 60, 300, 900, 3600)
 ABOUT_REQUESTS = ("request_waits", "request_ended")
+ENDED = {
+    "approved": "was approved",
+    "denied": "was denied",
+    "lapsed": "timed out",
+    "closed": "was closed",
+}
 SUBJECTS = {
     "request_waits": "{row.requester} asks for {row.profile_version}",
-    "request_ended": "Your request for {row.script_name} was {row.state}",
+    "request_ended": "Your request for {row.script_name} {ended}",
     "connect_failed": "{row.script_name} could not be connected",
     "access_works": "{row.script_name} works: take your key",
     "access_lost": "{row.script_name} is disconnected",
@@ -72,13 +81,36 @@ def _compose(message: Notification) -> EmailMultiAlternatives:
     context = {"row": row, "person": message.recipient, "portal_url": settings.PORTAL_URL}
     with timezone.override(zone):
         text = render_to_string(f"mail/{message.template}.txt", context)
-        html = render_to_string("mail/message.html", {**context, "paragraphs": text.split("\n\n")})
-    subject = SUBJECTS[message.template].format(row=row)
+    html = render_to_string("mail/message.html", {"paragraphs": _paragraphs(text)})
+    subject = SUBJECTS[message.template].format(row=row, ended=ENDED.get(row.state, "has ended"))
     mail = EmailMultiAlternatives(
         " ".join(subject.split()), text, settings.DEFAULT_FROM_EMAIL, [message.recipient.email]
     )
     mail.attach_alternative(html, "text/html")
     return mail
+
+
+def _paragraphs(text: str) -> list[SafeString]:
+    """The text as paragraphs; only the portal's own addresses become links, never what people wrote."""
+    ours = re.compile(rf"({re.escape(settings.PORTAL_URL)}/[\w/?=&.-]*)")
+    found = []
+    for paragraph in text.strip().split("\n\n"):
+        parts = ours.split(paragraph)
+        found.append(
+            format_html_join(
+                "",
+                "{}",
+                (
+                    (
+                        format_html('<a href="{}">{}</a>', part, part)
+                        if ours.fullmatch(part)
+                        else part,
+                    )
+                    for part in parts
+                ),
+            )
+        )
+    return found
 
 
 def _about(message: Notification) -> AccessRequest | Credential:

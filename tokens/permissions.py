@@ -6,7 +6,13 @@ the approver groups they are in, nobody for themselves: neither by account nor b
 
 from accounts.models import User
 from accounts.roles import Role, in_group, roles_of
-from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink
+from tokens.models import (
+    AccessProfile,
+    AccessRequest,
+    Credential,
+    HelpdeskLink,
+    ProfileVersion,
+)
 from tokens.refusals import YES, Answer, no
 from tokens.states import CredentialState, RequestState
 
@@ -36,8 +42,26 @@ def may_ask(user: User, profile: AccessProfile, link: HelpdeskLink | None) -> An
     version = profile.current
     if profile.retired_at or version is None:
         return no("This access can no longer be asked for.")
+    return may_hold(user, version)
+
+
+def may_hold(user: User, version: ProfileVersion) -> Answer:
+    """Somebody in one of the groups these terms are for; when they name none, everybody."""
     if version.ask_groups and not any(in_group(user, group) for group in version.ask_groups):
         return no(f"“{version.name}” is for members of {_any_of(version.ask_groups)}.")
+    return YES
+
+
+def may_keep(credential: Credential) -> Answer:
+    """Whether its owner may still have it: active, the same helpdesk user, still in a group that may ask."""
+    owner = credential.owner
+    if not owner.is_active:
+        return no("Its owner has left.")
+    link = HelpdeskLink.objects.filter(user=owner, helpdesk=credential.helpdesk).first()
+    if link is None or link.problem or link.helpdesk_user_id != credential.acts_as_id:
+        return no("Its owner is no longer that user of the helpdesk.")
+    if not may_hold(owner, credential.profile_version):
+        return no("Its owner is in none of the groups this access is for any more.")
     return YES
 
 
@@ -66,8 +90,17 @@ def may_decide(user: User, access_request: AccessRequest) -> Answer:
         )
     if user.pk == access_request.requester_id:
         return no("You cannot decide your own request.")
-    same = HelpdeskLink.objects.filter(user=user, helpdesk_user_id=access_request.acts_as_id)
-    if same.exists():
+    return _is_another_human(user, access_request)
+
+
+def _is_another_human(user: User, access_request: AccessRequest) -> Answer:
+    """By helpdesk user, and by address: somebody Keydesk has not yet looked up there may be the requester."""
+    acts_as = access_request.acts_as
+    link = HelpdeskLink.objects.filter(user=user, helpdesk_id=acts_as.helpdesk_id).first()
+    if link is None:
+        return no("Keydesk has not yet looked you up on that helpdesk. Try again in a minute.")
+    own_addresses = {access_request.requester.email.casefold(), acts_as.email.casefold()} - {""}
+    if link.helpdesk_user_id == acts_as.pk or user.email.casefold() in own_addresses:
         return no("You are the same helpdesk user as the requester, so this is your own request.")
     return YES
 

@@ -87,7 +87,8 @@ CREDENTIAL = (
     Move((C.AWAITING_CONSENT, C.LOST), "connect", (C.ISSUING,), (A.OWNER,)),
     Move((C.ISSUING,), "activate", (C.ACTIVE,), (A.WORKER,)),
     Move((C.ISSUING,), "refuse", (C.AWAITING_CONSENT, C.LOST), (A.WORKER,)),
-    Move((C.ACTIVE, C.LOST), "renew", (C.ACTIVE, C.LOST), (A.SYSTEM,)),
+    Move((C.ACTIVE,), "renew", (C.ACTIVE,), (A.SYSTEM,)),
+    Move((C.LOST,), "renew", (C.LOST,), (A.SYSTEM,)),
     Move((C.AWAITING_CONSENT,), "lapse", (C.LAPSED,), (A.SYSTEM,)),
     Move((C.AWAITING_CONSENT,), "cancel", (C.CANCELLED,), (A.OWNER, A.ADMIN, A.SYSTEM)),
     Move((C.ACTIVE,), "lose", (C.LOST,), (A.WORKER,)),
@@ -113,7 +114,6 @@ GRANT = (
     Move((G.DOOMED,), "bury", (G.GONE,), (A.WORKER,)),
 )
 
-REQUEST_OPEN = (R.PENDING,)
 CREDENTIAL_ENDED = (C.REVOKED, C.LAPSED, C.CANCELLED)
 CREDENTIAL_USABLE = (C.ISSUING, C.ACTIVE, C.LOST)
 GRANT_OPEN = (G.INTENDED, G.SENT, G.ANSWERED, G.UNKNOWN)
@@ -123,4 +123,4 @@ GRANT_VOID = (G.REFUSED, G.ABANDONED, G.WRITTEN_OFF)
 
 def sources(machine: tuple[Move, ...], action: str) -> tuple[StrEnum, ...]:
     """The states `action` may start from."""
-    return next(move.sources for move in machine if move.action == action)
+    return tuple(source for move in machine if move.action == action for source in move.sources)

@@ -301,7 +301,7 @@ def test_the_card_says_policy_precedent_and_who_else(world, ben):
     row = world.ask(days=60)
     page = words(ben.get(f"/requests/{row.pk}"))
     assert "Not approved by itself: longer than 7 days." in page
-    assert "Second request; 1 granted before. That access was never used." in page
+    assert "Second request; 1 approved before. That access was never used." in page
     assert "of 3 days. June Moreno." in page
     first = world.ask(by="noor", days=60)
     assert "This person has never asked for this access." in words(ben.get(f"/requests/{first.pk}"))

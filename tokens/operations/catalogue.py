@@ -24,13 +24,31 @@ def load(*, catalogue: dict[str, Any], now: datetime) -> list[str]:
     A profile whose terms differ gets a new version; requests keep the one they were asked under.
     Raises `Invalid` with the first thing that is wrong and where.
     """
+    if not isinstance(catalogue, dict):
+        raise Invalid("the file: it must hold one object.")
     with transaction.atomic():
         lines = [_helpdesk(slug) for slug in settings.HELPDESKS]
         kind = _text(catalogue, "kind", "the file")
-        lines += [_scope(kind, entry) for entry in _list(catalogue, "scopes", "the file")]
+        lines += [_scope(kind, entry, now=now) for entry in _list(catalogue, "scopes", "the file")]
         for entry in _list(catalogue, "profiles", "the file"):
             lines += [_profile(desk, entry, now=now) for desk in _helpdesks_for(entry, kind)]
+        lines += _retire_the_rest(catalogue, kind, now=now)
     return [line for line in lines if line]
+
+
+def _retire_the_rest(catalogue: dict[str, Any], kind: str, *, now: datetime) -> list[str]:
+    """A profile the file no longer names can no longer be asked for; what it gave lives on."""
+    named = {(d.pk, e["slug"]) for e in catalogue["profiles"] for d in _helpdesks_for(e, kind)}
+    lines = []
+    for profile in AccessProfile.objects.filter(helpdesk__kind=kind).select_related("helpdesk"):
+        is_named = (profile.helpdesk_id, profile.slug) in named
+        if is_named == (profile.retired_at is None):
+            continue
+        AccessProfile.objects.filter(pk=profile.pk).update(retired_at=None if is_named else now)
+        event = "profile.restored" if is_named else "profile.retired"
+        audit.record(event, by=None, target=profile, now=now)
+        lines.append(f"profile {profile.slug} on {profile.helpdesk.slug}: {event.split('.')[1]}")
+    return lines
 
 
 def _helpdesk(slug: str) -> str:
@@ -41,19 +59,22 @@ def _helpdesk(slug: str) -> str:
     return f"helpdesk {slug}: added" if is_new else ""
 
 
-def _scope(kind: str, entry: dict[str, Any]) -> str:
+def _scope(kind: str, entry: dict[str, Any], *, now: datetime) -> str:
     name = _text(entry, "name", "a scope")
     risk = _choice(entry, "risk", Risk.values, f"scope {name}")
     if not policies.scope_is_grantable(name, bare_write=settings.BARE_WRITE_ALLOWED):
         if name == "write":
             return ""
         raise Invalid(f"Scope {name} is never granted; take it out of the file.")
+    words = _text(entry, "words", f"scope {name}")
+    before = Scope.objects.filter(kind=kind, name=name).first()
+    if before and (before.words, before.risk) == (words, risk):
+        return ""
     row, is_new = Scope.objects.update_or_create(
-        kind=kind,
-        name=name,
-        defaults={"words": _text(entry, "words", f"scope {name}"), "risk": risk},
+        kind=kind, name=name, defaults={"words": words, "risk": risk}
     )
-    return f"scope {row.name}: added" if is_new else ""
+    audit.record("scope.changed", by=None, target=row, now=now, name=name, words=words, risk=risk)
+    return f"scope {name}: {'added' if is_new else 'changed'}"
 
 
 def _helpdesks_for(entry: dict[str, Any], kind: str) -> list[Helpdesk]:
@@ -96,6 +117,11 @@ def _terms(helpdesk: Helpdesk, entry: dict[str, Any], slug: str) -> dict[str, An
         raise Invalid(f"{where}: not in the table of scopes: {', '.join(sorted(unknown))}.")
     if not scopes:
         raise Invalid(f"{where}: name at least one scope.")
+    for name in sorted(scopes):
+        if not policies.scope_is_grantable(name, bare_write=settings.BARE_WRITE_ALLOWED):
+            raise Invalid(
+                f"{where}: {name} is not granted here. See ALLOW_BARE_WRITE in docs/install.md."
+            )
     least = int(settings.ACCESS_TOKEN_LEAST.total_seconds())
     return {
         "name": _text(entry, "name", where),

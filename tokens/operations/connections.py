@@ -16,7 +16,7 @@ from tokens.models import Connection, Credential, Job
 from tokens.operations.moves import move
 from tokens.refusals import Denied, Invalid, Refusal, StaleState
 from tokens.sealing import Place, portal_ring
-from tokens.states import CREDENTIAL, CredentialState
+from tokens.states import CREDENTIAL, CredentialState, sources
 
 STATE_REFUSED = "This answer does not belong to a connection you started. Connect again."
 
@@ -121,7 +121,8 @@ def _decline(connection: Connection, error: str, *, by: User, now: datetime) -> 
     )
     with transaction.atomic():
         Connection.objects.filter(pk=connection.pk).update(outcome=reason, verifier="")
-        Credential.objects.filter(pk=credential.pk).update(problem=reason)
+        unconnected = sources(CREDENTIAL, "connect")
+        Credential.objects.filter(pk=credential.pk, state__in=unconnected).update(problem=reason)
         audit.record("connection.declined", by=by, target=credential, now=now, reason=reason)
     credential.refresh_from_db()
     return credential

@@ -67,6 +67,8 @@ def renew(*, access_request: AccessRequest, now: datetime) -> None:
     assert credential is not None and access_request.granted_days is not None
     if not policies.can_renew(credential, now=now) or credential.lives_until is None:
         raise StaleState("The access ended meanwhile, so there is nothing to renew.")
+    if not (answer := permissions.may_keep(credential)):
+        raise StaleState(f"It cannot be renewed. {answer.reason}")
     until = max(credential.lives_until, now + timedelta(days=access_request.granted_days))
     move(
         credential, CREDENTIAL, "renew", CredentialState(credential.state),
@@ -85,6 +87,7 @@ def cancel(*, credential: Credential, by: User | None, reason: str, now: datetim
             credential, CREDENTIAL, "cancel", CredentialState.CANCELLED,
             end_reason=reason, ended_at=now,
         )  # fmt: skip
+        _wipe(credential)
         audit.record("credential.cancelled", by=by, target=credential, now=now, reason=reason)
 
 
@@ -96,6 +99,7 @@ def lapse(*, credential: Credential, now: datetime) -> None:
             credential, CREDENTIAL, "lapse", CredentialState.LAPSED,
             expect={"connect_by__lte": now}, end_reason=reason, ended_at=now,
         )  # fmt: skip
+        _wipe(credential)
         audit.record("credential.lapsed", by=None, target=credential, now=now, reason=reason)
         notifications.access_ended(credential, now=now)
 
@@ -128,6 +132,7 @@ def _begin_end(
             credential, CREDENTIAL, action, CredentialState.REVOKING,
             expect=expect, end_reason=reason, ending_since=now,
         )  # fmt: skip
+        _wipe(credential)
         grants.doom_all(credential, reason=reason, now=now)
         _close_renewals(credential, now=now)
         audit.record(f"credential.{action}d", by=by, target=credential, now=now, reason=reason)
@@ -139,6 +144,7 @@ def _close_renewals(credential: Credential, *, now: datetime) -> None:
     for renewal in credential.access_requests.filter(state=RequestState.PENDING, is_renewal=True):
         move(renewal, ACCESS_REQUEST, "close", RequestState.CLOSED, ended_at=now, end_reason=reason)
         audit.record("request.closed", by=None, target=renewal, now=now, reason=reason)
+        notifications.request_ended(renewal, now=now)
 
 
 def lose(*, credential: Credential, reason: str, now: datetime) -> None:
@@ -165,6 +171,7 @@ def refuse(*, credential: Credential, reason: str, now: datetime) -> None:
 def activate(*, credential: Credential, grant: Grant, now: datetime) -> None:
     """The pair is proved: the access works. The lease counts from the first issue."""
     with transaction.atomic():
+        credential = grants.locked(grant)
         issued_at = credential.issued_at or now
         lives_until = credential.lives_until or issued_at + timedelta(days=credential.days)
         grants.go_live(grant, lives_until=lives_until, now=now)

@@ -93,7 +93,7 @@ def answer(grant: Grant, pair: TokenPair, *, now: datetime) -> None:
         audit.record("grant.answered", by=None, target=grant, now=now)
         if grant.replaces_id:
             Grant.objects.filter(pk=grant.replaces_id).update(is_refresh_dead=True)
-        credential = _locked(grant)
+        credential = locked(grant)
         wants = (CredentialState.ISSUING, CredentialState.ACTIVE)
         if grant.purpose == Grant.Purpose.CLOSE or credential.state not in wants:
             doom(grant, reason="The access was ending when this token came.", now=now)
@@ -103,7 +103,7 @@ def _after(moment: datetime, seconds: int) -> datetime:
     return moment + timedelta(seconds=seconds)
 
 
-def _locked(grant: Grant) -> Credential:
+def locked(grant: Grant) -> Credential:
     """The credential's row, held until the commit, so that a revoke comes wholly before or after."""
     assert grant.credential_id is not None
     Credential.objects.filter(pk=grant.credential_id).update(state=F("state"))
@@ -162,6 +162,7 @@ def go_live(grant: Grant, *, lives_until: datetime, now: datetime) -> None:
     assert grant.access_expires_at is not None and grant.credential is not None
     for old in grant.credential.grants.filter(state=GrantState.LIVE):
         move(old, GRANT, "replace", GrantState.REPLACED, settled_at=now)
+        audit.record("grant.replaced", by=None, target=old, now=now, by_grant=grant.pk)
         _forget_secrets(old)
     serve_until = policies.serve_until(
         sent_at=grant.sent_at or now,

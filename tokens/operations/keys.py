@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 
 from accounts import audit
 from accounts.models import User
@@ -18,7 +18,7 @@ from tokens.models import ClientSecret, Credential, Fetch, Grant, Job
 from tokens.operations.moves import stale
 from tokens.refusals import Denied, StaleState
 from tokens.sealing import Place, portal_ring
-from tokens.states import CredentialState, GrantState
+from tokens.states import CREDENTIAL_USABLE, CredentialState, GrantState
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
@@ -46,40 +46,57 @@ class HandedOut:
         return "HandedOut(…)"
 
 
-def issue_secret(*, credential: Credential, by: User, now: datetime) -> NewSecret:
+def issue_secret(
+    *, credential: Credential, by: User, now: datetime, seen: int | None = None
+) -> NewSecret:
     """Make the first secret, or a new one beside the old, which works for another day.
 
-    The caller has seen a recent re-authentication. Raises `Denied`, `StaleState`.
+    `seen` is the id of the current secret the person was shown, None where there was none: whoever
+    comes second gets `StaleState`. The caller has seen a recent re-authentication. Raises `Denied`.
     """
-    return _new_secret(credential, by=by, now=now, old_ends_at=now + settings.SECRET_OVERLAP)
-
-
-def replace_now(*, credential: Credential, by: User, now: datetime) -> NewSecret:
-    """Make a new secret and kill the old ones at once, with the token they could fetch: a refresh is due now."""
     with transaction.atomic():
-        new = _new_secret(credential, by=by, now=now, old_ends_at=now)
+        _must_be_active(credential)
+        return _new_secret(
+            credential, by=by, now=now, seen=seen, old_ends_at=now + settings.SECRET_OVERLAP
+        )
+
+
+def replace_now(
+    *, credential: Credential, by: User, now: datetime, seen: int | None = None
+) -> NewSecret:
+    """Make a new secret and kill the old ones at once, with the token they could fetch: a refresh is due now.
+
+    Also while it is disconnected, so that a leaked secret does not come back to life with it.
+    """
+    with transaction.atomic():
+        _must_be_held(credential)
+        new = _new_secret(credential, by=by, now=now, seen=seen, old_ends_at=now)
         Grant.objects.filter(credential=credential, state=GrantState.LIVE).update(
             serve_until=now, is_withheld=True
         )
-        order_refresh(credential, now=now, not_before=now)
+        if credential.state == CredentialState.ACTIVE:
+            order_refresh(credential, now=now, not_before=now)
     return new
 
 
 def _new_secret(
-    credential: Credential, *, by: User, now: datetime, old_ends_at: datetime
+    credential: Credential, *, by: User, now: datetime, seen: int | None, old_ends_at: datetime
 ) -> NewSecret:
+    """Runs with the credential's row held, so that two reveals at once come one after the other."""
     if not (answer := permissions.may_own(by, credential)):
         raise Denied(answer.reason)
+    current = ClientSecret.objects.filter(credential=credential, ends_at=None).first()
+    if (current.pk if current else None) != seen:
+        raise StaleState("A newer secret was made meanwhile, so none was made now.")
     secret = make_secret()
     with transaction.atomic():
-        _must_be_active(credential)
         old = ClientSecret.objects.filter(credential=credential)
         rest = Q(ends_at=None) | Q(ends_at__gt=old_ends_at)
-        had_one = old.filter(rest).update(ends_at=old_ends_at) > 0
+        old.filter(rest).update(ends_at=old_ends_at)
         ClientSecret.objects.create(
             credential=credential, digest=digest(secret), hint=secret[:8], created_at=now
         )
-        event = "key.replaced" if had_one and old_ends_at <= now else "key.issued"
+        event = "key.replaced" if current and old_ends_at <= now else "key.issued"
         audit.record(
             event, by=by, target=credential, now=now, hint=secret[:8], old_ends_at=old_ends_at
         )
@@ -96,6 +113,13 @@ def _must_be_active(credential: Credential) -> None:
             raise StaleState("Connect it first; there is no key yet.")
         if credential.state == CredentialState.LOST:
             raise StaleState("It is disconnected. Connect it again first.")
+        raise stale(credential)
+
+
+def _must_be_held(credential: Credential) -> None:
+    """Active or disconnected; its row is held until the commit."""
+    rows = Credential.objects.filter(pk=credential.pk, state__in=CREDENTIAL_USABLE)
+    if not rows.update(state=F("state")):
         raise stale(credential)
 
 
@@ -127,9 +151,9 @@ def digest(secret: str) -> str:
 def find_secret(*, client_id: str, client_secret: str, now: datetime) -> ClientSecret | None:
     """The secret a client authenticates with, if it is right and has not ended. Says nothing of the state."""
     return (
-        ClientSecret.objects.select_related("credential__helpdesk")
-        .filter(Q(ends_at=None) | Q(ends_at__gt=now), digest=digest(client_secret))
-        .filter(credential__client_id=client_id)
+        working_secrets(now)
+        .select_related("credential__helpdesk")
+        .filter(digest=digest(client_secret), credential__client_id=client_id)
         .first()
     )
 
@@ -144,10 +168,11 @@ def hand_out(
 ) -> HandedOut | None:
     """The current access token, if one may be served now, and one row that it was. None: wait for a refresh.
 
-    `by` is the owner who takes it by hand. Raises `StaleState` when the credential is not active.
+    `by` is the owner who takes it by hand. Raises `StaleState` when the credential is not active, and
+    `Denied` when the secret has ended, be it while its caller waited.
     """
-    credential = Credential.objects.select_related("helpdesk").get(pk=credential_id)
-    if credential.state != CredentialState.ACTIVE or _is_over(credential, now):
+    credential = Credential.objects.select_related("helpdesk", "owner").get(pk=credential_id)
+    if not _works(credential, now):
         raise StaleState("This access is not connected, or it has ended.")
     grant = credential.grants.filter(state=GrantState.LIVE).first()
     seconds = policies.seconds_to_tell(grant, now=now) if grant else None
@@ -160,13 +185,30 @@ def hand_out(
         Fetch.objects.create(
             credential=credential, secret=secret, grant=grant, at=now, address=address
         )
+        _still_holds(grant, secret, now)
         if by is not None:
             audit.record("token.shown", by=by, target=credential, now=now, grant=grant.generation)
     return HandedOut(token, seconds, credential.scopes)
 
 
-def _is_over(credential: Credential, now: datetime) -> bool:
-    return credential.lives_until is not None and credential.lives_until <= now
+def _works(credential: Credential, now: datetime) -> bool:
+    """Active, before its end, and its owner has not left."""
+    is_over = credential.lives_until is not None and credential.lives_until <= now
+    return credential.state == CredentialState.ACTIVE and not is_over and credential.owner.is_active
+
+
+def _still_holds(grant: Grant, secret: ClientSecret | None, now: datetime) -> None:
+    """Look once more, last: *Replace now* or the end may have come while the caller waited."""
+    if secret is not None and not working_secrets(now).filter(pk=secret.pk).exists():
+        raise Denied("This secret has ended.")
+    served = Grant.objects.filter(pk=grant.pk, is_withheld=False, state=GrantState.LIVE)
+    if not served.filter(credential__state=CredentialState.ACTIVE).exists():
+        raise StaleState("This access has just changed. Ask again.")
+
+
+def working_secrets(now: datetime) -> QuerySet[ClientSecret]:
+    """The secrets that have not ended."""
+    return ClientSecret.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now))
 
 
 def order_refresh(

@@ -60,9 +60,14 @@ def stale(row: models.Model) -> StaleState:
     )
 
 
+SAID = {"lapsed": "timed out", "lost": "disconnected", "lost track of": "changed"}
+"""Events whose names are not people's words."""
+
+
 def _past(event: str) -> str:
-    """The past participle in an event's name, in words."""
-    return event.split(".")[1].replace("_", " ")
+    """What happened, as people say it: the participle in the event's name, or its words."""
+    word = event.split(".")[1].replace("_", " ")
+    return SAID.get(word, word)
 
 
 def clock_words(at: datetime) -> str:

@@ -9,8 +9,9 @@ from django.db import IntegrityError, transaction
 
 from accounts import audit
 from accounts.models import User
+from accounts.roles import fresh
 from tokens import notifications, permissions, policies
-from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink
+from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink, HelpdeskUser
 from tokens.operations.decisions import decide_by_policy
 from tokens.operations.moves import move
 from tokens.refusals import Denied, Invalid, StaleState
@@ -39,16 +40,13 @@ def submit(*, wish: Wish, by: User, key: str, now: datetime) -> AccessRequest:
     Policy may approve at once. Raises `Denied` (may not ask), `Invalid` (scopes, life), `StaleState`
     with a link (a request for this profile and script is open).
     """
-    link = HelpdeskLink.objects.filter(user=by, helpdesk=wish.profile.helpdesk).first()
-    if not (answer := permissions.may_ask(by, wish.profile, link)):
-        raise Denied(answer.reason)
-    assert link is not None and link.helpdesk_user is not None  # or may_ask had said no
+    acts_as = _asked_as(wish, by)
     submission_key = hashlib.sha256(f"{by.pk}:{key}".encode()).hexdigest()
     if sent_before := AccessRequest.objects.filter(submission_key=submission_key).first():
         return sent_before
     _check(wish, by=by, now=now)
     access_request = AccessRequest(
-        requester=by, acts_as=link.helpdesk_user, profile=wish.profile,
+        requester=by, acts_as=acts_as, profile=wish.profile,
         credential=wish.renews, is_renewal=wish.renews is not None,
         submission_key=submission_key, state=RequestState.PENDING, submitted_at=now,
         **_terms(wish, now),
@@ -62,6 +60,17 @@ def submit(*, wish: Wish, by: User, key: str, now: datetime) -> AccessRequest:
         return _same_or_open(access_request, error)
     access_request.refresh_from_db()
     return access_request
+
+
+def _asked_as(wish: Wish, by: User) -> HelpdeskUser:
+    """The helpdesk user somebody asks as, if they may ask now. Raises `Denied`."""
+    link = HelpdeskLink.objects.filter(user=by, helpdesk=wish.profile.helpdesk).first()
+    if not (answer := permissions.may_ask(fresh(by), wish.profile, link)):
+        raise Denied(answer.reason)
+    assert link is not None and link.helpdesk_user is not None  # or may_ask had said no
+    if wish.renews and wish.renews.acts_as_id != link.helpdesk_user_id:
+        raise Denied("This access acts as another user of the helpdesk than you are now.")
+    return link.helpdesk_user
 
 
 def _same_or_open(access_request: AccessRequest, error: IntegrityError) -> AccessRequest:
@@ -90,6 +99,8 @@ def amend(
     """Change a pending request: a new revision, whose approvals, clock and policy start anew."""
     if not (answer := permissions.may_change_request(by, access_request)):
         raise Denied(answer.reason) if by != access_request.requester else _stale(access_request)
+    if _asked_as(wish, by) != access_request.acts_as:
+        raise Denied("You are another user on the helpdesk than when you asked. Ask anew.")
     _check(wish, by=by, now=now)
     try:
         with transaction.atomic():
@@ -120,7 +131,9 @@ def withdraw(*, access_request: AccessRequest, by: User, now: datetime) -> None:
 
 def close(*, access_request: AccessRequest, reason: str, now: datetime) -> None:
     """End a pending request that makes no sense any more: its requester left, its access ended."""
-    _end(access_request, "close", RequestState.CLOSED, by=None, now=now, reason=reason)
+    with transaction.atomic():
+        _end(access_request, "close", RequestState.CLOSED, by=None, now=now, reason=reason)
+        notifications.request_ended(access_request, now=now)
 
 
 def lapse(*, access_request: AccessRequest, now: datetime) -> None:

@@ -17,7 +17,7 @@ from tokens.presenters.requests import Clocks, ScopeLine, scope_lines, shown_sta
 from tokens.queries import credentials as queries
 from tokens.queries import requests as request_queries
 from tokens.refusals import YES, Answer, no
-from tokens.states import CREDENTIAL_ENDED, CredentialState
+from tokens.states import CREDENTIAL_ENDED, CREDENTIAL_USABLE, CredentialState
 
 FOLLOWED = (CredentialState.ISSUING, CredentialState.REVOKING)
 """States that change by themselves soon: the page looks again by itself."""
@@ -33,6 +33,7 @@ class Actions:
     connect: Answer
     first_key: Answer
     new_secret: Answer
+    replace: Answer
     take_token: Answer
     renew: Answer
     revoke: Answer
@@ -48,10 +49,17 @@ def actions(
         connect=owns and policies.can_connect(credential, now=now),
         first_key=owns and works and _no_secret_yet(current),
         new_secret=owns and works and _some_secret(current),
+        replace=owns and _is_held(credential) and _some_secret(current),
         take_token=owns and works,
         renew=owns and policies.can_renew(credential, now=now),
         revoke=permissions.may_revoke(reader, credential),
     )
+
+
+def _is_held(credential: Credential) -> Answer:
+    """Whether there is anything a leaked secret could still come to open."""
+    held = credential.state in CREDENTIAL_USABLE
+    return YES if held else no("It is not connected, or it is ending or has ended.")
 
 
 def is_working(credential: Credential, *, now: datetime) -> Answer:
@@ -69,7 +77,7 @@ def is_working(credential: Credential, *, now: datetime) -> Answer:
 def _no_secret_yet(current: ClientSecret | None) -> Answer:
     if current is None:
         return YES
-    return no("Its secret was shown once already. Make a new one if it is lost.")
+    return no("Its secret was shown once already. Make a new one if nobody has it any more.")
 
 
 def _some_secret(current: ClientSecret | None) -> Answer:

@@ -159,6 +159,7 @@ SENTENCES: dict[str, Says] = {
         "Keydesk stopped waiting for that answer; whatever it made is found in the list of all "
         "tokens and deleted."
     ),
+    "grant.replaced": lambda _: "The token before was replaced.",
     "grant.proved": lambda _: "The token was proved.",
     "grant.doomed": lambda _: "A token must go: nothing of it is handed out any more.",
     "grant.adopted": lambda _: "A token that belongs to nobody was found; it is being deleted.",
@@ -167,11 +168,15 @@ SENTENCES: dict[str, Says] = {
     # helpdesks and the catalogue
     "helpdesk.stopped": lambda _: "The helpdesk refuses Keydesk's own access. Work waits.",
     "helpdesk.resumed": lambda _: "The helpdesk accepts Keydesk's own access again.",
+    "scope.changed": lambda t: f"“{t.word('name')}” now reads “{t.word('words')}”.",
+    "profile.retired": lambda _: "It can no longer be asked for.",
+    "profile.restored": lambda _: "It can be asked for again.",
     "profile.changed": lambda t: f"The terms were changed to version {t.word('number')}.",
     # people
     "person.signed_in": lambda t: f"{t.who} signed in as {t.all_of('roles') or 'nobody'}.",
     "person.signed_out": lambda t: f"{t.who} signed out.",
     "person.sign_in_refused": lambda t: f"{t.who} was not let in.",
+    "person.refused": lambda t: f"{t.who} was refused: {t.word('what')}.",
     "person.confirmed": lambda t: f"{t.who} confirmed who they are.",
     "person.confirmation_refused": lambda t: f"A confirmation of {t.who} did not count.",
     "person.roles_changed": _roles_changed,

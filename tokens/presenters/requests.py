@@ -283,7 +283,7 @@ def precedent_words(before: queries.Precedent) -> list[str]:
 
 def _asked_before(before: queries.Precedent) -> str:
     count = before.earlier + 1
-    return f"{ORDINALS.get(count, f'Request number {count}')}; {before.granted} granted before."
+    return f"{ORDINALS.get(count, f'Request number {count}')}; {before.granted} approved before."
 
 
 ORDINALS = {2: "Second request", 3: "Third request", 4: "Fourth request", 5: "Fifth request"}

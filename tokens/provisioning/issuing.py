@@ -5,16 +5,14 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 
-from accounts.roles import in_group
-from tokens import policies
+from tokens import permissions, policies
 from tokens.connectors.base import GiveUp
-from tokens.models import Connection, Credential, Grant, HelpdeskLink, InventoryRun
+from tokens.models import Connection, Credential, Grant, InventoryRun
 from tokens.operations import connections, credentials, grants
 from tokens.provisioning.calls import make_pair, refresh_half, resume
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.proof import prove
 from tokens.provisioning.turns import end_turn, line_up
-from tokens.refusals import Answer, no
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 CODE_DEAD = "The helpdesk's permission ran out before Keydesk could use it. Connect again."
@@ -30,7 +28,7 @@ CONSENT_DEAD = "The helpdesk no longer honours your consent. Connect it again."
 def exchange(line: Line, credential_id: int) -> None:
     """Turn the code a consent gave into a proved pair, or refuse with a reason. Safe to repeat."""
     credential = _load(credential_id)
-    if credential.state != CredentialState.ISSUING:
+    if credential.state != CredentialState.ISSUING or _has_ended(line, credential):
         return
     grant = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
     if grant is not None:
@@ -54,9 +52,18 @@ def _load(credential_id: int) -> Credential:
     ).get(pk=credential_id)
 
 
+def _has_ended(line: Line, credential: Credential) -> bool:
+    """Whether its lease is over; then it ends here and now, and nothing more is asked for."""
+    now = line.clock()
+    if credential.lives_until is None or now < credential.lives_until:
+        return False
+    credentials.expire(credential=credential, now=now)
+    return True
+
+
 def _why_not(line: Line, credential: Credential, connection: Connection | None) -> str:
     """Why no call is made at all; "" when it may be."""
-    if not (answer := is_eligible(credential)):
+    if not (answer := permissions.may_keep(credential)):
         return answer.reason
     if connection is None or connection.used_at is None:
         return CODE_DEAD
@@ -65,24 +72,10 @@ def _why_not(line: Line, credential: Credential, connection: Connection | None) 
     return ""
 
 
-def is_eligible(credential: Credential) -> Answer:
-    """Whether its owner may still have it: active, the same helpdesk user, still in a group that may ask."""
-    owner = credential.owner
-    if not owner.is_active:
-        return no("Its owner has left.")
-    link = HelpdeskLink.objects.filter(user=owner, helpdesk=credential.helpdesk).first()
-    if link is None or link.problem or link.helpdesk_user_id != credential.acts_as_id:
-        return no("Its owner is no longer that user of the helpdesk.")
-    groups = credential.profile_version.ask_groups
-    if groups and not any(in_group(owner, group) for group in groups):
-        return no("Its owner is in none of the groups this access is for any more.")
-    return Answer(True)
-
-
 def _refuse(line: Line, credential: Credential, reason: str) -> None:
     """Back to where it came from; and on to its end when the owner may not have it any more."""
     now = line.clock()
-    is_over = not is_eligible(credential)
+    is_over = not permissions.may_keep(credential)
     with transaction.atomic():
         credentials.refuse(credential=credential, reason=reason, now=now)
         if is_over:
@@ -116,7 +109,7 @@ def _exchange(line: Line, credential: Credential, connection: Connection) -> Non
 def refresh(line: Line, credential_id: int) -> None:
     """Replace the pair in clients' hands once it may die, and prove the new one. Safe to repeat."""
     credential = _load(credential_id)
-    if credential.state != CredentialState.ACTIVE:
+    if credential.state != CredentialState.ACTIVE or _has_ended(line, credential):
         return
     written_off: Grant | None = None
     grant = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
@@ -127,6 +120,9 @@ def refresh(line: Line, credential_id: int) -> None:
     live = credential.grants.filter(state=GrantState.LIVE).select_related("helpdesk").first()
     if live is None or not (written_off or _is_due(line, credential, live)):
         return
+    if not (answer := permissions.may_keep(credential)):
+        now = line.clock()
+        return credentials.revoke(credential=credential, by=None, reason=answer.reason, now=now)
     _refresh(line, credential, live, written_off)
 
 

@@ -188,7 +188,7 @@ def key(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _shown_before(credential: Credential, when: str) -> StaleState:
     return StaleState(
-        f"The key was shown already, at {when}, and it is shown only once. Make a new secret if it is lost.",
+        f"The key was shown already, at {when}, and it is shown only once. Make a new secret if nobody has it any more.",
         href=f"{_address(credential)}/secret",
         label="New secret",
     )
@@ -228,7 +228,8 @@ def _another_secret(request: HttpRequest, pk: int, *, is_now: bool) -> HttpRespo
     """Asks on GET. The form names the secret it saw, so that sent twice it makes one."""
     found = _load_own(request, pk)
     now, current = clock.now(), queries.current_secret(found)
-    answer = presenters.actions(found, signed_in(request), current=current, now=now).new_secret
+    can = presenters.actions(found, signed_in(request), current=current, now=now)
+    answer = can.replace if is_now else can.new_secret
     if not answer or current is None:
         raise _stale(found, answer.reason)
     if request.method == "GET":
@@ -238,11 +239,13 @@ def _another_secret(request: HttpRequest, pk: int, *, is_now: bool) -> HttpRespo
             "overlap": settings.SECRET_OVERLAP, "now": now,
         }  # fmt: skip
         return render(request, "credentials/another_secret.html", shown)
-    if SecretForm(request.POST).seen_id != current.pk:
-        when = clock_words(current.created_at)
-        raise _stale(found, f"A new secret was made already, at {when}.")
     make = keys.replace_now if is_now else keys.issue_secret
-    return _key_page(request, found, make(credential=found, by=signed_in(request), now=now))
+    seen = SecretForm(request.POST).seen_id
+    try:
+        new = make(credential=found, by=signed_in(request), seen=seen, now=now)
+    except StaleState as refusal:
+        raise _stale(found, refusal.sentence) from refusal
+    return _key_page(request, found, new)
 
 
 @require_http_methods(["GET", "POST"])

@@ -13,7 +13,7 @@ from accounts import clock
 from accounts.decorators import public
 from tokens.models import ClientSecret, Credential
 from tokens.operations import keys
-from tokens.refusals import StaleState
+from tokens.refusals import Denied, StaleState
 from tokens.sealing import Unsealable
 from tokens.states import CredentialState
 from tokens.views import token_calls, waiting
@@ -47,6 +47,8 @@ def _hand_out(request: HttpRequest) -> HttpResponse:
         handed = waiting.current_token(
             credential, secret=secret, address=client_address(request), now=now
         )
+    except Denied as refusal:
+        raise token_calls.wrong_client(is_basic=call.is_basic) from refusal
     except StaleState as refusal:
         raise _unusable(credential) from refusal
     except waiting.Busy as busy:

@@ -78,8 +78,16 @@ def violations(helpdesk: Helpdesk, records: Sequence[TokenRecord], now: datetime
                 yield f"unknown token {record.id} of user {record.user_id}: no row names it"
         elif grant.credential is not None and grant.state == "live":
             yield from _of_credential(record, grant.credential, now)
-        elif grant.doomed_at and grant.doomed_at < now - timedelta(hours=1):
-            yield f"token {record.id} was to end at {grant.doomed_at:%F %T} and is still there"
+        elif grant.state == "doomed":
+            yield from _of_doomed(record, grant, now)
+
+
+def _of_doomed(record: TokenRecord, grant: Grant, now: datetime) -> Iterator[str]:
+    """A token that is being ended: it may live until its lease's end and the least life, no longer."""
+    ends = grant.credential.lives_until if grant.credential else grant.doomed_at
+    is_alive = record.expires_at is None or record.expires_at > now
+    if ends is not None and now > ends + GRACE and is_alive:
+        yield f"token {record.id}: overdue, it was to end at {ends:%F %T} and still lives"
 
 
 def _may_be_under_way(record: TokenRecord, busy: set[int | None], now: datetime) -> bool:
@@ -100,9 +108,8 @@ def _of_credential(record: TokenRecord, credential: Credential, now: datetime) -
     if credential.lives_until is None or record.expires_at is None:
         yield f"{what}: it has no end"
     elif record.expires_at > credential.lives_until + GRACE:
-        yield f"{what}: it outlives its lease, which ends at {credential.lives_until:%F %T}"
-    elif now > credential.lives_until + GRACE:
-        yield f"{what}: overdue, its lease ended at {credential.lives_until:%F %T}"
+        word = "overdue" if now > credential.lives_until else "too long"
+        yield f"{what}: {word}, it outlives its lease, which ends at {credential.lives_until:%F %T}"
 
 
 def _without_record() -> list[str]:

@@ -1,0 +1,101 @@
+"""Messages: each person once for each event, whatever happens to the mail server."""
+
+import smtplib
+
+import pytest
+from django.core import mail as outgoing
+
+from tests.world import World
+from tokens import mail
+from tokens.models import Notification
+from tokens.operations import credentials, decisions, sweeps
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def sent_to(address: str) -> list[str]:
+    return [message.subject for message in outgoing.outbox if message.to == [address]]
+
+
+def test_those_who_can_decide_hear_of_a_request_and_the_requester_of_the_end(world):
+    for key in ("ben", "june", "omar", "noor"):
+        world.person(key)
+    row = world.ask()
+    mail.send_due(clock=world.clock)
+    assert (
+        sent_to("ben@acme.test")
+        == sent_to("omar@acme.test")
+        == ["Ada Lindqvist asks for Read tickets"]
+    )
+    assert sent_to("noor@acme.test") == sent_to("ada@acme.test") == []
+    assert f"/requests/{row.pk}" in outgoing.outbox[0].body
+    assert outgoing.outbox[0].alternatives[0].mimetype == "text/html"
+    decisions.deny(
+        access_request_id=row.pk,
+        revision=1,
+        reason="Ask for less.",
+        by=world.person("ben"),
+        now=world.clock(),
+    )
+    mail.send_due(clock=world.clock)
+    assert sent_to("ada@acme.test") == ["Your request for weekly-csat was denied"]
+    assert "Ask for less." in outgoing.outbox[-1].body
+
+
+def test_every_message_of_a_life_is_sent_once(world):
+    world.person("noor")
+    credential = world.active(deputy=world.person("noor"))
+    world.now = credential.lives_until.replace(hour=1)
+    sweeps.sweep(now=world.now)
+    sweeps.sweep(now=world.now)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.work()
+    for _ in range(2):
+        mail.send_due(clock=world.clock)
+    mine = sent_to("ada@acme.test")
+    assert mine == [
+        "Your request for weekly-csat was approved", "weekly-csat works: take your key",
+        "weekly-csat ends soon", "weekly-csat has ended",
+    ]  # fmt: skip
+    assert sent_to("noor@acme.test") == ["weekly-csat ends soon", "weekly-csat has ended"]
+
+
+def test_a_dead_mail_server_loses_nothing(world, monkeypatch):
+    world.person("ben")
+    world.ask()
+
+    def dead(*_, **__):
+        raise smtplib.SMTPServerDisconnected("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django.core.mail.EmailMultiAlternatives.send", dead)
+        assert mail.send_due(clock=world.clock) == 0
+    waiting = Notification.objects.get()
+    assert (waiting.tries, waiting.sent_at) == (1, None)
+    assert "gone" in waiting.error
+    world.wait(minutes=5)
+    assert mail.send_due(clock=world.clock) == 1
+
+
+def test_a_name_with_line_breaks_makes_no_header(world):
+    world.person("ben")
+    ada = world.person("ada")
+    type(ada).objects.filter(pk=ada.pk).update(name="Ada\r\nBcc: all@acme.test")
+    world.ask()
+    mail.send_due(clock=world.clock)
+    assert outgoing.outbox[0].message()["Bcc"] is None
+    assert "<script>" not in outgoing.outbox[0].alternatives[0].content
+
+
+def test_what_people_wrote_is_text_in_the_mail(world):
+    world.person("ben")
+    world.ask(purpose="<script>alert(1)</script> & <b>more</b>")
+    mail.send_due(clock=world.clock)
+    html = outgoing.outbox[0].alternatives[0].content
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html

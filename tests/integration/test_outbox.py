@@ -1,0 +1,127 @@
+"""Jobs: owed once, claimed by one, never lost to a request that comes while they run."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+from tests.world import World
+from tokens import outbox
+from tokens.connectors.base import Broken
+from tokens.models import Job
+from tokens.operations import keys
+from tokens.provisioning.line import Later
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    Job.objects.all().delete()
+    return world
+
+
+def owe(world: World, target: int = 1, **more) -> Job:
+    outbox.order(Job.Kind.LINK, target, helpdesk=world.helpdesk, now=world.now, **more)
+    return Job.objects.get(target_id=target, done_at=None)
+
+
+def test_an_open_job_is_hastened_never_doubled(world):
+    owe(world, not_before=world.now + timedelta(hours=1))
+    job = owe(world, not_before=world.now + timedelta(minutes=1))
+    assert job.not_before == world.now + timedelta(minutes=1)
+    assert owe(world, not_before=world.now + timedelta(hours=9)).not_before == job.not_before
+
+
+def test_the_most_urgent_job_is_claimed_first(world):
+    owe(world, 1)
+    outbox.order(Job.Kind.CLOSE, 2, helpdesk=world.helpdesk, now=world.now)
+    assert outbox.claim(world.helpdesk, worker="w", now=world.now).kind == Job.Kind.CLOSE
+
+
+def test_a_claim_has_an_end(world):
+    owe(world)
+    assert outbox.claim(world.helpdesk, worker="a", now=world.now)
+    assert outbox.claim(world.helpdesk, worker="b", now=world.now) is None
+    later = world.now + settings.CLAIM
+    taken = outbox.claim(world.helpdesk, worker="b", now=later)
+    assert taken.tries == 2
+
+
+def test_a_worker_that_lost_its_claim_changes_nothing(world):
+    owe(world)
+    first = outbox.claim(world.helpdesk, worker="a", now=world.now)
+    later = world.now + settings.CLAIM
+    outbox.claim(world.helpdesk, worker="b", now=later)
+    assert not outbox.renew_claim(first, now=later)
+    outbox.finish(first, now=later)
+    assert Job.objects.get().done_at is None
+
+
+def test_a_job_asked_for_while_it_runs_runs_again(world):
+    owe(world)
+    job = outbox.claim(world.helpdesk, worker="a", now=world.now)
+    owe(world)
+    outbox.finish(job, now=world.now)
+    again = Job.objects.get()
+    assert (again.done_at, again.claimed_until) == (None, None)
+    assert outbox.claim(world.helpdesk, worker="a", now=world.now)
+
+
+def test_waiting_is_no_failed_try_and_failing_is_one(world):
+    owe(world)
+    outbox.postpone(outbox.claim(world.helpdesk, worker="a", now=world.now), until=world.now)
+    assert Job.objects.get().tries == 0
+    outbox.fail(
+        outbox.claim(world.helpdesk, worker="a", now=world.now), sentence="No.", now=world.now
+    )
+    job = Job.objects.get()
+    assert (job.tries, job.error) == (1, "No.")
+    assert world.now < job.not_before <= world.now + timedelta(seconds=outbox.BACKOFF[0])
+
+
+def test_backoff_grows_with_full_jitter_up_to_its_bound():
+    for tries, bound in enumerate(outbox.BACKOFF, start=1):
+        pauses = [outbox.pause(tries) for _ in range(200)]
+        assert 0.5 <= min(pauses) <= max(pauses) <= bound
+    assert max(outbox.pause(99) for _ in range(200)) <= outbox.BACKOFF[-1]
+
+
+def test_our_own_access_refused_stops_the_line_and_it_resumes_by_itself(world):
+    credential = world.active()
+    world.now = credential.grants.get().serve_until
+    keys.order_refresh(credential, now=world.now)
+    world.desk.next_answers["refresh"].append(Broken("invalid_client"))
+    world.work()
+    assert world.helpdesk.stopped_reason == "invalid_client"
+    assert credential.grants.filter(state="live").count() == 1
+    world.wait(seconds=5)
+    assert world.work() == 0
+    world.wait(seconds=30)
+    world.work()
+    assert world.helpdesk.stopped_at is None
+    assert credential.grants.get(state="live").generation == 3
+
+
+def test_an_error_of_our_own_is_kept_with_the_job_and_stops_nothing(world, monkeypatch, caplog):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(__import__("tokens.worker").worker.WORK, Job.Kind.LINK, broken)
+    owe(world)
+    assert world.work() == 1
+    assert "ZeroDivisionError" in Job.objects.get().error
+    assert "Job link" in caplog.text
+
+
+def test_later_is_when_it_says(world, monkeypatch):
+    until = world.now + timedelta(minutes=7)
+
+    def later(*_):
+        raise Later(until)
+
+    monkeypatch.setitem(__import__("tokens.worker").worker.WORK, Job.Kind.LINK, later)
+    owe(world)
+    world.work()
+    assert Job.objects.get().not_before == until

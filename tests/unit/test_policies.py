@@ -1,0 +1,108 @@
+"""Lifetimes and proof: what is asked for, how long it may be served, and what is thrown away."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokens import policies
+from tokens.connectors.base import TokenRecord
+from tokens.models import Credential, Grant
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def credential(left: timedelta, wish: int = 28_800) -> Credential:
+    return Credential(lives_until=NOW + left, access_token_seconds=wish, days=90)
+
+
+@given(st.integers(1, 90 * 86_400), st.integers(900, 172_800))
+def test_no_access_token_outlives_its_lease_by_more_than_the_least_life(left, wish):
+    held = credential(timedelta(seconds=left), wish)
+    seconds = policies.access_seconds(held, now=NOW)
+    assert 300 <= seconds <= 172_800
+    assert seconds <= max(left, 300)
+    assert seconds <= max(wish, 300)
+
+
+@given(st.integers(1, 400 * 86_400))
+def test_a_refresh_token_lives_to_the_lease_within_the_helpdesks_bounds(left):
+    held = credential(timedelta(seconds=left))
+    access = policies.access_seconds(held, now=NOW)
+    seconds = policies.refresh_seconds(held, now=NOW, access=access)
+    assert 604_800 <= seconds <= 7_776_000
+    assert seconds >= access
+
+
+@given(st.integers(300, 172_800), st.integers(1, 90 * 86_400))
+def test_a_token_is_served_for_three_quarters_or_to_the_end(life, left):
+    ends, lease = NOW + timedelta(seconds=life), NOW + timedelta(seconds=left)
+    until = policies.serve_until(sent_at=NOW, access_expires_at=ends, lives_until=lease)
+    assert until <= ends
+    assert until <= lease
+    if ends < lease:
+        assert until == NOW + timedelta(seconds=life) * 3 / 4
+
+
+def test_what_a_client_is_told_ends_before_the_token_may_die():
+    grant = Grant(serve_until=NOW + timedelta(seconds=100))
+    assert policies.seconds_to_tell(grant, now=NOW) == 95
+    nearly = NOW + timedelta(seconds=94)
+    assert policies.seconds_to_tell(grant, now=nearly) == 1
+    assert policies.seconds_to_tell(grant, now=nearly + timedelta(milliseconds=1)) is None
+
+
+def test_a_withheld_token_is_never_served():
+    grant = Grant(serve_until=NOW + timedelta(hours=1), is_withheld=True)
+    assert policies.seconds_to_tell(grant, now=NOW) is None
+
+
+WANT = policies.Wanted(
+    77, 1, frozenset({"tickets:read"}), NOW + timedelta(hours=8), NOW + timedelta(days=30)
+)
+RIGHT = TokenRecord(
+    5,
+    77,
+    1,
+    frozenset({"tickets:read"}),
+    NOW,
+    NOW + timedelta(hours=8),
+    NOW + timedelta(days=30),
+    None,
+)
+
+
+def test_the_right_token_is_proved():
+    assert policies.is_proved(RIGHT, WANT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"client_id": 78}, {"client_id": None}, {"user_id": 2}, {"user_id": None},
+        {"scopes": frozenset()}, {"scopes": frozenset({"tickets:read", "read"})}, {"scopes": None},
+        {"expires_at": None}, {"refresh_expires_at": None},
+        {"expires_at": NOW + timedelta(hours=8, seconds=1)},
+        {"refresh_expires_at": NOW + timedelta(days=30, seconds=1)},
+    ],
+)  # fmt: skip
+def test_any_difference_is_refused_with_a_sentence(change):
+    answer = policies.is_proved(replace(RIGHT, **change), WANT)
+    assert not answer
+    assert answer.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "name", ["impersonate", "impersonate:read", "unrestricted:read", "unrestricted"]
+)
+def test_some_scopes_are_never_grantable(name):
+    assert not policies.scope_is_grantable(name, bare_write=True)
+
+
+def test_bare_write_needs_the_setting():
+    assert not policies.scope_is_grantable("write", bare_write=settings.BARE_WRITE_ALLOWED)
+    assert policies.scope_is_grantable("write", bare_write=True)
+    assert policies.scope_is_grantable("read", bare_write=False)
