@@ -6,7 +6,11 @@ A value that is missing or makes no sense stops the process that needs it, with 
 import base64
 import binascii
 import os
+import re
+from collections.abc import Collection
+from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -18,7 +22,7 @@ def env_text(name: str, default: str | None = None) -> str:
     if path:
         return _read(name, Path(path))
     value = os.environ.get(name, default)
-    if value is None:
+    if value is None or (default is None and not value.strip()):
         raise ImproperlyConfigured(
             f"{name} is not set. Set it, or {name}_FILE; see docs/install.md."
         )
@@ -78,8 +82,50 @@ def _key(name: str, word: str) -> bytes:
 def env_url(name: str, default: str | None = None) -> str:
     """An http(s) address without a trailing slash."""
     value = env_text(name, default).rstrip("/")
-    if value and not value.startswith(("https://", "http://")):
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must start with https://.")
+    parts = urlsplit(value)
+    if (value or default is None) and (parts.scheme not in {"https", "http"} or not parts.hostname):
+        raise ImproperlyConfigured(f"{name} is {value!r}; write an address such as https://host.")
+    return value
+
+
+def env_seconds(name: str, default: float) -> timedelta:
+    """A span of more than nothing, in seconds."""
+    value = env_text(name, str(default))
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise ImproperlyConfigured(f"{name} is {value!r}; write seconds, more than 0.")
+    return timedelta(seconds=seconds)
+
+
+def env_one_of(name: str, default: str, choices: Collection[str]) -> str:
+    """One of a few words."""
+    value = env_text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it is one of: {', '.join(choices)}.")
+    return value
+
+
+def env_slugs(name: str) -> list[str]:
+    """Short names of small letters, digits and hyphens, each once."""
+    slugs = env_list(name)
+    for slug in slugs:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug) or len(slug) > 40:
+            raise ImproperlyConfigured(
+                f"{name} names {slug!r}; a short name has small letters, digits and hyphens."
+            )
+    if len(set(slugs)) < len(slugs):
+        raise ImproperlyConfigured(f"{name} names one helpdesk twice.")
+    return slugs
+
+
+def env_redis(name: str, default: str) -> str:
+    """The address of a Redis or Valkey server; empty where there is none."""
+    value = env_text(name, default)
+    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured(f"{name} is no Redis address; write redis://host:6379/0.")
     return value
 
 
@@ -98,5 +144,7 @@ def env_email(name: str, default: str) -> dict[str, object]:
     """Django's EMAIL_* settings from an address such as smtp+tls://user:password@host:587."""
     try:
         return dict(environ.Env.email_url_config(env_text(name, default)))
-    except (ValueError, KeyError) as error:
-        raise ImproperlyConfigured(f"{name} is no mail address Django knows.") from error
+    except (ValueError, KeyError, ImproperlyConfigured) as error:
+        raise ImproperlyConfigured(
+            f"{name} is no mail server's address; write smtp+tls://user:password@host:587."
+        ) from error

@@ -14,6 +14,10 @@ from portal.env import (
     env_int,
     env_keys,
     env_list,
+    env_one_of,
+    env_redis,
+    env_seconds,
+    env_slugs,
     env_text,
     env_url,
 )
@@ -23,6 +27,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- The process -------------------------------------------------------------------------------
 SECRET_KEY = env_text("DJANGO_SECRET_KEY")
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("DJANGO_SECRET_KEY is too short; write 50 random characters.")
 DEBUG = env_bool("DJANGO_DEBUG", False)
 PORT = env_int("PORT", 8000, least=1, most=65535)
 PORTAL_URL = env_url("PORTAL_URL", f"http://127.0.0.1:{PORT}")
@@ -100,10 +106,10 @@ if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON;",
     }
 else:
-    DATABASE["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 24, "timeout": 10}}
+    DATABASE["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 24, "timeout": 3}}
 DATABASES: dict[str, Any] = {"default": DATABASE}
 
-REDIS_URL = env_text("REDIS_URL", "")
+REDIS_URL = env_redis("REDIS_URL", "")
 CELERY_BROKER_URL = env_text("CELERY_BROKER_URL", REDIS_URL)
 CACHES = {
     "default": {
@@ -155,7 +161,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_IDLE = timedelta(hours=1)
 SESSION_ABSOLUTE = timedelta(hours=12)
 SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE.total_seconds())
-RECENT_AUTHENTICATION = timedelta(seconds=env_int("RECENT_AUTHENTICATION_SECONDS", 600))
+RECENT_AUTHENTICATION = env_seconds("RECENT_AUTHENTICATION_SECONDS", 600)
 GROUPS_FRESH = timedelta(hours=1)
 
 # --- Browser safety ------------------------------------------------------------------------------
@@ -194,7 +200,7 @@ def _helpdesk(slug: str) -> HelpdeskConfig:
     )
 
 
-HELPDESKS = {slug: _helpdesk(slug) for slug in env_list("HELPDESKS")}
+HELPDESKS = {slug: _helpdesk(slug) for slug in env_slugs("HELPDESKS")}
 BARE_WRITE_ALLOWED = env_bool("ALLOW_BARE_WRITE", False)
 
 # The redirects that a form post may end on: Chrome checks them against form-action.
@@ -222,36 +228,28 @@ WORKER_SEALING_KEYS = env_keys("WORKER_SEALING_KEYS") if env_text("WORKER_SEALIN
 
 
 # --- Times: defaults from the design; tests scale them together with the demo helpdesk's -----------
-def _seconds(name: str, default: float) -> timedelta:
-    value = env_text(name, str(default))
-    try:
-        return timedelta(seconds=float(value))
-    except (ValueError, OverflowError) as error:
-        raise ImproperlyConfigured(f"{name} is {value!r}; write seconds.") from error
-
-
-CODE_LIFE = _seconds("CODE_LIFE_SECONDS", 120)
-SEND_WITHIN = _seconds("SEND_WITHIN_SECONDS", 30)
-MINIMUM_AGE = _seconds("MINIMUM_AGE_SECONDS", 180)
-CALL_DEADLINE = _seconds("CALL_DEADLINE_SECONDS", 8)
-CLAIM = _seconds("CLAIM_SECONDS", 60)
-DUE_SWEEP = _seconds("DUE_SWEEP_SECONDS", 10)
-SWEEP = _seconds("SWEEP_SECONDS", 60)
-INVENTORY_EVERY = _seconds("INVENTORY_SECONDS", 300)
-CONNECT_WITHIN = _seconds("CONNECT_STATE_SECONDS", 600)
-SECRET_OVERLAP = _seconds("SECRET_OVERLAP_SECONDS", 86_400)
-DECIDE_WITHIN = _seconds("DECIDE_WITHIN_SECONDS", 3 * 86_400)
-CONNECT_BY_WITHIN = _seconds("CONNECT_BY_SECONDS", 5 * 86_400)
-ACCESS_TOKEN_LEAST = _seconds("ACCESS_TOKEN_LEAST_SECONDS", 300)
-ACCESS_TOKEN_MOST = _seconds("ACCESS_TOKEN_MOST_SECONDS", 172_800)
-REFRESH_TOKEN_LEAST = _seconds("REFRESH_TOKEN_LEAST_SECONDS", 604_800)
-REFRESH_TOKEN_MOST = _seconds("REFRESH_TOKEN_MOST_SECONDS", 7_776_000)
-KEEP_ALIVE_MARGIN = _seconds("KEEP_ALIVE_MARGIN_SECONDS", 3 * 86_400)
-EXPIRY_TOLERANCE = _seconds("EXPIRY_TOLERANCE_SECONDS", 60)
-SERVE_LEAST = _seconds("SERVE_LEAST_SECONDS", 6)
-SERVE_MARGIN = _seconds("SERVE_MARGIN_SECONDS", 5)
-SLOW_BODY = _seconds("SLOW_BODY_SECONDS", 5)
-TOKEN_WAIT = _seconds("TOKEN_WAIT_SECONDS", 10)
+CODE_LIFE = env_seconds("CODE_LIFE_SECONDS", 120)
+SEND_WITHIN = env_seconds("SEND_WITHIN_SECONDS", 30)
+MINIMUM_AGE = env_seconds("MINIMUM_AGE_SECONDS", 180)
+CALL_DEADLINE = env_seconds("CALL_DEADLINE_SECONDS", 8)
+CLAIM = env_seconds("CLAIM_SECONDS", 60)
+DUE_SWEEP = env_seconds("DUE_SWEEP_SECONDS", 10)
+SWEEP = env_seconds("SWEEP_SECONDS", 60)
+INVENTORY_EVERY = env_seconds("INVENTORY_SECONDS", 300)
+CONNECT_WITHIN = env_seconds("CONNECT_STATE_SECONDS", 600)
+SECRET_OVERLAP = env_seconds("SECRET_OVERLAP_SECONDS", 86_400)
+DECIDE_WITHIN = env_seconds("DECIDE_WITHIN_SECONDS", 3 * 86_400)
+CONNECT_BY_WITHIN = env_seconds("CONNECT_BY_SECONDS", 5 * 86_400)
+ACCESS_TOKEN_LEAST = env_seconds("ACCESS_TOKEN_LEAST_SECONDS", 300)
+ACCESS_TOKEN_MOST = env_seconds("ACCESS_TOKEN_MOST_SECONDS", 172_800)
+REFRESH_TOKEN_LEAST = env_seconds("REFRESH_TOKEN_LEAST_SECONDS", 604_800)
+REFRESH_TOKEN_MOST = env_seconds("REFRESH_TOKEN_MOST_SECONDS", 7_776_000)
+KEEP_ALIVE_MARGIN = env_seconds("KEEP_ALIVE_MARGIN_SECONDS", 3 * 86_400)
+EXPIRY_TOLERANCE = env_seconds("EXPIRY_TOLERANCE_SECONDS", 60)
+SERVE_LEAST = env_seconds("SERVE_LEAST_SECONDS", 6)
+SERVE_MARGIN = env_seconds("SERVE_MARGIN_SECONDS", 5)
+SLOW_BODY = env_seconds("SLOW_BODY_SECONDS", 5)
+TOKEN_WAIT = env_seconds("TOKEN_WAIT_SECONDS", 10)
 # Web threads of one process, and how many of them may wait for a refresh (seven eighths).
 WEB_THREADS = env_int("WEB_THREADS", 64, least=8)
 
@@ -286,11 +284,12 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144
+LOG_LEVEL = env_one_of("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env_text("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -1,12 +1,27 @@
 """What Celery calls, by name: each task is one call. The rows are the truth; a task only looks."""
 
+import sys
+
 from celery import shared_task
+from celery.signals import worker_init
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts import clock
 from tokens import mail, worker
 from tokens.connectors.registry import connector_for
 from tokens.limiter import shared_limiter
 from tokens.operations import heartbeats, sweeps
+
+
+@worker_init.connect
+def refuse_to_start(**_: object) -> None:
+    """A worker that lacks a secret, or the Redis all workers share, ends at once with a sentence."""
+    if missing := worker.lacking():
+        sys.exit(missing)
+    try:
+        shared_limiter()
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
 
 
 @shared_task(name="tokens.run_due")

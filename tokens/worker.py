@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from tokens import outbox
 from tokens.connectors.base import Broken, ConnectorError, Gate, Retry
@@ -87,6 +88,25 @@ def run_due(
     return taken
 
 
+def lacking() -> str:
+    """What this process lacks to be a worker, as a sentence; "" when nothing.
+
+    A worker without a key would lose what it is given, so it must not start.
+    """
+    names = [
+        name for name in ("SEALING_KEYS", "WORKER_SEALING_KEYS") if not getattr(settings, name)
+    ]
+    for slug, config in settings.HELPDESKS.items():
+        prefix = f"HELPDESK_{slug.upper().replace('-', '_')}"
+        values = {
+            "CLIENT_SECRET": config.client_secret,
+            "SERVICE_CLIENT_ID": config.service_client_id,
+            "SERVICE_CLIENT_SECRET": config.service_client_secret,
+        }
+        names += [f"{prefix}_{name}" for name, value in values.items() if not value]
+    return f"A worker needs {', '.join(names)}; see docs/install.md." if names else ""
+
+
 def _may_work(helpdesk: Helpdesk, now: datetime) -> bool:
     """While our own access is refused only one try each half minute is made."""
     stopped = helpdesk.stopped_at
@@ -126,7 +146,7 @@ def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Co
     except ConnectorError as error:
         after = error.after if isinstance(error, Retry) else None
         outbox.fail(job, sentence=error.reason, now=clock(), after=after)
-    except (Unsealable, LimiterDown) as error:
+    except (Unsealable, LimiterDown, ImproperlyConfigured) as error:
         outbox.fail(job, sentence=str(error), now=clock())
     except Exception as error:
         logger.exception("Job %s", job.key)

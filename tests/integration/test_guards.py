@@ -55,32 +55,33 @@ def recorded_events() -> set[str]:
                 and node.func.attr == "record"
             )
             if is_record and node.args:
-                found |= names_in(node.args[0])
+                found |= names_in(node.args[0], path)
     return found
 
 
-def names_in(node: ast.expr) -> set[str]:
+def names_in(node: ast.expr, path: Path) -> set[str]:
+    """The names an expression can stand for; one this test does not know fails it."""
     if isinstance(node, ast.Constant):
         return {node.value}
-    if isinstance(node, ast.JoinedStr):
-        return PUT_TOGETHER[ast.unparse(node)]
-    return set()
+    return PUT_TOGETHER[f"{path.name}: {ast.unparse(node)}"]
 
 
 PUT_TOGETHER = {
-    "f'request.{target}'": {"request.withdrawn", "request.closed", "request.lapsed"},
-    "f'credential.{action}d'": {"credential.revoked", "credential.expired"},
+    "requests.py: f'request.{target}'": {"request.withdrawn", "request.closed", "request.lapsed"},
+    "keys.py: event": {"key.issued", "key.replaced"},
+    "catalogue.py: event": {"profile.retired", "profile.restored"},
+    "credentials.py: f'credential.{action}d'": {"credential.revoked", "credential.expired"},
 }
 
 
 def test_every_audit_event_has_a_sentence():
-    events = recorded_events() | {"key.issued", "key.replaced"}
+    events = recorded_events()
     assert len(events) > 30
     assert events - set(history.SENTENCES) == set()
 
 
 def test_every_sentence_is_of_an_event_that_is_written():
-    events = recorded_events() | {"key.issued", "key.replaced"}
+    events = recorded_events()
     assert set(history.SENTENCES) - events == set()
 
 

@@ -71,6 +71,11 @@ class Connection(models.Model):
     def __str__(self) -> str:
         return f"connection of {self.credential}"
 
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """Where its sealed texts belong; see tokens/sealing.py."""
+        return ("connection", self.pk, f"credential {self.credential_id}")
+
 
 class ClientSecret(models.Model):
     """One secret of a credential, as a digest. It works until `ends_at`; None: it is the current one."""

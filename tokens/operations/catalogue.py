@@ -1,5 +1,6 @@
 """Loading the catalogue: scopes in plain words, and access profiles as versions."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,12 @@ from tokens.models import AccessProfile, Helpdesk, ProfileVersion, Scope
 from tokens.models.catalogue import RISKS, Risk
 from tokens.refusals import Invalid
 
+LONGEST = {"name": 60, "words": 120, "slug": 60}
+SCOPE = ("name", "words", "risk")
+PROFILE = (
+    "slug", "name", "words", "scopes", "longest_days", "access_token_minutes", "ask_groups",
+    "approver_group", "approvals_needed", "policy_days", "helpdesks",
+)  # fmt: skip
 TERMS = (
     "name", "words", "scopes", "risk", "longest_days", "access_token_seconds",
     "ask_groups", "approver_group", "approvals_needed", "policy_days",
@@ -30,7 +37,12 @@ def load(*, catalogue: dict[str, Any], now: datetime) -> list[str]:
         lines = [_helpdesk(slug) for slug in settings.HELPDESKS]
         kind = _text(catalogue, "kind", "the file")
         lines += [_scope(kind, entry, now=now) for entry in _list(catalogue, "scopes", "the file")]
+        seen: set[str] = set()
         for entry in _list(catalogue, "profiles", "the file"):
+            slug = _text(_entry(entry, PROFILE, "profile"), "slug", "a profile")
+            if slug in seen:
+                raise Invalid(f"profile {slug}: it stands in the file twice.")
+            seen.add(slug)
             lines += [_profile(desk, entry, now=now) for desk in _helpdesks_for(entry, kind)]
         lines += _retire_the_rest(catalogue, kind, now=now)
     return [line for line in lines if line]
@@ -60,6 +72,7 @@ def _helpdesk(slug: str) -> str:
 
 
 def _scope(kind: str, entry: dict[str, Any], *, now: datetime) -> str:
+    entry = _entry(entry, SCOPE, "scope")
     name = _text(entry, "name", "a scope")
     risk = _choice(entry, "risk", Risk.values, f"scope {name}")
     if not policies.scope_is_grantable(name, bare_write=settings.BARE_WRITE_ALLOWED):
@@ -78,7 +91,7 @@ def _scope(kind: str, entry: dict[str, Any], *, now: datetime) -> str:
 
 
 def _helpdesks_for(entry: dict[str, Any], kind: str) -> list[Helpdesk]:
-    wanted = entry.get("helpdesks") or list(settings.HELPDESKS)
+    wanted = _words(entry, "helpdesks", "a profile") or frozenset(settings.HELPDESKS)
     if unknown := set(wanted) - set(settings.HELPDESKS):
         raise Invalid(
             f"Profile {entry.get('slug')}: no such helpdesk: {', '.join(sorted(unknown))}."
@@ -133,17 +146,37 @@ def _terms(helpdesk: Helpdesk, entry: dict[str, Any], slug: str) -> dict[str, An
             entry, "access_token_minutes", where, max(15, least // 60), 48 * 60, default=480
         )
         * 60,
-        "ask_groups": frozenset(entry.get("ask_groups") or ()),
+        "ask_groups": _words(entry, "ask_groups", where),
         "approver_group": _text(entry, "approver_group", where),
         "approvals_needed": _number(entry, "approvals_needed", where, 1, 5, default=1),
         "policy_days": _number(entry, "policy_days", where, 0, 366, default=0),
     }
 
 
+def _entry(entry: object, known: tuple[str, ...], what: str) -> dict[str, Any]:
+    """An object with known keys only, so that a misspelt term is no silent default."""
+    if not isinstance(entry, dict):
+        raise Invalid(f"{what}: it must be an object.")
+    if unknown := set(entry) - set(known):
+        raise Invalid(f"{what} {entry.get('slug', '')}: there is no {', '.join(sorted(unknown))}.")
+    return entry
+
+
+def _words(entry: dict[str, Any], key: str, where: str) -> frozenset[str]:
+    """A list of words, perhaps empty."""
+    value = entry.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise Invalid(f"{where}: {key} must be a list of words.")
+    return frozenset(value)
+
+
 def _text(entry: dict[str, Any], key: str, where: str) -> str:
     value = entry.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise Invalid(f"{where}: {key} must be text.")
+    longest = LONGEST.get(key, 255)
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
+        raise Invalid(f"{where}: {key} must be text of at most {longest} characters.")
+    if not value.isprintable() or (key == "slug" and not re.fullmatch(r"[a-z0-9-]+", value)):
+        raise Invalid(f"{where}: {key} holds characters that do not belong there.")
     return value.strip()
 
 

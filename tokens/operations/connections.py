@@ -130,15 +130,11 @@ def _decline(connection: Connection, error: str, *, by: User, now: datetime) -> 
 
 def open_sealed(connection: Connection, sealed: str) -> str:
     """The code or the verifier of a connection, for the worker that needs it."""
-    return portal_ring().open(sealed, _place(connection))
+    return portal_ring().open(sealed, Place(*connection.place))
 
 
 def _seal(connection: Connection, plain: str) -> str:
-    return portal_ring().seal(plain, _place(connection))
-
-
-def _place(connection: Connection) -> Place:
-    return Place("connection", connection.pk, f"credential {connection.credential_id}")
+    return portal_ring().seal(plain, Place(*connection.place))
 
 
 def _digest(text: str) -> str:

@@ -87,7 +87,7 @@ def _new_secret(
         raise Denied(answer.reason)
     current = ClientSecret.objects.filter(credential=credential, ends_at=None).first()
     if (current.pk if current else None) != seen:
-        raise StaleState("A newer secret was made meanwhile, so none was made now.")
+        raise StaleState("A new secret was made already, so none was made now.")
     secret = make_secret()
     with transaction.atomic():
         old = ClientSecret.objects.filter(credential=credential)

@@ -17,7 +17,7 @@ from tokens.presenters.requests import Clocks, ScopeLine, scope_lines, shown_sta
 from tokens.queries import credentials as queries
 from tokens.queries import requests as request_queries
 from tokens.refusals import YES, Answer, no
-from tokens.states import CREDENTIAL_ENDED, CREDENTIAL_USABLE, CredentialState
+from tokens.states import CREDENTIAL_ENDED, CredentialState
 
 FOLLOWED = (CredentialState.ISSUING, CredentialState.REVOKING)
 """States that change by themselves soon: the page looks again by itself."""
@@ -58,8 +58,11 @@ def actions(
 
 def _is_held(credential: Credential) -> Answer:
     """Whether there is anything a leaked secret could still come to open."""
-    held = credential.state in CREDENTIAL_USABLE
-    return YES if held else no("It is not connected, or it is ending or has ended.")
+    if credential.state in (CredentialState.ACTIVE, CredentialState.LOST):
+        return YES
+    if credential.state in (CredentialState.AWAITING_CONSENT, CredentialState.ISSUING):
+        return no("Connect it first.")
+    return no("It is ending or has ended.")
 
 
 def is_working(credential: Credential, *, now: datetime) -> Answer:

@@ -168,7 +168,7 @@ SENTENCES: dict[str, Says] = {
     # helpdesks and the catalogue
     "helpdesk.stopped": lambda _: "The helpdesk refuses Keydesk's own access. Work waits.",
     "helpdesk.resumed": lambda _: "The helpdesk accepts Keydesk's own access again.",
-    "scope.changed": lambda t: f"“{t.word('name')}” now reads “{t.word('words')}”.",
+    "scope.changed": lambda t: f"The catalogue now says “{t.word('words')}” for {t.word('name')}.",
     "profile.retired": lambda _: "It can no longer be asked for.",
     "profile.restored": lambda _: "It can be asked for again.",
     "profile.changed": lambda t: f"The terms were changed to version {t.word('number')}.",

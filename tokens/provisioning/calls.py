@@ -18,6 +18,7 @@ def make_pair(line: Line, grant: Grant, call: Callable[[], TokenPair]) -> None:
     On return the pair is answered. Raises `GiveUp`, `Retry` and `Broken` with the pair refused
     (certainly nothing was made), `Later` with the pair unknown.
     """
+    portal_ring(), worker_ring()  # what comes can be kept, or nothing is sent
     grants.send(grant, now=line.clock())
     try:
         pair = call()

@@ -66,7 +66,7 @@ class Line:
 
     def _mint(self) -> str:
         """Renew our own access; one worker does, the others come back in a moment."""
-        now = self.clock()
+        now, ring = self.clock(), worker_ring()
         free = Q(service_turn_until=None) | Q(service_turn_until__lte=now)
         mine = Helpdesk.objects.filter(free, pk=self.helpdesk.pk)
         if not mine.update(service_turn_until=now + _SERVICE_TURN):
@@ -74,7 +74,7 @@ class Line:
         try:
             minted = self.connector.mint_service_token(expires_in=SERVICE_LIFE)
             Helpdesk.objects.filter(pk=self.helpdesk.pk).update(
-                service_token=worker_ring().seal(minted.access_token, self._place()),
+                service_token=ring.seal(minted.access_token, self._place()),
                 service_token_expires_at=now + timedelta(seconds=minted.expires_in or SERVICE_LIFE),
             )
         finally:

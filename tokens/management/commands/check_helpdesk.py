@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from tokens.connectors.base import Connector, ConnectorError, HelpdeskConfig
+from tokens.connectors.base import Connector, ConnectorError, GiveUp, HelpdeskConfig
 from tokens.connectors.registry import connector_for
 from tokens.limiter import BudgetGate, LocalLimiter
 
@@ -103,6 +103,19 @@ def _list(connector: Connector, known: dict[str, Any]) -> str:
     return ""
 
 
+def _secret(connector: Connector, _: dict[str, Any]) -> str:
+    """A refresh that must be refused: as a dead token when our secret is right. Changes nothing."""
+    try:
+        connector.refresh(
+            refresh_token="nobodys",  # noqa: S106 - meant to be refused
+            scopes=frozenset({"tickets:read"}),
+            expires_in=300, refresh_expires_in=604_800,
+        )  # fmt: skip
+    except GiveUp as refused:
+        return "" if refused.code == "invalid_grant" else refused.reason
+    return "The helpdesk honoured a refresh token that does not exist."
+
+
 STEPS: tuple[tuple[str, str, Step], ...] = (
     (
         "the service client gives Keydesk its own access",
@@ -118,6 +131,11 @@ STEPS: tuple[tuple[str, str, Step], ...] = (
         "the agents' client is there",
         f"Make a confidential client and set its identifier as CLIENT_ID. {ADMIN_CENTER}",
         _client,
+    ),
+    (
+        "the agents' client secret is right",
+        f"Set CLIENT_SECRET to the secret of the agents' client. {ADMIN_CENTER}",
+        _secret,
     ),
     ("its tokens can be listed", "The service client needs to read OAuth tokens.", _list),
 )

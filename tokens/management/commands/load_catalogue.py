@@ -27,6 +27,8 @@ class Command(BaseCommand):
             lines = catalogue.load(catalogue=contents, now=clock.now())
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise CommandError(f"{path} is no UTF-8 text.") from error
         except json.JSONDecodeError as error:
             raise CommandError(f"{path} is no JSON, line {error.lineno}: {error.msg}.") from error
         except Invalid as refused:

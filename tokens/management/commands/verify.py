@@ -16,7 +16,7 @@ from accounts import clock
 from accounts.models import AuditEvent
 from tokens.connectors.base import Connector, ConnectorError, HelpdeskConfig, TokenRecord
 from tokens.connectors.registry import connector_for
-from tokens.limiter import BudgetGate, LimiterDown, LocalLimiter, shared_limiter
+from tokens.limiter import BudgetGate, Limiter, LimiterDown, LocalLimiter, shared_limiter
 from tokens.models import Credential, Grant, Helpdesk
 
 GRACE = timedelta(minutes=5)
@@ -48,13 +48,23 @@ class Command(BaseCommand):
 
 
 def _list(config: HelpdeskConfig) -> Sequence[TokenRecord]:
-    alone = LocalLimiter({config.slug: config.requests_per_minute})
-    limiter = shared_limiter() if settings.REDIS_URL else alone
+    limiter = _limiter(config)
     gate = BudgetGate(limiter, config.slug, deadline=settings.CALL_DEADLINE.total_seconds())
     connector: Connector = connector_for(config, gate)
     own = connector.mint_service_token(expires_in=600).access_token
     number = connector.client_number(access_token=own)
     return connector.tokens_of_client(client_number=number, access_token=own)
+
+
+def _limiter(config: HelpdeskConfig) -> Limiter:
+    """The budget all workers share; where its Redis is away, a pace of our own."""
+    if settings.REDIS_URL:
+        try:
+            shared_limiter().state(config.slug)
+            return shared_limiter()
+        except LimiterDown:
+            pass
+    return LocalLimiter({config.slug: config.requests_per_minute})
 
 
 def violations(helpdesk: Helpdesk, records: Sequence[TokenRecord], now: datetime) -> Iterator[str]:

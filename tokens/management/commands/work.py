@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 
 from accounts import clock
 from tokens import mail, worker
@@ -16,7 +17,14 @@ class Command(BaseCommand):
     help = "Sweep once, drain every due job and send waiting mail, without a broker."
 
     def handle(self, *_: Any, **__: Any) -> None:
-        sweeps.sweep(now=clock.now())
+        if missing := worker.lacking():
+            raise CommandError(missing)
+        try:
+            sweeps.sweep(now=clock.now())
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(
+                f"The database is not ready ({error}). manage.py migrate?"
+            ) from error
         rates = {slug: config.requests_per_minute for slug, config in settings.HELPDESKS.items()}
         limiter = LocalLimiter(rates)
         for slug in settings.HELPDESKS:
