@@ -16,6 +16,9 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 
+DATABASES = ("postgres", "postgresql", "sqlite")
+
+
 def env_text(name: str, default: str | None = None) -> str:
     """The value of `name`, or the contents of the file `name_FILE` names. No default: it must be set."""
     path = os.environ.get(f"{name}_FILE")
@@ -131,8 +134,11 @@ def env_redis(name: str, default: str) -> str:
 
 def env_database(name: str, default: str) -> dict[str, object]:
     """Django's database settings from an address such as postgres://user:password@host/name."""
+    value = env_text(name, default)
+    if value.split("://", 1)[0] not in DATABASES:
+        raise ImproperlyConfigured(f"{name} is no address of {' or '.join(DATABASES)}.")
     try:
-        config = environ.Env.db_url_config(env_text(name, default))
+        config = environ.Env.db_url_config(value)
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured(f"{name} is no database address Django knows.") from error
     if not config.get("ENGINE"):

@@ -1,5 +1,6 @@
 """What every test gets: a database in a file, since real processes and threads share it."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +36,16 @@ def _every_page_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         return response
 
     monkeypatch.setattr(Client, "request", checked)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_talks_to_the_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test reaches for is on this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        is_here = self.family == socket.AF_UNIX or address[0] in ("127.0.0.1", "::1", "localhost")
+        assert is_here, f"A test reached for {address}."
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

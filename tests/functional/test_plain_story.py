@@ -29,6 +29,8 @@ def tell_the_story(stack: Stack) -> None:
     assert "Ben Achterberg" in ada.text
     ben.open("/queue")
     assert "plain-story" in ben.text
+    mail = f"{stack.address('identity provider')}/mail/"
+    until(lambda: "Ada Lindqvist asks for Read tickets" in ben.open(mail).text)
     ben.approve(asked)
     credential = ada.credential_of(asked)
     ada.connect(credential)

@@ -1,0 +1,234 @@
+"""What time changes and what messages miss: each sweep finds its rows from the database alone, and twice is once."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+from accounts.operations import deactivate
+from tests.world import World
+from tokens import outbox
+from tokens.connectors.base import RemoteUser, Unknown
+from tokens.models import Grant, Helpdesk, InventoryRun, Job, Notification
+from tokens.operations import connections, credentials, grants, inventories, sealed, sweeps
+from tokens.operations.moves import StaleState
+from tokens.refusals import Refusal
+from tokens.sealing import Place, Ring, worker_ring
+from tokens.states import CredentialState, GrantState, RequestState
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def forget_jobs() -> None:
+    """What a crash between a commit and a nudge, or a flushed broker, cannot do; a bug could."""
+    Job.objects.all().delete()
+
+
+def test_a_request_nobody_decides_times_out(world):
+    row = world.ask()
+    world.now = row.decide_by - timedelta(seconds=1)
+    assert sweeps.lapse_requests(now=world.now) == 0
+    world.now = row.decide_by
+    assert sweeps.lapse_requests(now=world.now) == 1
+    assert sweeps.lapse_requests(now=world.now) == 0
+    row.refresh_from_db()
+    assert row.state == RequestState.LAPSED
+    assert (
+        Notification.objects.filter(template="request_ended", recipient=row.requester).count() == 1
+    )
+
+
+def test_access_nobody_connects_times_out(world):
+    credential = world.ordered()
+    assert sweeps.lapse_credentials(now=credential.connect_by - timedelta(seconds=1)) == 0
+    assert sweeps.lapse_credentials(now=credential.connect_by) == 1
+    with pytest.raises(Refusal):
+        connections.start(
+            credential=type(credential).objects.get(pk=credential.pk), by=credential.owner,
+            session_key="s", now=credential.connect_by,
+        )  # fmt: skip
+
+
+def test_what_belongs_to_somebody_who_left_ends(world):
+    active, waiting = world.active(), world.ordered(script_name="other")
+    pending = world.ask(script_name="third")
+    deactivate(user=active.owner, by=None, reason="Left.", now=world.clock())
+    assert sweeps.end_for_leavers(now=world.clock()) == 3
+    for row, state in ((active, "revoking"), (waiting, "cancelled"), (pending, "closed")):
+        row.refresh_from_db()
+        assert row.state == state
+
+
+def test_revoking_closes_a_renewal_that_waits_and_says_so(world):
+    credential = world.active()
+    row = world.ask(scopes=credential.scopes, renews=credential, days=30)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    row.refresh_from_db()
+    assert row.state == RequestState.CLOSED
+    assert Notification.objects.filter(event=f"request.ended:{row.pk}").exists()
+
+
+@pytest.mark.parametrize("state", ["issuing", "revoking", "doomed", "refreshing"])
+def test_whatever_has_lost_its_job_gets_one(world, state):
+    if state == "issuing":
+        credential = world.ordered()
+        world.consent(credential)
+    else:
+        credential = world.active()
+    if state in ("revoking", "doomed"):
+        credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    if state == "refreshing":
+        live = credential.grants.get()
+        grants.intend(
+            credential=credential, purpose=Grant.Purpose.REFRESH, replaces=live, now=world.now
+        )
+        world.wait(days=1)
+    forget_jobs()
+    assert sweeps.find_stuck(now=world.clock()) > 0
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    credential.refresh_from_db()
+    wanted = "active" if state in ("issuing", "refreshing") else "revoked"
+    assert credential.state == wanted
+
+
+def test_the_end_is_told_at_fourteen_seven_and_one_days_once_each(world):
+    credential = world.active()
+    for days in (20, 14, 13.5, 7, 6.5, 1, 0.5):
+        for _ in range(2):
+            sweeps.tell_ends_soon(now=credential.lives_until - timedelta(days=days))
+    told = Notification.objects.filter(template="ends_soon").values_list("event", flat=True)
+    assert sorted(event.rsplit(":", 1)[1] for event in told) == ["1", "14", "7"]
+
+
+def test_a_frozen_helpdesk_takes_no_new_connection(world):
+    credential = world.ordered()
+    Helpdesk.objects.update(frozen_at=world.now)
+    with pytest.raises(StaleState, match="frozen"):
+        connections.start(
+            credential=type(credential).objects.get(pk=credential.pk), by=credential.owner,
+            session_key="s", now=world.clock(),
+        )  # fmt: skip
+
+
+def test_a_code_that_waited_too_long_is_not_sent(world):
+    credential = world.ordered()
+    world.consent(credential)
+    world.wait(seconds=settings.CODE_LIFE.total_seconds() + 1)
+    world.work()
+    credential.refresh_from_db()
+    assert "exchange" not in world.desk.calls
+    assert "ran out" in credential.problem
+
+
+def test_an_intent_that_is_too_old_is_never_sent(world):
+    credential = world.ordered()
+    grant = grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.now)
+    world.wait(seconds=settings.SEND_WITHIN.total_seconds() + 1)
+    with pytest.raises(StaleState):
+        grants.send(grant, now=world.now)
+
+
+def test_a_list_read_without_an_administrators_eyes_does_not_count(world):
+    world.desk.next_answers["whoami"].append(
+        RemoteUser(900, "Keydesk integration", "", "", "agent", 0, None, True, False)
+    )
+    sweeps.order_inventories(now=world.now)
+    world.work()
+    run = InventoryRun.objects.get()
+    assert not run.is_complete
+    assert "no administrator" in run.error
+    assert "no administrator" in world.helpdesk.stopped_reason
+
+
+def test_more_strays_than_a_restored_backup_may_end_wait_for_a_person(world):
+    for _ in range(4):
+        world.desk.make(1, frozenset({"tickets:read"}), 80_000, 700_000)
+    for _ in range(2):
+        world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+        sweeps.order_inventories(now=world.now)
+        world.work()
+    run = InventoryRun.objects.order_by("-id").first()
+    assert "a person must look" in run.error
+    assert inventories.strays(run).count() == 4
+    assert len(world.desk.living()) == 4
+
+
+def test_a_token_of_somebody_with_an_open_call_is_not_judged(world):
+    credential = world.ordered()
+    world.consent(credential)
+
+    def lost() -> None:
+        raise Unknown("no answer")
+
+    world.desk.next_answers["exchange"].append(lost)
+    world.work()
+    stranger = world.desk.make(credential.acts_as.remote_id, frozenset({"read"}), 80_000, 700_000)
+    Grant.objects.filter(state=GrantState.UNKNOWN).update(sent_at=world.now + timedelta(days=1))
+    for _ in range(2):
+        world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+        sweeps.order_inventories(now=world.now)
+        world.work()
+    assert not stranger.is_deleted
+
+
+def test_the_halves_are_sealed_under_their_own_rings_and_forgotten_at_the_end(world):
+    credential = world.active()
+    grant = credential.grants.select_related("helpdesk").get()
+    assert worker_ring().open(grant.refresh_sealed, Place(*grant.place)).startswith("refresh-")
+    assert "access-" not in grant.access_sealed
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.work()
+    grant.refresh_from_db()
+    assert (grant.state, grant.access_sealed, grant.refresh_sealed) == (GrantState.GONE, "", "")
+
+
+def test_keys_are_rotated_row_by_row_and_what_does_not_open_is_named(world, settings):
+    first, other = world.active(), world.active(script_name="other")
+    Grant.objects.filter(credential=other).update(access_sealed="v1.00000000.AAAA")
+    old = settings.SEALING_KEYS
+    settings.SEALING_KEYS = [b"n" * 32, *old]
+    done = sealed.seal_again()
+    assert done.sealed == 1
+    assert len(done.unopened) == 1
+    grant = first.grants.select_related("helpdesk").get()
+    ring = Ring("SEALING_KEYS", [b"n" * 32])
+    assert ring.open(grant.access_sealed, Place(*grant.place)).startswith("access-")
+    assert grant.fingerprint == ring.fingerprint(f"access-{grant.remote_id}")
+
+
+def test_a_worker_that_lost_its_claim_makes_no_call(world):
+    from tokens.connectors.base import Retry
+    from tokens.worker import ClaimedGate
+
+    class Open:
+        deadline = 1.0
+
+        def enter(self) -> None:
+            return None
+
+    outbox.order(Job.Kind.LINK, 1, helpdesk=world.helpdesk, now=world.now)
+    job = outbox.claim(world.helpdesk, worker="a", now=world.now)
+    Job.objects.update(claimed_by="b")
+    with pytest.raises(Retry, match="Another worker"):
+        ClaimedGate(Open(), job, world.clock).enter()
+
+
+def test_a_proof_by_list_waits_for_the_turn_of_another(world):
+    Helpdesk.objects.filter(slug="production").update(
+        proof_turn=0, proof_turn_until=world.now + timedelta(seconds=30)
+    )
+    credential = world.ordered()
+    world.consent(credential)
+    world.work()
+    assert "exchange" not in world.desk.calls
+    world.wait(seconds=31)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
