@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-
 DATABASES = ("postgres", "postgresql", "sqlite")
 
 

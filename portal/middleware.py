@@ -152,12 +152,13 @@ class Refusals:
 def _note(request: HttpRequest, error: Exception) -> None:
     """Record what a signed-in person may not do: a refusal, or a form sent to what they may not see."""
     is_foreign = isinstance(error, Http404) and request.method == "POST"
-    if not isinstance(getattr(request, "user", None), User):
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
         return
     if isinstance(error, Denied) or is_foreign:
         sentence = error.sentence if isinstance(error, Denied) else "Not theirs to see."
         operations.refuse(
-            user=request.user, what=f"{request.method} {request.path}"[:200],
+            user=user, what=f"{request.method} {request.path}"[:200],
             reason=sentence, now=clock.now(),
         )  # fmt: skip
 

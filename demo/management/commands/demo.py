@@ -38,6 +38,7 @@ class Command(BaseCommand):
         try:
             self._start(Stack(os.environ, supervisor), is_empty=options["empty"])
             self.stdout.write(_hello())
+            self.stdout.flush()
             supervisor.watch()
         except KeyboardInterrupt:
             self.stdout.write("Ending …")
@@ -52,6 +53,7 @@ class Command(BaseCommand):
         stack.wait_for_surroundings()
         if not is_empty and not seeding.is_seeded():
             self.stdout.write("Putting demo data in, through real requests and consents …")
+            self.stdout.flush()
             seeding.seed()
         stack.start_portal()
 
