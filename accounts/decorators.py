@@ -84,9 +84,14 @@ def _listed(roles: list[Role]) -> str:
 
 
 def to_sign_in(request: HttpRequest) -> HttpResponse:
-    """To the sign-in page, and back to where the person was: to the page of a form, not to its address."""
+    """To the sign-in page, and back to where the person was: to the page of a form, not to its address.
+
+    A view whose own address must not be kept names another one as its `return_to`.
+    """
     is_page = request.method in {"GET", "HEAD"}
     next_path = request.get_full_path() if is_page else redirects.came_from(request)
+    if request.resolver_match is not None:
+        next_path = getattr(request.resolver_match.func, "return_to", next_path)
     address = redirects.sign_in_address(redirects.local_path(next_path))
     if request.headers.get("HX-Request"):
         # A fragment must not be replaced by the sign-in page: htmx loads the whole page anew.

@@ -25,10 +25,9 @@ URGENCY = {
     Job.Kind.CLOSE: 0,
     Job.Kind.CONFIRM: 0,
     Job.Kind.EXCHANGE: 1,
-    Job.Kind.PROVE: 2,
-    Job.Kind.REFRESH: 3,
-    Job.Kind.LINK: 4,
-    Job.Kind.INVENTORY: 5,
+    Job.Kind.REFRESH: 2,
+    Job.Kind.LINK: 3,
+    Job.Kind.INVENTORY: 4,
 }
 BACKOFF = (2, 5, 15, 30, 60, 120, 300, 600)
 """Seconds after the first, second, … failed try; the last one from then on."""
@@ -115,11 +114,6 @@ def fail(job: Job, *, sentence: str, now: datetime, after: float | None = None) 
     seconds = after if after is not None else pause(job.tries)
     logger.warning("Job %s failed its try %s: %s", job.key, job.tries, sentence)
     _let_go(job, not_before=now + timedelta(seconds=seconds), error=sentence[:500], error_at=now)
-
-
-def park(job: Job, *, because: str, now: datetime) -> None:
-    """Set a job aside until its helpdesk works again or somebody orders it anew."""
-    _let_go(job, parked_because=because[:300], error=because[:500], error_at=now)
 
 
 def _let_go(job: Job, **changes: object) -> None:

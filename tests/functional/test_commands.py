@@ -1,5 +1,6 @@
 """The operator's read-only checks against the real demo processes, and what unfit processes say."""
 
+import socket
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 import requests
 
 from tests.stack import ROOT, manage
+from tests.story import until
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("stack")]
 
@@ -97,3 +99,28 @@ def test_the_seeded_environment_of_the_web_holds_no_secret_of_workers(stack):
     assert "WORKER_SEALING_KEYS" not in names
     assert not [n for n in names if n.startswith("HELPDESK_") and n.endswith("_CLIENT_SECRET")]
     assert "SEALING_KEYS" in names
+
+
+def test_bodies_that_trickle_in_do_not_take_the_portal_down(stack):
+    """More half-sent requests than there are threads; pages are back once they are given up."""
+    base, held = int(stack.environment["PORT"]), []
+    half = b"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 200\r\n\r\ngrant_type"
+    try:
+        for _ in range(150):
+            connection = socket.create_connection(("127.0.0.1", base), timeout=5)
+            connection.sendall(half)
+            held.append(connection)
+        until(_answers(stack), seconds=25)
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def _answers(stack):
+    def asked() -> bool:
+        try:
+            return requests.get(f"{stack.address('portal')}/healthz", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    return asked

@@ -262,7 +262,7 @@ class Migration(migrations.Migration):
             name='Job',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('close', 'Make sure a token is gone'), ('confirm', 'Confirm that access has ended'), ('exchange', 'Take the token the consent gave'), ('prove', 'Prove a token'), ('refresh', 'Refresh a token'), ('link', 'Find a person on the helpdesk'), ('inventory', 'List all tokens')], max_length=12)),
+                ('kind', models.CharField(choices=[('close', 'Make sure a token is gone'), ('confirm', 'Confirm that access has ended'), ('exchange', 'Take the token the consent gave'), ('refresh', 'Refresh a token'), ('link', 'Find a person on the helpdesk'), ('inventory', 'List all tokens')], max_length=12)),
                 ('target_id', models.BigIntegerField()),
                 ('key', models.CharField(max_length=90)),
                 ('urgency', models.PositiveSmallIntegerField()),

@@ -16,7 +16,6 @@ class Job(models.Model):
         CLOSE = "close", "Make sure a token is gone"
         CONFIRM = "confirm", "Confirm that access has ended"
         EXCHANGE = "exchange", "Take the token the consent gave"
-        PROVE = "prove", "Prove a token"
         REFRESH = "refresh", "Refresh a token"
         LINK = "link", "Find a person on the helpdesk"
         INVENTORY = "inventory", "List all tokens"

@@ -231,6 +231,22 @@ def mark_deleted(grant: Grant, *, is_refresh_dead: bool, now: datetime) -> None:
         grant.refresh_from_db()
 
 
+def note_refresh_dead(grant: Grant, *, now: datetime) -> None:
+    """The helpdesk refused the refresh half, or swapped it: it can make nothing any more."""
+    with transaction.atomic():
+        Grant.objects.filter(pk=grant.pk).update(is_refresh_dead=True)
+        audit.record("grant.refresh_ended", by=None, target=grant, now=now)
+    grant.refresh_from_db()
+
+
+def note_access_dead(grant: Grant, *, now: datetime) -> None:
+    """The helpdesk no longer knows the access half."""
+    with transaction.atomic():
+        Grant.objects.filter(pk=grant.pk).update(access_expires_at=now)
+        audit.record("grant.access_ended", by=None, target=grant, now=now)
+    grant.refresh_from_db()
+
+
 def bury(grant: Grant, *, now: datetime) -> None:
     """Confirmed gone: its secrets go with it, and what waits for that is told."""
     with transaction.atomic():

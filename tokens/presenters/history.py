@@ -160,6 +160,8 @@ SENTENCES: dict[str, Says] = {
         "tokens and deleted."
     ),
     "grant.replaced": lambda _: "The token before was replaced.",
+    "grant.refresh_ended": lambda _: "The helpdesk renews the token no more.",
+    "grant.access_ended": lambda _: "The helpdesk knows the token no more.",
     "grant.proved": lambda _: "The token was proved.",
     "grant.doomed": lambda _: "A token must go: nothing of it is handed out any more.",
     "grant.adopted": lambda _: "A token that belongs to nobody was found; it is being deleted.",

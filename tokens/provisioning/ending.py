@@ -12,7 +12,7 @@ from tokens.connectors.base import GiveUp, Retry, TokenRecord
 from tokens.models import Credential, Grant, InventoryRun, Job
 from tokens.operations import credentials, grants
 from tokens.operations.inventories import is_refresh_half_dead
-from tokens.provisioning.calls import access_half, make_pair, refresh_half, resume
+from tokens.provisioning.calls import access_half, refresh_pair, resume
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.proof import from_list
 from tokens.provisioning.turns import end_turn, line_up
@@ -47,9 +47,7 @@ def _find_out_which(line: Line, grant: Grant) -> None:
         record = line.connector.current(access_token=access_half(grant))
     except GiveUp as refused:
         if refused.code == "invalid_token":
-            Grant.objects.filter(pk=grant.pk).update(access_expires_at=line.clock())
-            grant.refresh_from_db()
-            return
+            return grants.note_access_dead(grant, now=line.clock())
         record = from_list(line, grant)
     if record is not None:
         grants.identify(grant, record)
@@ -109,8 +107,7 @@ def _kill_refresh_half(line: Line, grant: Grant) -> None:
         _refresh_to_close(line, grant, credential, before)
     finally:
         end_turn(line, credential)
-    Grant.objects.filter(pk=grant.pk).update(is_refresh_dead=True)
-    grant.refresh_from_db()
+    grants.note_refresh_dead(grant, now=line.clock())
 
 
 def _strays_of(grant: Grant, credential: Credential) -> QuerySet[Grant]:
@@ -131,17 +128,8 @@ def _refresh_to_close(
         )  # fmt: skip
     except StaleState as error:
         raise Later(line.clock() + timedelta(seconds=2)) from error
-    token = refresh_half(grant)
     try:
-        make_pair(
-            line,
-            closing,
-            lambda: line.connector.refresh(
-                refresh_token=token, scopes=credential.scopes,
-                expires_in=closing.asked_access_seconds,
-                refresh_expires_in=closing.asked_refresh_seconds,
-            ),
-        )  # fmt: skip
+        refresh_pair(line, credential=credential, old=grant, new=closing)
     except GiveUp as error:
         if error.code != "invalid_grant":
             raise

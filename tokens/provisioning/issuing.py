@@ -9,7 +9,7 @@ from tokens import permissions, policies
 from tokens.connectors.base import GiveUp
 from tokens.models import Connection, Credential, Grant, InventoryRun
 from tokens.operations import connections, credentials, grants
-from tokens.provisioning.calls import make_pair, refresh_half, resume
+from tokens.provisioning.calls import make_pair, refresh_pair, resume
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.proof import prove
 from tokens.provisioning.turns import end_turn, line_up
@@ -144,17 +144,8 @@ def _refresh(line: Line, credential: Credential, live: Grant, written_off: Grant
             if written_off is not None:
                 grants.write_off(written_off, now=line.clock())
             grant = _intend(line, credential, Grant.Purpose.REFRESH, before, replaces=live)
-        token = refresh_half(live)
         try:
-            make_pair(
-                line,
-                grant,
-                lambda: line.connector.refresh(
-                    refresh_token=token, scopes=credential.scopes,
-                    expires_in=grant.asked_access_seconds,
-                    refresh_expires_in=grant.asked_refresh_seconds,
-                ),
-            )  # fmt: skip
+            refresh_pair(line, credential=credential, old=live, new=grant)
         except GiveUp as error:
             if error.code != "invalid_grant":
                 raise

@@ -142,6 +142,10 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
     return response
 
 
+# Code and state do not go into the sign-in page's address; the trip was bound to the session that is over.
+callback.return_to = "/"  # type: ignore[attr-defined]
+
+
 def _what_came(request: HttpRequest) -> connections.Return:
     return connections.Return(
         state=_once(request, "state", LONGEST_STATE),

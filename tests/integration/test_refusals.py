@@ -1,0 +1,56 @@
+"""Somebody who tries what is not theirs is refused in words, and leaves an audit row."""
+
+import pytest
+
+from accounts.models import AuditEvent
+from tests.sign_in import sign_in
+from tests.world import World
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def rows() -> list[str]:
+    return [row.body for row in AuditEvent.objects.filter(event="person.refused")]
+
+
+def test_deciding_ones_own_request_is_refused_and_recorded(world, client):
+    ben = world.person("ben")
+    row = world.ask(by="ben")
+    sign_in(client, "ben")
+    answer = client.post(f"/requests/{row.pk}/approve", {"revision": 1})
+    assert answer.status_code == 403
+    assert "You cannot decide your own request." in answer.content.decode()
+    assert len(rows()) == 1
+    assert f"POST /requests/{row.pk}/approve" in rows()[0]
+    assert AuditEvent.objects.get(event="person.refused").actor == f"user:{ben.pk}"
+
+
+@pytest.mark.parametrize("what", ["key", "secret", "replace", "token", "connect", "revoke"])
+def test_a_form_sent_to_somebody_elses_access_is_a_404_and_recorded(world, client, what):
+    credential = world.active()
+    world.person("piotr")
+    sign_in(client, "piotr")
+    answer = client.post(f"/credentials/{credential.pk}/{what}")
+    assert answer.status_code == 404
+    assert f"/credentials/{credential.pk}/{what}" in rows()[0]
+    credential.refresh_from_db()
+    assert credential.state == "active"
+
+
+def test_reading_what_is_not_there_leaves_no_row(world, client):
+    world.person("piotr")
+    sign_in(client, "piotr")
+    assert client.get("/credentials/999999").status_code == 404
+    assert rows() == []
+
+
+def test_a_return_from_consent_without_a_session_keeps_no_code(client):
+    answer = client.get("/helpdesks/production/callback?code=secret-code&state=some-state")
+    assert answer.status_code == 302
+    assert "secret-code" not in answer["Location"]
+    assert "some-state" not in answer["Location"]
