@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import AuditEvent
 from tests.world import World
 from tokens import states
+from tokens.connectors.base import TokenPair
 from tokens.models import AccessRequest, Credential, Decision, Grant
 from tokens.operations import connections, credentials, decisions, grants, requests
 from tokens.refusals import Denied, Refusal, StaleState
@@ -126,7 +127,68 @@ def test_time_moves_a_credential_exactly_where_listed(world, state, action):
         assert not may
 
 
+WORKER_ACTS = {
+    "lose": lambda w, row: credentials.lose(credential=row, reason="Gone.", now=w.clock()),
+    "refuse": lambda w, row: credentials.refuse(credential=row, reason="No.", now=w.clock()),
+    "confirm": lambda w, row: credentials.confirm_ended(credential=row, now=w.clock()),
+    "activate": lambda w, row: credentials.activate(
+        credential=row, grant=answered_grant(w, row), now=w.clock()
+    ),
+}
+
+
+def is_served(credential) -> bool:
+    return credential.grants.filter(state=GrantState.LIVE).exists()
+
+
+def answered_grant(world, credential) -> Grant:
+    """A pair that came and was told apart, whatever state its credential is in."""
+    row = grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.now)
+    ends = world.now + timedelta(hours=8)
+    put(row, state=GrantState.ANSWERED, remote_id=9, access_expires_at=ends, sent_at=world.now)
+    return row
+
+
+@pytest.mark.parametrize(("state", "action"), list(itertools.product(CredentialState, WORKER_ACTS)))
+def test_a_worker_moves_a_credential_exactly_where_listed(world, state, action):
+    row = world.ordered()
+    put(row, state=state, came_from="lost", lives_until=world.now + timedelta(days=60))
+    with suppress(StaleState):
+        WORKER_ACTS[action](world, row)
+    row.refresh_from_db()
+    assert action != "activate" or state in ("issuing", "active") or not is_served(row)
+    assert (row.state != state) == listed(states.CREDENTIAL, action, state)
+
+
+@pytest.mark.parametrize("state", list(CredentialState))
+def test_a_renewal_moves_the_end_exactly_where_listed(world, state):
+    credential = world.active()
+    asked = world.ask(scopes=credential.scopes, renews=credential, days=60)
+    before = credential.lives_until
+    world.wait(days=50)
+    AccessRequest.objects.filter(pk=asked.pk).update(decide_by=world.now + timedelta(days=1))
+    put(credential, state=state)
+    with suppress(StaleState):
+        world.approve(asked)
+    credential.refresh_from_db()
+    assert (credential.lives_until > before) == listed(states.CREDENTIAL, "renew", state)
+
+
+@pytest.mark.parametrize("state", list(RequestState))
+def test_time_moves_a_request_exactly_where_listed(world, state):
+    row = world.ask()
+    put(row, state=state)
+    with suppress(StaleState):
+        requests.lapse(access_request=row, now=row.decide_by)
+    row.refresh_from_db()
+    assert (row.state != state) == listed(states.ACCESS_REQUEST, "lapse", state)
+
+
 GRANT_ACTS = {
+    "answer": lambda w, row: grants.answer(row, TokenPair("a", "r", None, 60, 60), now=w.clock()),
+    "prove": lambda w, row: grants.go_live(
+        row, lives_until=w.now + timedelta(days=9), now=w.clock()
+    ),
     "abandon": lambda w, row: grants.abandon(row, now=w.clock()),
     "send": lambda w, row: grants.send(row, now=w.clock()),
     "refuse": lambda w, row: grants.refuse(row, reason="x", now=w.clock()),
@@ -141,7 +203,8 @@ GRANT_ACTS = {
 def test_a_grant_moves_exactly_where_listed(world, state, action):
     credential = world.ordered()
     row = grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.now)
-    put(row, state=state)
+    put(credential, state=CredentialState.ISSUING)
+    put(row, state=state, access_expires_at=world.now + timedelta(hours=8))
     with suppress(StaleState):
         GRANT_ACTS[action](world, row)
     row.refresh_from_db()

@@ -172,6 +172,8 @@ def activate(*, credential: Credential, grant: Grant, now: datetime) -> None:
     """The pair is proved: the access works. The lease counts from the first issue."""
     with transaction.atomic():
         credential = grants.locked(grant)
+        if credential.state not in (CredentialState.ISSUING, CredentialState.ACTIVE):
+            raise stale(credential)
         issued_at = credential.issued_at or now
         lives_until = credential.lives_until or issued_at + timedelta(days=credential.days)
         grants.go_live(grant, lives_until=lives_until, now=now)

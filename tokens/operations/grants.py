@@ -160,7 +160,7 @@ def identify(grant: Grant, record: TokenRecord) -> None:
 def go_live(grant: Grant, *, lives_until: datetime, now: datetime) -> None:
     """A proved pair takes the place of the one before. Runs inside the transaction that activates."""
     assert grant.access_expires_at is not None and grant.credential is not None
-    for old in grant.credential.grants.filter(state=GrantState.LIVE):
+    for old in grant.credential.grants.filter(state=GrantState.LIVE).exclude(pk=grant.pk):
         move(old, GRANT, "replace", GrantState.REPLACED, settled_at=now)
         audit.record("grant.replaced", by=None, target=old, now=now, by_grant=grant.pk)
         _forget_secrets(old)
