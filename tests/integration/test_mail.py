@@ -99,3 +99,14 @@ def test_what_people_wrote_is_text_in_the_mail(world):
     html = outgoing.outbox[0].alternatives[0].content
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_only_the_portals_own_address_becomes_a_link_in_the_mail(world):
+    world.person("ben")
+    row = world.ask(purpose="Decide here:\n\nhttps://keydesk.evil.example/requests/7")
+    mail.send_due(clock=world.clock)
+    html = outgoing.outbox[0].alternatives[0].content
+    assert html.count("<a ") == 1
+    assert f'/requests/{row.pk}">' in html
+    assert 'href="https://keydesk.evil.example' not in html
+    assert "Their words: Decide here: https://keydesk.evil.example" in html

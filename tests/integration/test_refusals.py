@@ -1,5 +1,7 @@
 """Somebody who tries what is not theirs is refused in words, and leaves an audit row."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from accounts.models import AuditEvent
@@ -54,3 +56,17 @@ def test_a_return_from_consent_without_a_session_keeps_no_code(client):
     assert answer.status_code == 302
     assert "secret-code" not in answer["Location"]
     assert "some-state" not in answer["Location"]
+
+
+def test_a_page_that_follows_by_itself_is_no_activity(world, client):
+    credential = world.active()
+    sign_in(client, "ada")
+    session = client.session
+    quiet = (datetime.fromisoformat(session["seen_at"]) - timedelta(minutes=20)).isoformat()
+    session["seen_at"] = quiet
+    session.save()
+    address = f"/credentials/{credential.pk}"
+    assert client.get(address, headers={"HX-Request": "true"}).status_code == 200
+    assert client.session["seen_at"] == quiet
+    assert client.get(address).status_code == 200
+    assert client.session["seen_at"] > quiet

@@ -390,7 +390,7 @@ def test_a_call_that_gets_nothing_in_time_is_a_503_and_leaves_no_row(world, held
     began = time.monotonic()
     response = fetch(key)
     refused(response, 503, "temporarily_unavailable")
-    assert 0.25 < time.monotonic() - began < 8
+    assert 0.25 < time.monotonic() - began < 3
     assert response["Retry-After"] == str(waiting.COME_BACK)
     assert not Fetch.objects.exists()
     assert Job.objects.get(kind="refresh", done_at=None).not_before >= held.grants.get().serve_until
@@ -495,7 +495,8 @@ def test_beyond_the_places_a_call_is_told_at_once_to_come_back():
         began = time.monotonic()
         with pytest.raises(Busy):
             flights.wait(3, lambda _: True, seconds=5)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 0.5
+        assert not any(wait.done() for wait in waits)
         release.set()
         assert all(wait.result(5) for wait in waits)
     assert flights.wait(3, lambda _: True, seconds=1)
