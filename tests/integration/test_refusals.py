@@ -3,7 +3,9 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.http import HttpResponseRedirect
 
+from accounts import oidc
 from accounts.models import AuditEvent
 from tests.sign_in import sign_in
 from tests.world import World
@@ -70,3 +72,21 @@ def test_a_page_that_follows_by_itself_is_no_activity(world, client):
     assert client.session["seen_at"] == quiet
     assert client.get(address).status_code == 200
     assert client.session["seen_at"] > quiet
+
+
+def test_asking_and_amending_with_old_groups_reads_them_again_first(world, client, monkeypatch):
+    row = world.ask()
+    ada = sign_in(client, "ada")
+    type(ada).objects.filter(pk=ada.pk).update(
+        groups_read_at=ada.groups_read_at - timedelta(hours=2)
+    )
+    sent = []
+    monkeypatch.setattr(
+        oidc, "send", lambda _, **why: sent.append(why["purpose"]) or HttpResponseRedirect("/away")
+    )
+    for address in ("/requests/new", f"/requests/{row.pk}/amend"):
+        assert client.get(address)["Location"] == "/away"
+        assert client.post(address, {"days": "7"})["Location"] == "/away"
+    assert sent == [oidc.Purpose.GROUPS] * 4
+    row.refresh_from_db()
+    assert row.revision == 1

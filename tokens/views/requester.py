@@ -102,6 +102,7 @@ def ended(request: HttpRequest) -> HttpResponse:
 
 @requires(Role.AGENT)
 @require_http_methods(["GET", "HEAD", "POST"])
+@fresh_groups
 def ask(request: HttpRequest) -> HttpResponse:
     """Ask for new access, or with `renews` in the address for more time on what one has."""
     if (renews := _own_number(request, "renews")) is not None:
@@ -206,6 +207,7 @@ def _own_pending(request: HttpRequest, pk: int) -> AccessRequest:
 
 @requires(Role.AGENT)
 @require_http_methods(["GET", "HEAD", "POST"])
+@fresh_groups
 def amend(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a request that waits; deciding starts anew."""
     now, user = clock.now(), signed_in(request)
