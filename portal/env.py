@@ -90,6 +90,20 @@ def env_url(name: str, default: str | None = None) -> str:
     return value
 
 
+def env_pauses(name: str, default: str) -> tuple[float, ...]:
+    """Spans in seconds, at least one, separated by commas; each at least half a second."""
+    words = env_list(name, default)
+    try:
+        pauses = tuple(float(word) for word in words)
+    except ValueError:
+        pauses = ()
+    if not pauses or not all(0.5 <= pause < 1e6 for pause in pauses):
+        raise ImproperlyConfigured(
+            f"{name} is {','.join(words)!r}; write seconds from 0.5, separated by commas."
+        )
+    return pauses
+
+
 def env_seconds(name: str, default: float) -> timedelta:
     """A span of more than nothing, in seconds."""
     value = env_text(name, str(default))

@@ -15,6 +15,7 @@ from portal.env import (
     env_keys,
     env_list,
     env_one_of,
+    env_pauses,
     env_redis,
     env_seconds,
     env_slugs,
@@ -235,6 +236,9 @@ CALL_DEADLINE = env_seconds("CALL_DEADLINE_SECONDS", 8)
 CLAIM = env_seconds("CLAIM_SECONDS", 60)
 DUE_SWEEP = env_seconds("DUE_SWEEP_SECONDS", 10)
 SWEEP = env_seconds("SWEEP_SECONDS", 60)
+PROBE_EVERY = env_seconds("PROBE_SECONDS", 30)
+# Seconds after the first, second, … failed try of a job, at most; the last one from then on.
+BACKOFF = env_pauses("BACKOFF_SECONDS", "2,5,15,30,60,120,300,600")
 INVENTORY_EVERY = env_seconds("INVENTORY_SECONDS", 300)
 CONNECT_WITHIN = env_seconds("CONNECT_STATE_SECONDS", 600)
 SECRET_OVERLAP = env_seconds("SECRET_OVERLAP_SECONDS", 86_400)

@@ -1,7 +1,7 @@
 """What workers owe: job rows, written with the change that wants them; and the nudge that says "look now".
 
 A row is never lost; a nudge may be. Backoff has full jitter: after n failed tries a job waits a random
-time up to `BACKOFF[n]`.
+time up to the n-th of `settings.BACKOFF`.
 """
 
 import logging
@@ -29,8 +29,6 @@ URGENCY = {
     Job.Kind.LINK: 3,
     Job.Kind.INVENTORY: 4,
 }
-BACKOFF = (2, 5, 15, 30, 60, 120, 300, 600)
-"""Seconds after the first, second, … failed try; the last one from then on."""
 TRIES_BEFORE_RED = 6
 
 
@@ -126,7 +124,8 @@ def _let_go(job: Job, **changes: object) -> None:
 
 def pause(tries: int) -> float:
     """Seconds to wait after `tries` failed tries: anything between half a second and the table's bound."""
-    bound = BACKOFF[min(max(tries, 1), len(BACKOFF)) - 1]
+    bounds = settings.BACKOFF
+    bound = bounds[min(max(tries, 1), len(bounds)) - 1]
     return random.uniform(0.5, bound)  # noqa: S311 - jitter, no secret
 
 

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -32,7 +32,6 @@ from tokens.refusals import StaleState
 from tokens.sealing import Unsealable
 
 logger = logging.getLogger(__name__)
-PROBE_EVERY = timedelta(seconds=30)
 
 WORK: dict[str, Callable[[Line, int], object]] = {
     Job.Kind.CLOSE: close,
@@ -110,7 +109,7 @@ def lacking() -> str:
 def _may_work(helpdesk: Helpdesk, now: datetime) -> bool:
     """While our own access is refused only one try each half minute is made."""
     stopped = helpdesk.stopped_at
-    return stopped is None or now >= stopped + PROBE_EVERY
+    return stopped is None or now >= stopped + settings.PROBE_EVERY
 
 
 def _claim_with_slot(helpdesk: Helpdesk, limiter: Limiter, clock: Clock) -> Job | None:
@@ -142,7 +141,9 @@ def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Co
         outbox.finish(job, now=clock())
     except Broken as error:
         helpdesks.stop(helpdesk=helpdesk, reason=error.reason, now=clock())
-        outbox.fail(job, sentence=error.reason, now=clock(), after=PROBE_EVERY.total_seconds())
+        outbox.fail(
+            job, sentence=error.reason, now=clock(), after=settings.PROBE_EVERY.total_seconds()
+        )
     except ConnectorError as error:
         after = error.after if isinstance(error, Retry) else None
         outbox.fail(job, sentence=error.reason, now=clock(), after=after)

@@ -78,14 +78,14 @@ def test_waiting_is_no_failed_try_and_failing_is_one(world):
     )
     job = Job.objects.get()
     assert (job.tries, job.error) == (1, "No.")
-    assert world.now < job.not_before <= world.now + timedelta(seconds=outbox.BACKOFF[0])
+    assert world.now < job.not_before <= world.now + timedelta(seconds=settings.BACKOFF[0])
 
 
 def test_backoff_grows_with_full_jitter_up_to_its_bound():
-    for tries, bound in enumerate(outbox.BACKOFF, start=1):
+    for tries, bound in enumerate(settings.BACKOFF, start=1):
         pauses = [outbox.pause(tries) for _ in range(200)]
         assert 0.5 <= min(pauses) <= max(pauses) <= bound
-    assert max(outbox.pause(99) for _ in range(200)) <= outbox.BACKOFF[-1]
+    assert max(outbox.pause(99) for _ in range(200)) <= settings.BACKOFF[-1]
 
 
 def test_our_own_access_refused_stops_the_line_and_it_resumes_by_itself(world):

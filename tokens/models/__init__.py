@@ -2,6 +2,7 @@
 
 from tokens.models.catalogue import AccessProfile, Helpdesk, ProfileVersion, Scope
 from tokens.models.credentials import ClientSecret, Connection, Credential, Fetch, Grant
+from tokens.models.emergencies import Emergency
 from tokens.models.people import HelpdeskLink, HelpdeskUser
 from tokens.models.requests import AccessRequest, Decision
 from tokens.models.work import Heartbeat, InventoryRun, Job, Notification, SeenToken
@@ -13,6 +14,7 @@ __all__ = [
     "Connection",
     "Credential",
     "Decision",
+    "Emergency",
     "Fetch",
     "Grant",
     "Heartbeat",

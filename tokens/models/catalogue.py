@@ -31,6 +31,8 @@ class Helpdesk(models.Model):
     """Name → "yes" or "no"; a name that is missing is unknown."""
     frozen_at = models.DateTimeField(null=True)
     frozen_reason = models.CharField(max_length=300, blank=True)
+    restored_at = models.DateTimeField(null=True)
+    """Since when it is frozen because the database came back from a backup."""
     stopped_at = models.DateTimeField(null=True)
     stopped_reason = models.CharField(max_length=300, blank=True)
     service_token = models.TextField(blank=True)

@@ -67,6 +67,8 @@ class Connection(models.Model):
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=300, blank=True)
+    replaces_others = models.BooleanField(default=False, db_default=False)
+    """The owner agreed that this person's other access on the helpdesk ends by it."""
 
     def __str__(self) -> str:
         return f"connection of {self.credential}"

@@ -97,6 +97,11 @@ class InventoryRun(models.Model):
     is_complete = models.BooleanField(default=False)
     token_count = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
+    held_back = models.PositiveIntegerField(default=0, db_default=0)
+    """How many findings were too many to act on without a person's word."""
+    confirmed_at = models.DateTimeField(null=True)
+    """When an admin said that what this list shows is right, and may be acted on."""
+    confirmed_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         indexes: ClassVar = [
