@@ -111,27 +111,33 @@ class Stack:
             if not (name.startswith("HELPDESK_") and name.endswith("_CLIENT_SECRET"))
             and name != "WORKER_SEALING_KEYS"
         }
-        command = [
+        self.supervisor.start("web", self.web_command(), web)
+
+    def start_worker(self) -> None:
+        self.supervisor.start("worker", self.worker_command(), self.environment)
+
+    def start_beat(self) -> None:
+        self.supervisor.start("beat", self.beat_command(), self.environment)
+
+    def web_command(self) -> list[str]:
+        return [
             *PYTHON, "gunicorn", "portal.wsgi:application", "--worker-class", "gthread",
             "--workers", "2", "--threads", self.environment["WEB_THREADS"],
             "--bind", f"127.0.0.1:{self.base}", "--no-control-socket", "--graceful-timeout", "3",
         ]  # fmt: skip
-        self.supervisor.start("web", command, web)
 
-    def start_worker(self) -> None:
-        command = [
+    def worker_command(self) -> list[str]:
+        return [
             *PYTHON, "celery", "-A", "portal", "worker", "--pool", "threads",
             "--concurrency", "16", "--loglevel", "INFO",
             "--without-gossip", "--without-mingle", "--without-heartbeat",
         ]  # fmt: skip
-        self.supervisor.start("worker", command, self.environment)
 
-    def start_beat(self) -> None:
+    def beat_command(self) -> list[str]:
         schedule = str(self.folder / "beat")
-        command = [
+        return [
             *PYTHON, "celery", "-A", "portal", "beat", "--pidfile=", "--schedule", schedule,
         ]  # fmt: skip
-        self.supervisor.start("beat", command, self.environment)
 
 
 def _broker_binary() -> str:

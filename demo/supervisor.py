@@ -19,6 +19,7 @@ from types import FrameType
 GRACE = 6.0
 """Seconds a child gets between being asked and being killed."""
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
 @dataclass
@@ -88,14 +89,17 @@ def _end_all(children: list[subprocess.Popen[bytes]], grace: float) -> None:
             child.wait()
 
 
+def die_with_parent() -> None:
+    """For a child: end when the parent ends, however that was (Linux)."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _die_with(parent: int):  # type: ignore[no-untyped-def]  # what preexec_fn takes
     """What a child does before it becomes its command."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None)
 
     def ask_the_kernel() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         if os.getppid() != parent:
             os._exit(1)
 

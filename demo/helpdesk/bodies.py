@@ -1,4 +1,4 @@
-"""How a JSON body is read: an object, or a refusal in a sentence."""
+"""How a JSON body and its fields are read: what was expected, or a refusal in a sentence."""
 
 import json
 from typing import Any
@@ -24,3 +24,21 @@ def json_value(request: HttpRequest) -> Any:
     except (ValueError, RecursionError):
         raise Refused(400, "The body is not JSON.") from None
     return found
+
+
+def flag(body: dict[str, Any], name: str) -> bool | None:
+    """A field that is true, false or left out. Raises Refused (400)."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise Refused(400, f"{name} is true or false.")
+    return value
+
+
+def text(body: dict[str, Any], name: str, default: str, longest: int) -> str:
+    """A field as text; `default` where it is left out. Raises Refused (400)."""
+    value = body.get(name, default)
+    if value is None:
+        return default
+    if not isinstance(value, str) or len(value) > longest:
+        raise Refused(400, f"{name} is a text of at most {longest} characters.")
+    return value

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 
 from demo.helpdesk.models import ClockSetting
 
+_known: list[ClockSetting | None] = []
+"""The setting as this process, the only one, last read or wrote it; empty until then."""
+
 
 def real_now() -> datetime:
     """This machine's time."""
@@ -16,7 +19,9 @@ def real_now() -> datetime:
 
 def now() -> datetime:
     """The helpdesk's time: the one that was set (standing still, or running on), else real time."""
-    setting = ClockSetting.objects.first()
+    if not _known:
+        _known[:] = [ClockSetting.objects.first()]
+    setting = _known[0]
     if setting is None:
         return real_now()
     if setting.is_running:
@@ -28,7 +33,7 @@ def set_now(moment: datetime | None, *, is_running: bool = False) -> None:
     """Let the helpdesk believe it is `moment`; None gives it real time back."""
     if moment is None:
         ClockSetting.objects.all().delete()
+        _known[:] = [None]
         return
-    ClockSetting.objects.update_or_create(
-        id=1, defaults={"now": moment, "is_running": is_running, "set_at": real_now()}
-    )
+    told = {"now": moment, "is_running": is_running, "set_at": real_now()}
+    _known[:] = [ClockSetting.objects.update_or_create(id=1, defaults=told)[0]]

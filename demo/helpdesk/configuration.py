@@ -40,6 +40,7 @@ class Configuration:
     current_needs: str
     refresh_keeps_id: bool
     delete_spares_refresh: bool
+    one_grant_per_user: bool
 
     def __repr__(self) -> str:
         return f"Configuration({self.name})"
@@ -64,6 +65,7 @@ def configuration() -> Configuration:
         current_needs=" ".join(_scopes("CURRENT_NEEDS")[:1]),
         refresh_keeps_id=_switch("REFRESH_KEEPS_ID", False),
         delete_spares_refresh=_switch("DELETE_SPARES_REFRESH", True),
+        one_grant_per_user=_switch("ONE_GRANT_PER_USER", False),
     )
 
 

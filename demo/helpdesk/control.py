@@ -1,4 +1,4 @@
-"""`/control/…`: how tests and the seeding set the clock, order faults, change people and read the log.
+"""`/control/…`: how tests and the seeding set the clock, change people and read tokens and log.
 
 Only for who is on this machine and sends `X-Demo-Control: 1`, which no page of another origin can.
 """
@@ -13,10 +13,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from demo.helpdesk import clock, paging
 from demo.helpdesk.access import by_method
 from demo.helpdesk.answers import Refused, not_found
-from demo.helpdesk.bodies import json_object, json_value
+from demo.helpdesk.bodies import flag, json_object, text
 from demo.helpdesk.events import record
-from demo.helpdesk.faults import KINDS
-from demo.helpdesk.issuing import delete_all_of
+from demo.helpdesk.issuing import delete_all_of, digest
 from demo.helpdesk.models import (
     ADMIN,
     ADMIN_ROLE_TYPE,
@@ -24,13 +23,13 @@ from demo.helpdesk.models import (
     END_USER,
     LIGHT_AGENT_ROLE_TYPE,
     Event,
-    Fault,
     HelpdeskUser,
     Token,
 )
 from demo.helpdesk.scopes import unknown_in
+from demo.helpdesk.tokens import lives
 
-EVENTS_AT_ONCE = 1_000
+EVENTS_AT_ONCE = TOKENS_AT_ONCE = 1_000
 ROLES: dict[str, tuple[str, int | None]] = {
     END_USER: (END_USER, None),
     AGENT: (AGENT, None),
@@ -64,47 +63,9 @@ def set_time(request: HttpRequest) -> HttpResponse:
     body = json_object(request)
     if "now" not in body:
         raise Refused(400, "Say now: a time with its zone, or null for real time.")
-    clock.set_now(_moment(body["now"]), is_running=_flag(body, "runs") or False)
+    clock.set_now(_moment(body["now"]), is_running=flag(body, "runs") or False)
     record("clock.set", at=clock.now(), now=body["now"])
     return read_time(request)
-
-
-def list_faults(_request: HttpRequest) -> HttpResponse:
-    """The faults ordered, with the times they have left."""
-    fields = ("method", "path", "grant_type", "kind", "times", "seconds")
-    return JsonResponse({"faults": list(Fault.objects.order_by("id").values(*fields))})
-
-
-def set_faults(request: HttpRequest) -> HttpResponse:
-    """Replace the ordered faults by this list; an empty one clears them."""
-    orders = json_value(request)
-    if not isinstance(orders, list) or not all(isinstance(order, dict) for order in orders):
-        raise Refused(400, "Send a list of faults; an empty list clears them.")
-    faults = [_fault(order) for order in orders]
-    with transaction.atomic():
-        Fault.objects.all().delete()
-        Fault.objects.bulk_create(faults)
-    return list_faults(request)
-
-
-def _fault(order: dict[str, Any]) -> Fault:
-    if unknown := set(order) - {"method", "path", "grant_type", "kind", "times", "seconds"}:
-        raise Refused(400, f"A fault has no {min(unknown)}.")
-    if order.get("kind") not in KINDS:
-        raise Refused(400, f"The kinds of faults are: {', '.join(KINDS)}.")
-    times, seconds = order.get("times", 1), order.get("seconds")
-    if not isinstance(times, int) or not 0 < times <= 1_000_000:
-        raise Refused(400, "times is a number from 1.")
-    if not isinstance(seconds, int | float | None) or not 0 <= (seconds or 0) <= 10_000_000:
-        raise Refused(400, "seconds is a number from 0, or left out.")
-    return Fault(
-        method=_text(order, "method", "*", 8),
-        path=_text(order, "path", "/", 255),
-        grant_type=_text(order, "grant_type", "", 64),
-        kind=order["kind"],
-        times=times,
-        seconds=seconds,
-    )
 
 
 def list_events(request: HttpRequest) -> HttpResponse:
@@ -154,13 +115,13 @@ def _patch(user: HelpdeskUser, body: dict[str, Any]) -> None:
             raise Refused(400, f"The roles are: {', '.join(ROLES)}.")
         user.role, user.role_type = ROLES[body["role"]]
     for name in ("suspended", "active"):
-        value = _flag(body, name)
+        value = flag(body, name)
         if value is not None:
             setattr(user, name, value)
     if "email" in body:
-        user.email = _text(body, "email", "", 254)
+        user.email = text(body, "email", "", 254)
     if "external_id" in body:
-        user.external_id = _text(body, "external_id", "", 255) or None
+        user.external_id = text(body, "external_id", "", 255) or None
     taken = HelpdeskUser.objects.exclude(id=user.id)
     if taken.filter(email=user.email).exists():
         raise Refused(409, "Another user has that email.")
@@ -168,11 +129,34 @@ def _patch(user: HelpdeskUser, body: dict[str, Any]) -> None:
         raise Refused(409, "Another user has that external_id.")
 
 
-def list_tokens(_request: HttpRequest) -> HttpResponse:
-    """Every token there ever was, with the state of both halves; no secret."""
-    now = clock.now()
-    rows = Token.objects.select_related("client").order_by("id")
-    return JsonResponse({"tokens": [_token(row, now) for row in rows]})
+def list_tokens(request: HttpRequest) -> HttpResponse:
+    """Tokens with the state of both halves, no secret: every one there ever was.
+
+    `?alive=1` leaves out those of which no half lives; `?after=<id>` gives the next ones, `has_more`
+    says to ask again.
+    """
+    now, rows = clock.now(), Token.objects.select_related("client").order_by("id")
+    if request.GET.get("alive") == "1":
+        rows = rows.filter(lives(now))
+    if "after" in request.GET:
+        after = paging.whole_number("after", request.GET["after"])
+        found = list(rows.filter(id__gt=after)[: TOKENS_AT_ONCE + 1])
+    else:
+        found = list(rows)
+    has_more = "after" in request.GET and len(found) > TOKENS_AT_ONCE
+    shown = found[:TOKENS_AT_ONCE] if has_more else found
+    return JsonResponse({"tokens": [_token(row, now) for row in shown], "has_more": has_more})
+
+
+def whose(request: HttpRequest) -> HttpResponse:
+    """`{"access_token": "…"}`: which token that is, dead or alive. 404 where it is none."""
+    body, now = json_object(request), clock.now()
+    secret = text(body, "access_token", "", 10_000)
+    rows = Token.objects.select_related("client")
+    row = rows.filter(access_digest=digest(secret)).first()
+    if row is None:
+        raise not_found()
+    return JsonResponse({"token_id": row.id, **_token(row, now)})
 
 
 def _token(row: Token, now: datetime) -> dict[str, Any]:
@@ -251,19 +235,3 @@ def _moment(value: object) -> datetime | None:
     if moment is None or moment.tzinfo is None or not 2000 <= moment.year <= 2100:
         raise Refused(400, "A time is written like 2026-11-23T18:00:00+00:00, or null.")
     return moment.astimezone(UTC)
-
-
-def _flag(body: dict[str, Any], name: str) -> bool | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise Refused(400, f"{name} is true or false.")
-    return value
-
-
-def _text(body: dict[str, Any], name: str, default: str, longest: int) -> str:
-    value = body.get(name, default)
-    if value is None:
-        return default
-    if not isinstance(value, str) or len(value) > longest:
-        raise Refused(400, f"{name} is a text of at most {longest} characters.")
-    return value

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q, QuerySet
+
 from demo.helpdesk.configuration import configuration
 from demo.helpdesk.events import record
 from demo.helpdesk.models import HelpdeskUser, OAuthClient, Token
@@ -25,6 +27,8 @@ class Draft:
     refresh_seconds: int | None
     has_refresh: bool
     says_expires_in: bool
+    is_stillborn: bool = False
+    """Whether the access half is dead from the start; the refresh half lives."""
 
 
 Twist = Callable[[Draft], Draft]
@@ -45,17 +49,27 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def issue(draft: Draft, *, twists: Sequence[Twist], now: datetime, grant_type: str) -> Pair:
-    """Make a new token. Runs in the caller's transaction."""
+def short_digest(secret: str) -> str:
+    """What the event log keeps of a secret: enough to see the same one again."""
+    return digest(secret)[:16]
+
+
+def issue(
+    draft: Draft, *, twists: Sequence[Twist], now: datetime, grant_type: str, **facts: Any
+) -> Pair:
+    """Make a new token. Runs in the caller's transaction; `facts` go into its event."""
     draft = _twisted(draft, twists)
     access_token, refresh_token = _new_secrets(draft)
     token = Token(client=draft.client, created_at=now)
     _write(token, draft, access_token, refresh_token, now)
-    record("token.issued", at=now, token=token, grant_type=grant_type, **_facts(token))
-    return Pair(token, draft, access_token, refresh_token)
+    pair = Pair(token, draft, access_token, refresh_token)
+    record("token.issued", at=now, token=token, grant_type=grant_type, **_facts(pair), **facts)
+    return pair
 
 
-def refresh(old: Token, draft: Draft, *, twists: Sequence[Twist], now: datetime) -> Pair:
+def refresh(
+    old: Token, draft: Draft, *, twists: Sequence[Twist], now: datetime, **facts: Any
+) -> Pair:
     """Make the pair that follows `old`, whose halves both die now. The id stays or is new, by habit."""
     draft = _twisted(draft, twists)
     access_token, refresh_token = _new_secrets(draft)
@@ -64,23 +78,41 @@ def refresh(old: Token, draft: Draft, *, twists: Sequence[Twist], now: datetime)
         _kill(old, because="refreshed", now=now, spares_refresh=False)
         token = Token(client=draft.client, created_at=now, replaces=old)
     _write(token, draft, access_token, refresh_token, now)
-    record("token.refreshed", at=now, token=token, replaces=old.id, **_facts(token))
-    return Pair(token, draft, access_token, refresh_token)
+    pair = Pair(token, draft, access_token, refresh_token)
+    record("token.refreshed", at=now, token=token, replaces=old.id, **_facts(pair), **facts)
+    return pair
 
 
-def delete(token: Token, *, because: str, by: int | None, now: datetime) -> None:
+def delete(
+    token: Token, *, because: str, by: int | None, now: datetime, spares_refresh: bool = False,
+    **facts: Any,
+) -> None:  # fmt: skip
     """End a token: it leaves list and show, and a living access half takes its refresh half along.
 
     Whether an expired one does so too is unknown of Zendesk: here it does not, unless configured.
     """
-    spares = token.access_state(now) == "expired" and configuration().delete_spares_refresh
+    is_expired = token.access_state(now) == "expired"
+    spares = spares_refresh or (is_expired and configuration().delete_spares_refresh)
     _kill(token, because=because, now=now, spares_refresh=spares)
-    record("token.deleted", at=now, token=token, because=because, by=by, refresh_lives_on=spares)
+    said: dict[str, Any] = {"because": because, "by": by, "refresh_lives_on": spares}
+    record("token.deleted", at=now, token=token, **said, **facts)
 
 
 def delete_all_of(user: HelpdeskUser, *, because: str, now: datetime) -> None:
     """End every token of a user who was deleted or lost the agent's role."""
-    for token in Token.objects.select_related("client").filter(user=user, removed_at=None):
+    _delete_all(Token.objects.filter(user=user), because=because, now=now)
+
+
+def delete_siblings_of(token: Token, *, now: datetime) -> None:
+    """End every other token, both halves, that the same user has with the same client."""
+    others = Token.objects.filter(user=token.user, client=token.client).exclude(id=token.id)
+    _delete_all(others, because="another consent of this user", now=now)
+
+
+def _delete_all(tokens: QuerySet[Token], *, because: str, now: datetime) -> None:
+    refresh_lives = Q(refresh_digest__isnull=False, refresh_ended_at=None)
+    unended = tokens.filter(Q(access_ended_at=None) | refresh_lives | Q(removed_at=None))
+    for token in unended.select_related("client"):
         _kill(token, because=because, now=now, spares_refresh=False)
         record("token.deleted", at=now, token=token, because=because, by=None)
 
@@ -101,7 +133,8 @@ def _write(
     token.hint = access_token[:10]
     token.expires_at = _after(now, draft.access_seconds)
     token.refresh_expires_at = _after(now, draft.refresh_seconds)
-    token.access_ended_at = token.refresh_ended_at = token.removed_at = None
+    token.access_ended_at = now if draft.is_stillborn else None
+    token.refresh_ended_at = token.removed_at = None
     token.ended_because = ""
     token.save()
 
@@ -135,8 +168,11 @@ def _base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _facts(token: Token) -> dict[str, Any]:
+def _facts(pair: Pair) -> dict[str, Any]:
+    token, refresh_token = pair.token, pair.refresh_token
     return {
+        "access_token": short_digest(pair.access_token),
+        "refresh_token": short_digest(refresh_token) if refresh_token else None,
         "scopes": token.scopes,
         "expires_at": token.expires_at and token.expires_at.isoformat(),
         "refresh_expires_at": token.refresh_expires_at and token.refresh_expires_at.isoformat(),

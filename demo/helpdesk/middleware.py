@@ -1,7 +1,5 @@
 """What happens to every request: the `.json` suffix, the log of what was served, safe pages."""
 
-import contextlib
-import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -10,7 +8,9 @@ from django.http import HttpRequest, HttpResponseBase
 from demo.helpdesk import clock
 from demo.helpdesk.calls import call_of
 from demo.helpdesk.configuration import configuration
+from demo.helpdesk.connections import connection_of, hang_up
 from demo.helpdesk.events import record
+from demo.helpdesk.presented import presented_by
 
 Next = Callable[[HttpRequest], HttpResponseBase]
 RECORDED = ("/api/", "/oauth/")
@@ -36,15 +36,22 @@ class RecordRequests:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith(RECORDED):
+            return self.get_response(request)
+        call = call_of(request)
+        call.shown = presented_by(request)
         response = self.get_response(request)
-        if request.path.startswith(RECORDED):
-            _record(request, response)
-        if not call_of(request).is_answered:
-            _hang_up(request)
+        _record(request, response)
+        if not call.is_answered:
+            connection = connection_of(request)
+            if call.farewell:
+                call.farewell(connection, response)
+            hang_up(connection)
         return response
 
 
 def _record(request: HttpRequest, response: HttpResponseBase) -> None:
+    """`status` is what the caller was sent whole, `done` what the helpdesk itself came to."""
     call = call_of(request)
     record(
         "request.served",
@@ -53,15 +60,11 @@ def _record(request: HttpRequest, response: HttpResponseBase) -> None:
         method=request.method,
         path=request.path[:500],
         status=response.status_code if call.is_answered else None,
+        done=call.done,
         fault=call.fault or None,
+        late=call.is_late,
+        **call.shown,
     )
-
-
-def _hang_up(request: HttpRequest) -> None:
-    """Close the connection under the answer; gunicorn hands its socket to the application."""
-    connection = request.META["gunicorn.socket"]
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 class PageSafety:

@@ -137,6 +137,15 @@ class Token(Row):
         "self", null=True, on_delete=models.PROTECT
     )
 
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["client", "id"],
+                condition=models.Q(removed_at=None),
+                name="demo_helpdesk_token_listed",
+            )
+        ]
+
     def __str__(self) -> str:
         return f"token {self.id}"
 
@@ -231,6 +240,15 @@ class Fault(Row):
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.method} {self.path}"
+
+
+class WeatherSetting(Row):
+    """The terms of the weather, one row; none of them is fair weather."""
+
+    terms = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"weather {self.terms}"
 
 
 class ClockSetting(Row):

@@ -91,7 +91,7 @@ def _by_cursor(request: HttpRequest, name: str, listing: Listing) -> dict[str, A
     last_id = _id_in(request.GET.get("page[after]", ""))
     found = listing.after(last_id, size + 1)
     has_more, found = len(found) > size, found[:size]
-    cursor = _cursor_of(found[-1]["id"]) if found else None
+    cursor = cursor_of(found[-1]["id"]) if found else None
     following = _address(request, {"page[after]": cursor}) if has_more else None
     return {
         name: found,
@@ -122,7 +122,8 @@ def _address(request: HttpRequest, changes: dict[str, Any]) -> str:
     return f"{request.build_absolute_uri(request.path)}?{urlencode(query, doseq=True)}"
 
 
-def _cursor_of(last_id: int) -> str:
+def cursor_of(last_id: int) -> str:
+    """The cursor of the page that begins after this id."""
     return base64.urlsafe_b64encode(f"after:{last_id}".encode()).decode()
 
 

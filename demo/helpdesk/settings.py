@@ -32,7 +32,7 @@ MIDDLEWARE = [
     "demo.helpdesk.middleware.JsonSuffix",
     "demo.helpdesk.middleware.RecordRequests",
     "demo.helpdesk.limits.RateLimit",
-    "demo.helpdesk.faults.Faults",
+    "demo.helpdesk.faults.middleware.Faults",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "demo.helpdesk.answers.Refusals",
@@ -55,9 +55,10 @@ DATABASES = {
         "NAME": _CONFIGURATION.folder / "helpdesk.sqlite3",
         "CONN_MAX_AGE": None,
         "OPTIONS": {
+            # It has to survive its own kill, which it does; a machine without power may forget a demo.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
+            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=OFF;"
             "PRAGMA foreign_keys=ON;",
         },
     }

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from demo.helpdesk.models import Comment, HelpdeskUser, OAuthClient, Ticket, Token
 
 BRAND_ID = 360003000001
+_BASE = "demo_helpdesk.base"
 ANONYMOUS = {
     "id": None,
     "url": None,
@@ -28,7 +29,9 @@ def date(moment: datetime | None) -> str | None:
 
 def url(request: HttpRequest, path: str) -> str:
     """The full address of an object of the API."""
-    return request.build_absolute_uri(f"/api/v2/{path}.json")
+    if _BASE not in request.META:
+        request.META[_BASE] = request.build_absolute_uri("/api/v2/")
+    return f"{request.META[_BASE]}{path}.json"
 
 
 def user(request: HttpRequest, row: HelpdeskUser) -> dict[str, Any]:

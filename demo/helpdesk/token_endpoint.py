@@ -13,15 +13,16 @@ from django.views.decorators.csrf import csrf_exempt
 from demo.helpdesk import clock
 from demo.helpdesk.answers import Refused, oauth_error
 from demo.helpdesk.bodies import json_object
-from demo.helpdesk.calls import call_of
+from demo.helpdesk.calls import Call, call_of
+from demo.helpdesk.configuration import configuration
 from demo.helpdesk.events import record
-from demo.helpdesk.issuing import Draft, Pair, Twist, digest, issue, refresh
+from demo.helpdesk.issuing import Draft, Pair, delete_siblings_of, digest, issue, refresh
 from demo.helpdesk.lifetimes import lifetimes_of
 from demo.helpdesk.models import AuthorizationCode, OAuthClient, Token
 from demo.helpdesk.scopes import unknown_in
 
 Form = Mapping[str, str]
-Grant = Callable[[Form, OAuthClient, Sequence[Twist], datetime], Pair]
+Grant = Callable[[Form, OAuthClient, Call, datetime], Pair]
 _DEAD = (
     "The provided authorization grant is invalid, expired, revoked or was issued to another client."
 )
@@ -33,15 +34,15 @@ def tokens(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         raise Refused(405, "Send this as a POST.", {"Allow": "POST"})
     now = clock.now()
-    form = fields_of(request)
+    form, call = fields_of(request), call_of(request)
     try:
         with transaction.atomic():
             client = _client(form)
-            pair = _grant(form, client)(form, client, call_of(request).twists, now)
+            pair = _grant(form, client)(form, client, call, now)
     except Refused as refused:
         _record_refusal(form, refused, now)
         raise
-    call_of(request).token = pair.token
+    call.token = pair.token
     return JsonResponse(_body(pair), headers={"Cache-Control": "no-store"})
 
 
@@ -76,7 +77,7 @@ def _client(form: Form) -> OAuthClient:
     return client
 
 
-def _by_code(form: Form, client: OAuthClient, twists: Sequence[Twist], now: datetime) -> Pair:
+def _by_code(form: Form, client: OAuthClient, call: Call, now: datetime) -> Pair:
     lives = lifetimes_of(form, has_refresh=True)
     code = AuthorizationCode.objects.filter(digest=digest(form.get("code", ""))).first()
     if code is None or not _is_good(code, form, client, now) or not code.user.may_sign_in:
@@ -94,7 +95,10 @@ def _by_code(form: Form, client: OAuthClient, twists: Sequence[Twist], now: date
         has_refresh=True,
         says_expires_in=lives.access_was_sent,
     )
-    return issue(draft, twists=twists, now=now, grant_type="authorization_code")
+    pair = issue(draft, twists=call.twists, now=now, grant_type="authorization_code", **call.facts)
+    if configuration().one_grant_per_user:
+        delete_siblings_of(pair.token, now=now)
+    return pair
 
 
 def _is_good(code: AuthorizationCode, form: Form, client: OAuthClient, now: datetime) -> bool:
@@ -113,7 +117,7 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
 
 
-def _by_refresh(form: Form, client: OAuthClient, twists: Sequence[Twist], now: datetime) -> Pair:
+def _by_refresh(form: Form, client: OAuthClient, call: Call, now: datetime) -> Pair:
     lives = lifetimes_of(form, has_refresh=True)
     wanted = digest(form.get("refresh_token", ""))
     old = Token.objects.select_related("user").filter(refresh_digest=wanted).first()
@@ -128,10 +132,10 @@ def _by_refresh(form: Form, client: OAuthClient, twists: Sequence[Twist], now: d
         has_refresh=True,
         says_expires_in=lives.access_was_sent,
     )
-    return refresh(old, draft, twists=twists, now=now)
+    return refresh(old, draft, twists=call.twists, now=now, **call.facts)
 
 
-def _by_secret(form: Form, client: OAuthClient, twists: Sequence[Twist], now: datetime) -> Pair:
+def _by_secret(form: Form, client: OAuthClient, call: Call, now: datetime) -> Pair:
     lives = lifetimes_of(form, has_refresh=False)
     scopes = tuple(form.get("scope", "read write").split())
     if not scopes or unknown_in(scopes):
@@ -145,7 +149,7 @@ def _by_secret(form: Form, client: OAuthClient, twists: Sequence[Twist], now: da
         has_refresh=False,
         says_expires_in=lives.access_was_sent,
     )
-    return issue(draft, twists=twists, now=now, grant_type="client_credentials")
+    return issue(draft, twists=call.twists, now=now, grant_type="client_credentials", **call.facts)
 
 
 _GRANTS: dict[str, Grant] = {

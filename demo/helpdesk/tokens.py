@@ -15,28 +15,34 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from demo.helpdesk import paging, shapes
 from demo.helpdesk.access import Caller, needs
 from demo.helpdesk.answers import forbidden, not_found
+from demo.helpdesk.calls import call_of
 from demo.helpdesk.configuration import configuration
 from demo.helpdesk.issuing import delete
 from demo.helpdesk.models import OAuthClient, Token
 
 
-def listed(now: datetime) -> QuerySet[Token]:
-    """The rows list and show know: not removed, and one half of them still lives."""
+def lives(now: datetime) -> Q:
+    """One half of the token works."""
     access_lives = Q(access_ended_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
     refresh_lives = (
         Q(refresh_digest__isnull=False)
         & Q(refresh_ended_at=None)
         & (Q(refresh_expires_at=None) | Q(refresh_expires_at__gt=now))
     )
-    known = Token.objects.select_related("client").filter(removed_at=None)
-    return known.filter(access_lives | refresh_lives)
+    return access_lives | refresh_lives
+
+
+def listed(now: datetime) -> QuerySet[Token]:
+    """The rows list and show know: not removed, and one half of them still lives."""
+    return Token.objects.select_related("client").filter(lives(now), removed_at=None)
 
 
 @needs("read")
 def index(request: HttpRequest, caller: Caller) -> HttpResponse:
     """All tokens for an administrator who says `all=true`, own ones for anybody else: always a 200."""
     rows = listed(caller.now)
-    if not caller.user.is_admin or request.GET.get("all") != "true":
+    sees_all = caller.user.is_admin and not call_of(request).shows_own_only
+    if not sees_all or request.GET.get("all") != "true":
         rows = rows.filter(user=caller.user)
     if "client_id" in request.GET:
         number = paging.whole_number("client_id", request.GET["client_id"])
@@ -69,13 +75,17 @@ def show(request: HttpRequest, caller: Caller, token_id: int) -> HttpResponse:
 
 
 @needs()
-def destroy(_request: HttpRequest, caller: Caller, token_id: int) -> HttpResponse:
+def destroy(request: HttpRequest, caller: Caller, token_id: int) -> HttpResponse:
     """End one token by id: 204, or 404 when it is gone already."""
+    call = call_of(request)
     if token_id != caller.token.id:
         caller.demand("write")
     with transaction.atomic():
         token = _visible(caller, token_id)
-        delete(token, because="deleted by id", by=caller.user.id, now=caller.now)
+        delete(
+            token, because="deleted by id", by=caller.user.id, now=caller.now,
+            spares_refresh=call.spares_refresh, **call.facts,
+        )  # fmt: skip
     return HttpResponse(status=204)
 
 

@@ -3,17 +3,14 @@
 Each test names one fact of sections 3 to 8 of the facts page, or one promise of the control.
 """
 
-import base64
 import concurrent.futures
-import hashlib
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -21,114 +18,30 @@ from zenpy import Zenpy
 from zenpy.lib.exception import APIException
 
 from demo.helpdesk.consent import ConsentRefused, consent
-from demo.helpdesk.process import environment, running
-from demo.helpdesk.remote import ControlRefused, Remote
+from demo.helpdesk.process import running
+from demo.helpdesk.remote import ControlRefused
 from demo.people import BY_KEY, INTEGRATION_USER
+from tests.contracts.demo_desk import (
+    ADA,
+    BEN,
+    CLEO,
+    CLIENT,
+    LIVES,
+    OMAR,
+    REDIRECT,
+    SERVICE,
+    SOME_DAY,
+    VERIFIER,
+    Helpdesk,
+    desk_environment,
+)
 
 pytestmark = pytest.mark.processes
-
-REDIRECT = "http://127.0.0.1:8000/helpdesks/production/callback"
-VERIFIER = "a-verifier-of-at-least-forty-three-characters-0123456789"
-CHALLENGE = (
-    base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-)
-CLIENT = {"client_id": "keydesk", "client_secret": "tests-only-client-secret"}
-SERVICE = {"client_id": "keydesk-service", "client_secret": "tests-only-service-secret"}
-LIVES = {"expires_in": 900, "refresh_token_expires_in": 604_800}
-SOME_DAY = datetime(2026, 10, 1, 8, 30, tzinfo=UTC)
-ADA, BEN = BY_KEY["ada"].helpdesk_id, BY_KEY["ben"].helpdesk_id
-CLEO, OMAR = BY_KEY["cleo"].helpdesk_id, BY_KEY["omar"].helpdesk_id
-
-
-@dataclass(frozen=True)
-class Helpdesk:
-    """A running helpdesk, and what a portal and a script do with it."""
-
-    address: str
-    changed: set[int] = field(default_factory=set)
-
-    def change_user(self, user_id: int | None, **changes: object) -> None:
-        self.changed.add(user_id or 0)
-        self.remote.change_user(user_id or 0, **changes)
-
-    @property
-    def remote(self) -> Remote:
-        return Remote(self.address)
-
-    def authorize_url(self, scope: str = "tickets:read users:read", **changes: Any) -> str:
-        query = {
-            "response_type": "code",
-            "client_id": "keydesk",
-            "redirect_uri": REDIRECT,
-            "scope": scope,
-            "state": "the state",
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
-        } | changes
-        query = {name: value for name, value in query.items() if value is not None}
-        return f"{self.address}/oauth/authorizations/new?{urlencode(query)}"
-
-    def code(self, scope: str = "tickets:read users:read", person: int | None = ADA) -> str:
-        answer = consent(self.authorize_url(scope), person_id=person or 0)
-        return parse_qs(urlsplit(answer).query)["code"][0]
-
-    def post(self, **fields: object) -> requests.Response:
-        return requests.post(f"{self.address}/oauth/tokens", json=fields, timeout=20)
-
-    def exchange(self, good_code: str, **changes: object) -> requests.Response:
-        fields = {
-            "grant_type": "authorization_code",
-            "code": good_code,
-            "redirect_uri": REDIRECT,
-            "code_verifier": VERIFIER,
-        }
-        return self.post(**{**fields, **CLIENT, **LIVES, **changes})
-
-    def refresh(self, refresh_token: str, **changes: object) -> requests.Response:
-        fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        return self.post(**{**fields, **CLIENT, **LIVES, **changes})
-
-    def pair(self, scope: str = "tickets:read users:read", person: int | None = ADA) -> Any:
-        answer = self.exchange(self.code(scope, person))
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def service(self, scope: str = "read write") -> str:
-        answer = self.post(grant_type="client_credentials", scope=scope, expires_in=900, **SERVICE)
-        assert answer.status_code == 200, answer.text
-        token: str = answer.json()["access_token"]
-        return token
-
-    def call(
-        self, path: str, token: str | None, method: str = "GET", **kwargs: Any
-    ) -> requests.Response:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        address = f"{self.address}/api/v2/{path}"
-        return requests.request(method, address, headers=headers, timeout=20, **kwargs)
-
-    def token_of(self, access_token: str) -> Any:
-        return self.call("oauth/tokens/current", access_token).json()["token"]
-
-    def last_event(self) -> int:
-        return max((event["id"] for event in self.remote.events()), default=0)
-
-
-def _environment(folder: Path, **habits: str) -> dict[str, str]:
-    return environment(
-        folder,
-        name="Acme production",
-        client_id=CLIENT["client_id"],
-        client_secret=CLIENT["client_secret"],
-        service_client_id=SERVICE["client_id"],
-        service_client_secret=SERVICE["client_secret"],
-        redirect_uri=REDIRECT,
-        **{"requests_per_minute": 1_000_000, **habits},  # type: ignore[arg-type]
-    )
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helpdesk]:
-    with running(_environment(tmp_path_factory.mktemp("helpdesk"))) as address:
+    with running(desk_environment(tmp_path_factory.mktemp("helpdesk"))) as address:
         yield Helpdesk(address)
 
 
@@ -165,7 +78,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helpdesk]:
         "refresh_min": "2",
         "refresh_default": "120",
     }
-    with running(_environment(tmp_path_factory.mktemp("odd"), **habits)) as address:
+    with running(desk_environment(tmp_path_factory.mktemp("odd"), **habits)) as address:
         yield Helpdesk(address)
 
 
@@ -746,7 +659,7 @@ def test_suspended_users_token_is_refused(helpdesk: Helpdesk) -> None:
 
 
 def test_limit_headers_count_down_and_429_says_when(tmp_path: Path) -> None:
-    with running(_environment(tmp_path, requests_per_minute=5)) as address:  # type: ignore[arg-type]
+    with running(desk_environment(tmp_path, requests_per_minute=5)) as address:  # type: ignore[arg-type]
         _wait_for_an_early_second()
         answers = [requests.get(f"{address}/api/v2/users/me", timeout=20) for _ in range(6)]
         token_call = requests.post(f"{address}/oauth/tokens", json={}, timeout=20)
@@ -934,7 +847,7 @@ def test_event_log_tells_the_whole_story(helpdesk: Helpdesk) -> None:
 def test_event_log_is_append_only(helpdesk: Helpdesk, tmp_path: Path) -> None:
     import sqlite3
 
-    with running(_environment(tmp_path)) as address:
+    with running(desk_environment(tmp_path)) as address:
         requests.get(f"{address}/api/v2/users/me", timeout=20)
     with sqlite3.connect(tmp_path / "helpdesk.sqlite3") as database:
         assert database.execute("SELECT count(*) FROM demo_helpdesk_event").fetchone() == (1,)
@@ -1004,131 +917,11 @@ def test_tokens_can_change_behind_everybodys_back(helpdesk: Helpdesk) -> None:
     assert (token["scopes"], token["user_id"]) == (["read"], BEN)
 
 
-# --- Faults on order ------------------------------------------------------------------------------
-
-REFRESH = {"method": "POST", "path": "/oauth/tokens", "grant_type": "refresh_token"}
-
-
-def test_fault_strikes_the_ordered_requests_and_no_other(helpdesk: Helpdesk) -> None:
-    pair = helpdesk.pair()
-    helpdesk.remote.order_faults({**REFRESH, "kind": "500_before", "times": 2})
-    helpdesk.service()
-    assert helpdesk.refresh("whatever").status_code == 500
-    assert helpdesk.remote.faults_left() == 1
-    assert helpdesk.refresh("whatever").status_code == 500
-    assert helpdesk.refresh(pair["refresh_token"]).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("kind", "is_done"),
-    [
-        ("html", False),
-        ("html_after", True),
-        ("empty", False),
-        ("empty_after", True),
-        ("500_before", False),
-        ("500_after", True),
-        ("drop_before", False),
-        ("drop_after", True),
-        ("429", False),
-        ("redirect", False),
-    ],
-)
-def test_fault_does_it_or_not(helpdesk: Helpdesk, kind: str, is_done: bool) -> None:
-    pair = helpdesk.pair()
-    helpdesk.remote.order_faults({**REFRESH, "kind": kind})
-    if kind.startswith("drop"):
-        with pytest.raises(requests.ConnectionError):
-            helpdesk.refresh(pair["refresh_token"])
-    else:
-        answer = requests.post(
-            f"{helpdesk.address}/oauth/tokens",
-            json={"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
-            | CLIENT | LIVES,
-            allow_redirects=False,
-            timeout=20,
-        )  # fmt: skip
-        assert "access_token" not in answer.text
-    old_is_dead = helpdesk.call("users/me", pair["access_token"]).status_code == 401
-    assert old_is_dead is is_done
-
-
-def test_too_many_may_say_when(helpdesk: Helpdesk) -> None:
-    helpdesk.remote.order_faults({"kind": "429", "seconds": 7}, {"kind": "429"})
-    first, second = helpdesk.call("users/me", None), helpdesk.call("users/me", None)
-    assert (first.status_code, first.headers["Retry-After"]) == (429, "7")
-    assert second.status_code == 429
-    assert "Retry-After" not in second.headers
-
-
-def test_stall_answers_late(helpdesk: Helpdesk) -> None:
-    helpdesk.remote.order_faults({"path": "/api/v2/users", "kind": "stall", "seconds": 0.7})
-    start = time.monotonic()
-    assert helpdesk.call("users/me", None).status_code == 200
-    assert time.monotonic() - start > 0.7
-
-
-def test_late_commit_comes_after_the_caller_gave_up(helpdesk: Helpdesk) -> None:
-    pair = helpdesk.pair()
-    helpdesk.remote.order_faults({**REFRESH, "kind": "late_commit", "seconds": 1})
-    with pytest.raises(requests.Timeout):
-        requests.post(
-            f"{helpdesk.address}/oauth/tokens",
-            json={"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]} | CLIENT,
-            timeout=0.3,
-        )
-    assert helpdesk.call("users/me", pair["access_token"]).status_code == 200
-    end = time.monotonic() + 10
-    while helpdesk.call("users/me", pair["access_token"]).status_code == 200:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def _bent(helpdesk: Helpdesk, kind: str, **more: object) -> tuple[Any, Any]:
-    code = helpdesk.code()
-    helpdesk.remote.order_faults({"path": "/oauth/tokens", "kind": kind, **more})
-    answer = helpdesk.exchange(code).json()
-    return answer, helpdesk.token_of(answer["access_token"])
-
-
-def test_token_may_be_another_users(helpdesk: Helpdesk) -> None:
-    _, token = _bent(helpdesk, "other_user")
-    assert token["user_id"] not in {ADA, None}
-
-
-def test_token_may_have_wider_or_narrower_scopes(helpdesk: Helpdesk) -> None:
-    asked = {"tickets:read", "users:read"}
-    answer, token = _bent(helpdesk, "wider_scopes")
-    assert set(token["scopes"]) > asked
-    assert set(answer["scope"].split()) > asked
-    _, token = _bent(helpdesk, "narrower_scopes")
-    assert set(token["scopes"]) < asked
-
-
-def test_token_may_have_no_expiry_or_a_later_one(helpdesk: Helpdesk) -> None:
-    answer, token = _bent(helpdesk, "no_expiry")
-    assert "expires_in" not in answer
-    assert token["expires_at"] is None
-    _, token = _bent(helpdesk, "later_expiry", seconds=120)
-    assert _seconds(token, "expires_at") == 1_020
-    _, token = _bent(helpdesk, "later_refresh_expiry")
-    assert _seconds(token, "refresh_token_expires_at") == 608_400
-
-
-def test_served_log_names_the_fault_and_the_missing_answer(helpdesk: Helpdesk) -> None:
-    before = helpdesk.last_event()
-    helpdesk.remote.order_faults({"path": "/api", "kind": "drop_after"})
-    with pytest.raises(requests.ConnectionError):
-        helpdesk.call("users/me", None)
-    detail = list(helpdesk.remote.events(after=before))[-1]["detail"]
-    assert (detail["fault"], detail["status"]) == ("drop_after", None)
-
-
 # --- The process ----------------------------------------------------------------------------------
 
 
 def test_restart_keeps_tokens_and_changes(tmp_path: Path) -> None:
-    told = _environment(tmp_path)
+    told = desk_environment(tmp_path)
     with running(told) as address:
         first = Helpdesk(address)
         pair = first.pair()
@@ -1143,7 +936,7 @@ def test_restart_keeps_tokens_and_changes(tmp_path: Path) -> None:
 
 
 def test_missing_variable_is_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    told = _environment(tmp_path)
+    told = desk_environment(tmp_path)
     del told["DEMO_HELPDESK_CLIENT_SECRET"]
     with pytest.raises(RuntimeError, match="ended"), running(told):
         pass
