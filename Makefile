@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: run test check fix bench clean lock
+.PHONY: run test check fix bench soak clean lock
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -22,6 +22,9 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench $(ONLY)
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.resilience soak
 
 clean:
 	@rm -rf .demo

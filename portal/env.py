@@ -140,9 +140,31 @@ def env_slugs(name: str) -> list[str]:
 def env_redis(name: str, default: str) -> str:
     """The address of a Redis or Valkey server; empty where there is none."""
     value = env_text(name, default)
-    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+    if value and not _is_redis(value):
         raise ImproperlyConfigured(f"{name} is no Redis address; write redis://host:6379/0.")
     return value
+
+
+def _is_redis(value: str) -> bool:
+    """A host with a port and a number of a database that can be, or a socket's path."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return len(parts.path) > 1
+    number = parts.path.strip("/")
+    is_place = bool(parts.hostname) and port != 0 and (not number or number.isdecimal())
+    return parts.scheme in {"redis", "rediss"} and is_place
+
+
+def env_broker(name: str, default: str) -> str:
+    """A Redis address as Celery writes it: a socket is `redis+socket://` there."""
+    value = env_redis(name, default)
+    if not value.startswith("unix://"):
+        return value
+    return value.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
 
 
 def env_database(name: str, default: str) -> dict[str, object]:

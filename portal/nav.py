@@ -1,17 +1,19 @@
-"""Which places does this person use? The top bar's links, with how many requests wait for them."""
+"""Which places does this person use, and what must they be told on every page? The top bar and the banner."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import SimpleLazyObject, cached_property
 
 from accounts import clock
 from accounts.models import User
 from accounts.roles import Role, roles_of
 from tokens import permissions
+from tokens.presenters import operations
 from tokens.presenters.queue import queue_reader
+from tokens.queries.operations import Watch
 from tokens.queries.requests import count_to_decide
 
 
@@ -23,31 +25,50 @@ class Place:
     href: str
     current: bool
     count: int = 0
+    is_alarm: bool = False
+    """Whether the count is of things that are not as they should be."""
 
 
 def nav(request: HttpRequest) -> dict[str, Any]:
-    """For base.html: `nav` and `roles`. Nobody signed in: no places and no query."""
+    """For base.html: `nav`, `roles`, and for admins `alarms`. Nobody signed in: no places and no query."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
-        return {"nav": [], "roles": []}
+        return {"nav": [], "roles": [], "alarms": []}
+    watches = _Watches()
     return {
-        "nav": SimpleLazyObject(lambda: _places(user, request.path)),
+        "nav": SimpleLazyObject(lambda: _places(user, request.path, watches)),
         "roles": [role for role in Role if role in roles_of(user)],
+        "alarms": SimpleLazyObject(lambda: _alarms(user, watches)),
     }
 
 
-def _places(user: User, path: str) -> list[Place]:
+class _Watches:
+    """The helpdesks as the top bar and the banner look at them: asked for once a page, if at all."""
+
+    @cached_property
+    def found(self) -> list[Watch]:
+        return operations.watches()
+
+
+def _alarms(user: User, watches: _Watches) -> list[operations.Thing]:
+    """What admins, and they alone, are told on every page."""
+    return operations.alarms(watches.found) if permissions.may_operate(user) else []
+
+
+def _places(user: User, path: str, watches: _Watches) -> list[Place]:
     places = [_place("My access", "my_access", path)]
     if permissions.may_use_queue(user):
         places.append(_place("Queue", "queue", path, count=_waiting(user)))
     if permissions.may_read_all(user):
         places += [_place("Inventory", "inventory", path), _place("Audit", "audit", path)]
+        wrong = operations.needs_somebody(watches.found)
+        places.append(_place("Operations", "operations", path, count=wrong, is_alarm=True))
     return places
 
 
-def _place(label: str, name: str, path: str, *, count: int = 0) -> Place:
+def _place(label: str, name: str, path: str, *, count: int = 0, is_alarm: bool = False) -> Place:
     href = reverse(name)
-    return Place(label, href, path == href, count)
+    return Place(label, href, path == href, count, is_alarm)
 
 
 def _waiting(user: User) -> int:

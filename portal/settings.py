@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from portal.env import (
     env_bool,
+    env_broker,
     env_database,
     env_email,
     env_int,
@@ -111,7 +112,7 @@ else:
 DATABASES: dict[str, Any] = {"default": DATABASE}
 
 REDIS_URL = env_redis("REDIS_URL", "")
-CELERY_BROKER_URL = env_text("CELERY_BROKER_URL", REDIS_URL)
+CELERY_BROKER_URL = env_broker("CELERY_BROKER_URL", REDIS_URL)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -266,6 +267,8 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 8
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BEAT_SCHEDULER = "portal.beat:Beat"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 900,
     "unacked_restore_interval": 10,

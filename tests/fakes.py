@@ -20,6 +20,7 @@ from tokens.connectors.base import (
     TokenRecord,
 )
 
+SERVICE = "service"
 INTEGRATION = RemoteUser(900, "Keydesk integration", "", "", "admin", 4, None, True, False)
 
 
@@ -45,6 +46,17 @@ class FakeHelpdesk:
     calls: list[str] = field(default_factory=list)
     next_answers: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     narrow_may_ask_current: bool = True
+    integration: RemoteUser = INTEGRATION
+    """Who our own access is; another role may do less."""
+    forbidden: set[str] = field(default_factory=set)
+    """Calls that our own access may not make (403)."""
+    hidden: set[int] = field(default_factory=set)
+    """Ids that lists leave out, though the tokens live."""
+    told: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Id → what the helpdesk says otherwise about a token, in lists and by id."""
+    at_mint: Callable[[], None] = lambda: None
+    one_grant_per_user: bool = False
+    """A consent of somebody ends all other tokens of theirs."""
     numbers: Any = field(default_factory=lambda: itertools.count(5001))
 
     def consent(self, user_id: int, scopes: frozenset[str]) -> str:
@@ -56,6 +68,12 @@ class FakeHelpdesk:
     def living(self) -> list[Pair]:
         """Pairs of which some half still works."""
         return [pair for pair in self.pairs if not pair.is_deleted]
+
+    def end(self, token_id: int) -> None:
+        """Somebody deleted a token on the helpdesk itself."""
+        for pair in self.pairs:
+            if pair.record.id == token_id:
+                pair.is_deleted = True
 
     def make(self, user_id: int, scopes: frozenset[str], expires_in: int, refresh_in: int) -> Pair:
         number, now = next(self.numbers), self.clock()
@@ -107,6 +125,9 @@ class FakeConnector:
         if code not in self.desk.codes:
             raise GiveUp("The code is dead.", code="invalid_grant")
         user_id, granted = self.desk.codes.pop(code)
+        for pair in self.desk.living():
+            if self.desk.one_grant_per_user and pair.record.user_id == user_id:
+                pair.is_deleted = True
         return self._pair(self.desk.make(user_id, granted, expires_in, refresh_expires_in), change)
 
     def refresh(self, *, refresh_token: str, scopes: frozenset[str], expires_in: int,
@@ -123,7 +144,20 @@ class FakeConnector:
 
     def mint_service_token(self, *, expires_in: int) -> ServiceToken:
         self._call("mint")
-        return ServiceToken("service", expires_in)
+        self.desk.at_mint()
+        return ServiceToken(SERVICE, expires_in)
+
+    def _as(self, name: str, token: str) -> Any:
+        """A call with our own access, which may be forbidden, or with a pair's, which has to live."""
+        planned = self._call(name)
+        if token != SERVICE:
+            self._bearer(token)
+        elif name in self.desk.forbidden:
+            raise GiveUp("Not for you.", code="forbidden")
+        return planned
+
+    def _told(self, record: TokenRecord) -> TokenRecord:
+        return replace(record, **self.desk.told.get(record.id, {}))
 
     def _bearer(self, token: str) -> Pair:
         for pair in self.desk.pairs:
@@ -140,37 +174,40 @@ class FakeConnector:
         return pair.record
 
     def whoami(self, *, access_token: str) -> RemoteUser:
-        return self._call("whoami") or INTEGRATION
+        return self._as("whoami", access_token) or self.desk.integration
 
     def show(self, *, token_id: int, access_token: str) -> TokenRecord | None:
-        self._call("show")
-        return next((p.record for p in self.desk.living() if p.record.id == token_id), None)
+        self._as("show", access_token)
+        found = (p.record for p in self.desk.living() if p.record.id == token_id)
+        return next((self._told(record) for record in found), None)
 
     def tokens_of_client(self, *, client_number: int, access_token: str) -> Sequence[TokenRecord]:
-        self._call("list")
-        return [p.record for p in self.desk.living()]
+        self._as("list", access_token)
+        return [
+            self._told(p.record) for p in self.desk.living() if p.record.id not in self.desk.hidden
+        ]
 
     def delete(self, *, token_id: int, access_token: str) -> None:
-        if self._call("delete") == "lie":
+        if self._as("delete", access_token) == "lie":
             return
         for pair in self.desk.living():
             if pair.record.id == token_id:
                 pair.is_deleted = True
 
     def client_number(self, *, access_token: str) -> int:
-        self._call("client")
+        self._as("client", access_token)
         return 77
 
     def user_by_external_id(self, *, external_id: str, access_token: str) -> RemoteUser | None:
-        self._call("user")
+        self._as("user", access_token)
         return next((u for u in self.desk.users.values() if u.external_id == external_id), None)
 
     def users_by_email(self, *, email: str, access_token: str) -> Sequence[RemoteUser]:
-        self._call("users")
+        self._as("users", access_token)
         return [u for u in self.desk.users.values() if u.email == email]
 
     def user(self, *, user_id: int, access_token: str) -> RemoteUser | None:
-        self._call("user")
+        self._as("user", access_token)
         return self.desk.users.get(user_id)
 
 

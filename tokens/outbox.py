@@ -29,6 +29,10 @@ URGENCY = {
     Job.Kind.LINK: 3,
     Job.Kind.INVENTORY: 4,
 }
+SILENT = frozenset({Job.Kind.CONFIRM})
+"""Kinds that ask nothing of the helpdesk, so they need no slot of its budget."""
+AHEAD = 16
+"""Among how many of the most urgent jobs a worker picks, so that many workers rarely want the same one."""
 TRIES_BEFORE_RED = 6
 
 
@@ -73,11 +77,26 @@ def due_jobs(helpdesk: Helpdesk, now: datetime) -> QuerySet[Job]:
 
 
 def claim(helpdesk: Helpdesk, *, worker: str, now: datetime) -> Job | None:
-    """Take one of the sixteen most urgent due jobs, by conditional update; None when nothing is due."""
-    candidates = list(due_jobs(helpdesk, now)[:16])
+    """Take one of the sixteen most urgent due jobs, by conditional update; None when nothing is due.
+
+    For who has a slot of the budget: of equally urgent ones those that need it come first.
+    """
+    candidates = list(due_jobs(helpdesk, now)[:AHEAD])
     most_urgent = [job for job in candidates if job.urgency == candidates[0].urgency]
     random.shuffle(most_urgent)
-    for job in most_urgent:
+    most_urgent.sort(key=lambda job: job.kind in SILENT)
+    return _take_one(most_urgent, helpdesk, worker, now)
+
+
+def claim_silent(helpdesk: Helpdesk, *, worker: str, now: datetime) -> Job | None:
+    """The same for who has no slot: only a job that needs none, of those that stand as far ahead."""
+    candidates = [job for job in due_jobs(helpdesk, now)[:AHEAD] if job.kind in SILENT]
+    random.shuffle(candidates)
+    return _take_one(candidates, helpdesk, worker, now)
+
+
+def _take_one(candidates: list[Job], helpdesk: Helpdesk, worker: str, now: datetime) -> Job | None:
+    for job in candidates:
         if due_jobs(helpdesk, now).filter(pk=job.pk).order_by().update(**_held(worker, now)):
             job.refresh_from_db()
             return job

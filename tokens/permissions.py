@@ -13,6 +13,7 @@ from tokens.models import (
     HelpdeskLink,
     ProfileVersion,
 )
+from tokens.queries import emergencies
 from tokens.refusals import YES, Answer, no
 from tokens.states import CredentialState, RequestState
 
@@ -22,6 +23,13 @@ def may_read_all(user: User) -> Answer:
     if roles_of(user) & {Role.ADMIN, Role.AUDITOR}:
         return YES
     return no("Only admins and auditors see this page.")
+
+
+def may_operate(user: User) -> Answer:
+    """Admins alone freeze a helpdesk, order the list of its tokens and confirm what it shows."""
+    if Role.ADMIN in roles_of(user):
+        return YES
+    return no("Only admins can do this.")
 
 
 def may_use_queue(user: User) -> Answer:
@@ -52,8 +60,25 @@ def may_hold(user: User, version: ProfileVersion) -> Answer:
     return YES
 
 
+def may_end_everything(user: User) -> Answer:
+    """Only admins end all access of a person, a profile or a helpdesk at once."""
+    if Role.ADMIN in roles_of(user):
+        return YES
+    return no("Only admins can end everything at once.")
+
+
+def is_spared(credential: Credential) -> Answer:
+    """Whether no emergency is ending all that is like it; one whose turn is still to come is not spared."""
+    if (emergency := emergencies.over(credential)) is None:
+        return YES
+    what = emergencies.subject_of(emergency).words
+    return no(f"{emergency.ordered_by} is ending {what}: {emergency.reason}"[:500])
+
+
 def may_keep(credential: Credential) -> Answer:
     """Whether its owner may still have it: active, the same helpdesk user, still in a group that may ask."""
+    if not (answer := is_spared(credential)):
+        return answer
     owner = credential.owner
     if not owner.is_active:
         return no("Its owner has left.")

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from tokens.connectors.base import TokenRecord
-from tokens.models import AccessRequest, Credential, Grant, ProfileVersion
+from tokens.models import AccessRequest, Credential, Grant, Helpdesk, ProfileVersion
+from tokens.queries import credentials as queries
 from tokens.refusals import YES, Answer, no
 from tokens.states import CredentialState
 
@@ -87,6 +88,14 @@ def can_connect(credential: Credential, *, now: datetime) -> Answer:
             YES if credential.lives_until and now < credential.lives_until else no("It has ended.")
         )
     return no("There is nothing to connect.")
+
+
+def takes_new_access(helpdesk: Helpdesk) -> Answer:
+    """Whether access may be issued there now: not while it is frozen."""
+    if helpdesk.frozen_at is None:
+        return YES
+    reason = helpdesk.frozen_reason.rstrip(".") or "an admin can tell you why"
+    return no(f"{helpdesk} is frozen for new access: {reason}.")
 
 
 def is_decidable(access_request: AccessRequest, *, now: datetime) -> Answer:
@@ -185,3 +194,65 @@ def lacks_proof(record: TokenRecord) -> bool:
     """Whether a description leaves out something the proof needs."""
     needed = (record.client_id, record.user_id, record.scopes, record.expires_at)
     return None in needed or record.refresh_expires_at is None
+
+
+def is_as_proved(record: TokenRecord, grant: Grant) -> Answer:
+    """Whether the helpdesk still describes a live token as it was approved and proved.
+
+    Its ends may not move past what was proved, nor past the lease and the helpdesk's least life.
+    """
+    assert grant.credential is not None
+    credential = grant.credential
+    if record.user_id != credential.acts_as.remote_id:
+        return no("On the helpdesk its token acts as somebody else now.")
+    if record.scopes != credential.scopes:
+        return no("On the helpdesk its token has other permissions now than were approved.")
+    if record.expires_at is None or record.refresh_expires_at is None:
+        return no("On the helpdesk its token has no end any more.")
+    access_by = _latest(
+        credential.lives_until, settings.ACCESS_TOKEN_LEAST, grant.access_expires_at
+    )
+    refresh_by = _latest(
+        credential.lives_until, settings.REFRESH_TOKEN_LEAST, grant.refresh_expires_at
+    )
+    if record.expires_at > access_by or record.refresh_expires_at > refresh_by:
+        return no("On the helpdesk its token lives longer now than it may.")
+    return YES
+
+
+def _latest(lease_end: datetime | None, least: timedelta, proved: datetime | None) -> datetime:
+    """The latest end that is right: the lease's and the least life, or what was proved if that is later."""
+    assert lease_end is not None
+    return max(lease_end + least, proved or lease_end) + settings.EXPIRY_TOLERANCE
+
+
+# --- How many at once ----------------------------------------------------------------------------
+
+SEVERAL_GRANTS = "several grants of one user"
+"""The capability of a helpdesk to let one user hold several tokens of our client; assumed until proved wrong."""
+
+
+def keeps_one_per_person(helpdesk: Helpdesk) -> bool:
+    """Whether connecting a second access of the same user ends the first one there."""
+    return bool(helpdesk.capabilities.get(SEVERAL_GRANTS) == "no")
+
+
+def ended_by_new_access(helpdesk: Helpdesk, acts_as_id: int) -> list[Credential]:
+    """What new access of a user ends, where the helpdesk keeps only one of each."""
+    if not keeps_one_per_person(helpdesk):
+        return []
+    return list(queries.connected_as(acts_as_id))
+
+
+def ended_by_connecting(credential: Credential) -> list[Credential]:
+    """What connecting this access ends, where the helpdesk keeps only one of each user."""
+    rest = ended_by_new_access(credential.helpdesk, credential.acts_as_id)
+    return [other for other in rest if other.pk != credential.pk]
+
+
+def one_per_person_words(helpdesk: Helpdesk, ended: list[Credential], *, how: str) -> str:
+    """The sentence that says what new access would end; "" when nothing."""
+    if not ended:
+        return ""
+    names = " and ".join(f"“{other.script_name}”" for other in ended)
+    return f"{helpdesk} keeps one access per person: {how} ends {names} for good."

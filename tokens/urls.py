@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from tokens.views import approver, credentials, machine, operator, requester
+from tokens.views import (
+    approver,
+    credentials,
+    emergencies,
+    machine,
+    operations,
+    operator,
+    requester,
+)
 
 urlpatterns = [
     path("", requester.my_access, name="my_access"),
@@ -25,6 +33,13 @@ urlpatterns = [
     path("helpdesks/<slug:slug>/callback", credentials.callback, name="callback"),
     path("inventory", operator.inventory, name="inventory"),
     path("audit", operator.audit, name="audit"),
+    path("operations", operations.operations, name="operations"),
+    path("operations/<slug:slug>/freeze", operations.freeze, name="freeze"),
+    path("operations/<slug:slug>/unfreeze", operations.unfreeze, name="unfreeze"),
+    path("operations/<slug:slug>/inventory", operations.take_inventory, name="take_inventory"),
+    path("operations/<slug:slug>/confirm", operations.confirm_inventory, name="confirm_inventory"),
+    path("emergencies", emergencies.emergencies, name="emergencies"),
+    path("emergencies/<int:pk>", emergencies.emergency, name="emergency"),
     path("oauth/token", machine.token, name="token"),
     path(".well-known/oauth-authorization-server", machine.metadata, name="oauth_metadata"),
 ]

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from tokens import outbox
-from tokens.connectors.base import Broken, ConnectorError, Gate, Retry
+from tokens.connectors.base import Broken, ConnectorError, Gate, Remaining, Retry
 from tokens.limiter import BudgetGate, Limiter, LimiterDown
 from tokens.models import Helpdesk, Job
 from tokens.operations import helpdesks
@@ -60,7 +60,9 @@ class ClaimedGate:
         if not outbox.renew_claim(self.job, now=self.clock()):
             raise Retry("Another worker has taken over this job.")
 
-    def heard(self, *, limit: int | None, remaining: int | None, retry_after: float | None) -> None:
+    def heard(
+        self, *, limit: int | None, remaining: Remaining | None, retry_after: float | None
+    ) -> None:
         self.budget.heard(limit=limit, remaining=remaining, retry_after=retry_after)
 
 
@@ -74,14 +76,14 @@ def run_due(
     helpdesk = Helpdesk.objects.filter(slug=slug).first()
     taken = 0
     while helpdesk is not None and taken < most and _may_work(helpdesk, clock()):
-        gate = BudgetGate(
-            limiter, slug, deadline=settings.CALL_DEADLINE.total_seconds(), has_slot=True
-        )
         job = _claim_with_slot(helpdesk, limiter, clock)
         if job is None:
             break
         taken += 1
-        gate.urgent = job.urgency == 0
+        gate = BudgetGate(
+            limiter, slug, deadline=settings.CALL_DEADLINE.total_seconds(),
+            urgent=job.urgency == 0, has_slot=job.kind not in outbox.SILENT,
+        )  # fmt: skip
         _work(job, helpdesk, ClaimedGate(gate, job, clock), clock=clock, connect=connect)
         helpdesk.refresh_from_db()
     return taken
@@ -113,7 +115,13 @@ def _may_work(helpdesk: Helpdesk, now: datetime) -> bool:
 
 
 def _claim_with_slot(helpdesk: Helpdesk, limiter: Limiter, clock: Clock) -> Job | None:
-    """The slot comes before the job, so that the job is the most urgent one at the moment it can be done."""
+    """The slot comes before the job, so that the job is the most urgent one at the moment it can be done.
+
+    What asks nothing of the helpdesk needs no slot and wastes none.
+    """
+    silent = outbox.claim_silent(helpdesk, worker=_name(), now=clock())
+    if silent is not None:
+        return silent
     first = outbox.due_jobs(helpdesk, clock()).first()
     if first is None:
         return None
@@ -134,6 +142,8 @@ def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Co
     """Do one job and settle its row, whatever happens."""
     try:
         line = open_line(helpdesk, gate=gate, clock=clock, connect=connect)
+        if helpdesk.stopped_at is not None:
+            line.must_be_admin()
         WORK[job.kind](line, job.target_id)
     except Later as later:
         outbox.postpone(job, until=later.until)
@@ -141,9 +151,7 @@ def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Co
         outbox.finish(job, now=clock())
     except Broken as error:
         helpdesks.stop(helpdesk=helpdesk, reason=error.reason, now=clock())
-        outbox.fail(
-            job, sentence=error.reason, now=clock(), after=settings.PROBE_EVERY.total_seconds()
-        )
+        outbox.postpone(job, until=clock() + settings.PROBE_EVERY)
     except ConnectorError as error:
         after = error.after if isinstance(error, Retry) else None
         outbox.fail(job, sentence=error.reason, now=clock(), after=after)

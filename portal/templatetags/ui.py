@@ -53,6 +53,10 @@ BADGES: Mapping[str, Badge] = {
     "revoked": Badge("ended", "neutral", "■"),
     "cancelled": Badge("cancelled", "neutral", "□"),
     "bound": Badge("bound", "good", "●"),
+    # the line to a helpdesk, and processes
+    "running": Badge("working", "good", "●"),
+    "stopped": Badge("stopped", "bad", "▲"),
+    "frozen": Badge("frozen", "warning", "◆"),
     # risk
     "low": Badge("low risk", "neutral", "○"),
     "medium": Badge("medium risk", "warning", "◆"),

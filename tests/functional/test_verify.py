@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,14 +57,29 @@ def test_nothing_is_found_where_nothing_is_wrong(stack, token):
     ],
 )
 def test_a_changed_token_is_named(stack, token, change, back, line):
-    sandbox(stack).change_token(token["id"], **change)
-    try:
-        done = verify(stack)
-    finally:
-        sandbox(stack).change_token(token["id"], **{back: token[back]})
+    with nobody_at_work(stack):
+        sandbox(stack).change_token(token["id"], **change)
+        try:
+            done = verify(stack)
+        finally:
+            sandbox(stack).change_token(token["id"], **{back: token[back]})
     assert done.returncode == 1, done.stdout
     assert f"token {token['id']} of kd_sandbox_" in done.stdout
     assert line in done.stdout
+
+
+@contextmanager
+def nobody_at_work(stack) -> Iterator[None]:
+    """The sandbox's line rests: workers would find the change in their own list and end the token first."""
+    change = (
+        "from datetime import timedelta; from accounts import clock; from tokens.models import *;"
+        "Helpdesk.objects.filter(slug='sandbox').update(stopped_at={})"
+    )
+    manage(dict(stack.environment), "shell", "-v0", "-c", change.format("clock.now()+timedelta(1)"))
+    try:
+        yield
+    finally:
+        manage(dict(stack.environment), "shell", "-v0", "-c", change.format("None"))
 
 
 def plant(stack) -> int:
@@ -122,3 +139,42 @@ def test_an_overdue_token_is_named(stack, token):
     assert f"token {live['id']}" in done.stdout
     assert "overdue" in done.stdout, done.stdout + done.stderr
     until(lambda: verify(stack).returncode == 0, seconds=60)
+
+
+# --- Where nothing can be looked at ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["verify", "reconcile"])
+@pytest.mark.parametrize("database", ["empty", "not there"])
+def test_a_database_that_is_not_ready_is_one_sentence(stack, tmp_path, command, database):
+    """No migrations yet, and a place where none can be."""
+    place = tmp_path / "empty.sqlite3" if database == "empty" else tmp_path / "no" / "such.sqlite3"
+    environment = {**stack.environment, "DATABASE_URL": f"sqlite:///{place}"}
+    done = manage(environment, command)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "The database is not ready (" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().count("\n") == 0, done.stderr
+
+
+def test_a_database_server_that_is_away_is_one_sentence(stack):
+    environment = {**stack.environment, "DATABASE_URL": "postgres://keydesk@127.0.0.1:9/keydesk"}
+    done = manage(environment, "verify")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "The database is not ready (" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_helpdesk_that_refuses_our_own_access_is_a_sentence(stack):
+    environment = {**stack.environment, "HELPDESK_SANDBOX_SERVICE_CLIENT_SECRET": "wrong"}
+    done = manage(environment, "verify")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "sandbox: the list of tokens could not be had" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_reconcile_takes_the_list_itself_and_agrees_with_verify(stack, token):
+    done = manage(dict(stack.environment), "reconcile", "--helpdesk", "sandbox")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("sandbox: ")
+    assert verify(stack).returncode == 0

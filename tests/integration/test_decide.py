@@ -467,7 +467,13 @@ def test_the_top_bar_has_the_places_of_the_person_and_counts_what_waits(world, b
     assert places(ben.get("/")) == {"My access": 0, "Queue": 2}
     for key, count in (("omar", 3), ("cleo", 0)):
         found = places(browser(world, key).get("/"))
-        assert found == {"My access": 0, "Queue": count, "Inventory": 0, "Audit": 0}
+        assert found == {
+            "My access": 0,
+            "Queue": count,
+            "Inventory": 0,
+            "Audit": 0,
+            "Operations": 0,
+        }
 
 
 def test_a_count_stops_at_a_hundred_and_reads_99_plus(world, ben):

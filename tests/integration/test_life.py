@@ -8,7 +8,7 @@ from django.conf import settings
 from tests.world import World
 from tokens.connectors.base import GiveUp, Retry, Unknown
 from tokens.models import Grant, Job
-from tokens.operations import credentials, keys, sweeps
+from tokens.operations import credentials, grants, keys, sweeps
 from tokens.refusals import StaleState
 from tokens.states import CredentialState, GrantState
 
@@ -331,3 +331,47 @@ def test_access_tokens_are_cut_to_the_lease(world):
     live = credential.grants.get(state=GrantState.LIVE)
     assert live.asked_access_seconds == 300
     assert live.serve_until == credential.lives_until
+
+
+def test_ending_an_older_pair_leaves_the_answer_to_the_next_consent_alone(world):
+    """Connected again while the pair before is still being ended: the new one is proved, its code sent once."""
+    credential = world.ordered()
+    world.consent(
+        credential, as_user=world.person("piotr").helpdesk_links.first().helpdesk_user.remote_id
+    )
+    world.desk.next_answers["show"].append(Retry("Busy."))
+    world.work()
+    first = credential.grants.get()
+    assert first.state == GrantState.DOOMED
+    closing = Job.objects.filter(kind=Job.Kind.CLOSE, target_id=first.pk)
+    closing.update(not_before=world.now + timedelta(days=3))
+    world.wait(days=2, seconds=1)  # the access half is over, so the refresh half must be asked
+
+    credential.refresh_from_db()
+    world.consent(credential)
+    world.desk.next_answers["current"].append(Retry("Busy."))
+    world.work()
+    second = credential.grants.exclude(pk=first.pk).get()
+    assert second.state == GrantState.ANSWERED
+    closing.update(not_before=world.now)
+    world.work()
+    second.refresh_from_db()
+    assert second.state == GrantState.ANSWERED
+    world.wait(seconds=60)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+    assert world.desk.calls.count("exchange") == 2
+
+
+def test_a_code_whose_answer_was_thrown_away_is_not_sent_again(world):
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["current"].append(Retry("Busy."))
+    world.work()
+    grants.doom(credential.grants.get(), reason="Thrown away.", now=world.clock())
+    world.wait(seconds=5)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert world.desk.calls.count("exchange") == 1

@@ -23,7 +23,7 @@ from tests.unit.connector_server import (
     silent,
 )
 from tokens.connectors import http
-from tokens.connectors.base import GiveUp, Retry, Unknown
+from tokens.connectors.base import GiveUp, Remaining, Retry, Unknown
 from tokens.connectors.http import LARGEST_ANSWER, Transport
 
 SECRET = "s3cret-that-must-never-be-seen"
@@ -37,12 +37,14 @@ def post(server, gate=None, **fields):
 
 def test_an_answer_is_read_whole_and_the_gate_hears_the_budget():
     gate = OpenGate()
-    reply = answer(200, {"a": 1}, X_Rate_Limit="700", X_Rate_Limit_Remaining="12")
+    reply = answer(
+        200, {"a": 1}, X_Rate_Limit="700", X_Rate_Limit_Remaining="12", Ratelimit_Reset="30"
+    )
     with serving(reply) as server:
         found = post(server, gate)
     assert (found.status, found.json()) == (200, {"a": 1})
     assert gate.entered == 1
-    assert gate.told == [{"limit": 700, "remaining": 12, "retry_after": None}]
+    assert gate.told == [{"limit": 700, "remaining": Remaining(12, 30), "retry_after": None}]
 
 
 def test_a_request_says_who_asks_and_takes_nothing_from_the_environment(monkeypatch, tmp_path):
@@ -294,9 +296,13 @@ def test_a_429_counts_though_its_body_never_ends():
 @pytest.mark.parametrize("value", ["", "many", "-3", "1" * 40, "٣"])
 def test_a_senseless_budget_is_no_budget(value):
     gate = OpenGate()
-    with serving(answer(200, {}, X_Rate_Limit=value)) as server:
+    senseless = answer(200, {}, X_Rate_Limit=value, X_Rate_Limit_Remaining=value)
+    half = answer(200, {}, X_Rate_Limit_Remaining="5", Ratelimit_Reset=value)
+    with serving(senseless, half) as server:
         post(server, gate)
-    assert gate.told[0]["limit"] is None
+        post(server, gate)
+    assert (gate.told[0]["limit"], gate.told[0]["remaining"]) == (None, None)
+    assert gate.told[1]["remaining"] == Remaining(5, None)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"\xff\xfe\x00", b"[" * 100_000, b"nul"])

@@ -42,6 +42,14 @@ class Broken(ConnectorError):
     """Our own access is refused (`invalid_client`, 401 or 403 on the service access): stop the line."""
 
 
+@dataclass(frozen=True)
+class Remaining:
+    """What an answer said is left of the helpdesk's window; `resets_in`: seconds to its end, None if unsaid."""
+
+    requests: int
+    resets_in: float | None = None
+
+
 class Gate(Protocol):
     """What a transport asks before and tells after each request."""
 
@@ -52,8 +60,10 @@ class Gate(Protocol):
     def enter(self) -> None:
         """Wait for a slot of the helpdesk's budget. Raises `Retry` when none comes in time."""
 
-    def heard(self, *, limit: int | None, remaining: int | None, retry_after: float | None) -> None:
-        """Report what the answer's headers said about the budget."""
+    def heard(
+        self, *, limit: int | None, remaining: Remaining | None, retry_after: float | None
+    ) -> None:
+        """Report what the answer's headers said about the budget. Follows its `enter`."""
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from tokens.connectors.base import Remaining
+
 LONGEST_WAIT = 3600.0
 """Seconds a helpdesk may make us wait at most: a senseless wish must not stop revocations for days."""
 
 _LIMIT = ("x-rate-limit", "ratelimit-limit")
 _REMAINING = ("x-rate-limit-remaining", "ratelimit-remaining")
+_RESET = ("ratelimit-reset",)
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Requests a minute and those left of them, as announced; None where nothing readable was said."""
+    """Requests a minute and what is left of them, as announced; None where nothing readable was said."""
 
     limit: int | None
-    remaining: int | None
+    remaining: Remaining | None
 
 
 def budget(headers: Mapping[str, str]) -> Budget:
     """The announced budget. `headers` must find names whatever their case."""
-    return Budget(_first_whole(headers, _LIMIT), _first_whole(headers, _REMAINING))
+    left = _first_whole(headers, _REMAINING)
+    remaining = None if left is None else Remaining(left, _first_whole(headers, _RESET))
+    return Budget(_first_whole(headers, _LIMIT), remaining)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from tokens.forms.requests import plain_text
 from tokens.models import Helpdesk
@@ -47,6 +48,27 @@ class SecretForm(forms.Form):
     def seen_id(self) -> int:
         """The id of the secret that was current on the page; 0: there was none."""
         return self.cleaned_data.get("seen") or 0 if self.is_valid() else -1
+
+
+class ReplacesForm(forms.Form):
+    """Which access stood on the page as ended by connecting, when its owner agreed to that."""
+
+    replaces = forms.TypedMultipleChoiceField(coerce=int, required=False)
+
+    def __init__(self, sent: QueryDict) -> None:
+        super().__init__(sent)
+        field = self.fields["replaces"]
+        assert isinstance(field, forms.TypedMultipleChoiceField)
+        field.choices = [(word, word) for word in sent.getlist("replaces") if _is_id(word)]
+
+    @property
+    def named(self) -> frozenset[int]:
+        """The ids; none at all where one of them is no id."""
+        return frozenset(self.cleaned_data["replaces"]) if self.is_valid() else frozenset()
+
+
+def _is_id(word: str) -> bool:
+    return word.isascii() and word.isdigit() and int(word[:20]) <= MOST_ID
 
 
 class ListForm(forms.Form):
@@ -117,7 +139,9 @@ KINDS = {
     "Grant": "Token",
     "User": "Person",
     "Helpdesk": "Helpdesk",
+    "InventoryRun": "Inventory",
     "AccessProfile": "Profile",
+    "Emergency": "Emergency",
 }
 
 
@@ -159,7 +183,9 @@ NOUNS = {
     "key": "Key",
     "token": "Token",
     "grant": "Token",
+    "emergency": "Emergency",
     "helpdesk": "Helpdesk",
+    "inventory": "Inventory",
     "profile": "Profile",
     "person": "Person",
 }
@@ -173,6 +199,7 @@ VERBS = {
     "lost_track_of": "asked for without an answer",
     "doomed": "set to be deleted",
     "buried": "confirmed gone",
+    "hindered": "held up",
     "adopted": "of nobody found",
     "answered": "received",
     "sent": "asked for",

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from accounts import audit
 from accounts.models import User
 from tokens import outbox, permissions, policies
 from tokens.models import Connection, Credential, Job
+from tokens.operations import capabilities, credentials
 from tokens.operations.moves import move
 from tokens.refusals import Denied, Invalid, Refusal, StaleState
 from tokens.sealing import Place, portal_ring
@@ -38,27 +40,50 @@ class Return:
     error: str
 
 
-def start(*, credential: Credential, by: User, session_key: str, now: datetime) -> Trip:
-    """Begin a trip to the consent page: state and verifier are random, single-use and end in ten minutes."""
+def start(
+    *,
+    credential: Credential,
+    by: User,
+    session_key: str,
+    now: datetime,
+    replaces: Collection[int] = (),
+) -> Trip:
+    """Begin a trip to the consent page: state and verifier are random, single-use and end in ten minutes.
+
+    Where the helpdesk keeps one access per person, `replaces` names each access the owner agreed to end;
+    nobody is sent on with one missing. Raises `Denied` and `StaleState`.
+    """
     if not (answer := permissions.may_own(by, credential)):
         raise Denied(answer.reason)
-    if credential.helpdesk.frozen_at:
-        raise StaleState(
-            f"{credential.helpdesk} is frozen for new access. An admin can tell you why."
-        )
+    if not (answer := permissions.is_spared(credential)):
+        raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
+    if not (answer := policies.takes_new_access(credential.helpdesk)):
+        raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     if not (answer := policies.can_connect(credential, now=now)):
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
+    ended = policies.ended_by_connecting(credential)
+    if unnamed := [other for other in ended if other.pk not in replaces]:
+        raise _not_agreed(credential, unnamed)
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     with transaction.atomic():
         connection = Connection.objects.create(
             credential=credential, user=by, state_digest=_digest(state),
             session_digest=_digest(session_key), started_at=now,
-            expires_at=now + settings.CONNECT_WITHIN,
+            expires_at=now + settings.CONNECT_WITHIN, replaces_others=bool(ended),
         )  # fmt: skip
         connection.verifier = _seal(connection, verifier)
         connection.save(update_fields=["verifier"])
         audit.record("connection.started", by=by, target=credential, now=now)
     return Trip(state, _challenge(verifier))
+
+
+def _not_agreed(credential: Credential, ended: list[Credential]) -> StaleState:
+    words = policies.one_per_person_words(credential.helpdesk, ended, how="connecting this")
+    return StaleState(
+        f"{words} You have to agree to that first.",
+        href=f"/credentials/{credential.pk}/connect",
+        label="See what would end",
+    )
 
 
 def come_back(*, came: Return, slug: str, by: User, session_key: str, now: datetime) -> Credential:
@@ -97,9 +122,11 @@ def _find(state: str, *, slug: str, by: User, session_key: str, now: datetime) -
 
 def _accept(connection: Connection, code: str, *, by: User, now: datetime) -> Credential:
     credential = connection.credential
-    if not (answer := policies.can_connect(credential, now=now)):
+    answer = permissions.is_spared(credential) and policies.can_connect(credential, now=now)
+    if not answer:
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     with transaction.atomic():
+        _end_others(connection, by=by, now=now)
         move(
             credential, CREDENTIAL, "connect", CredentialState.ISSUING,
             expect={"state": credential.state}, came_from=credential.state, problem="",
@@ -110,6 +137,31 @@ def _accept(connection: Connection, code: str, *, by: User, now: datetime) -> Cr
         audit.record("connection.consented", by=by, target=credential, now=now)
         outbox.order(Job.Kind.EXCHANGE, credential.pk, helpdesk=credential.helpdesk, now=now)
     return credential
+
+
+def _end_others(connection: Connection, *, by: User, now: datetime) -> None:
+    """What the owner agreed to end by this consent ends with it; what he was not told of stops it."""
+    credential = connection.credential
+    if not policies.keeps_one_per_person(credential.helpdesk):
+        return
+    capabilities.hold(credential.helpdesk)
+    ended = policies.ended_by_connecting(credential)
+    since = _connected_since(connection)
+    if unnamed := [one for one in ended if not connection.replaces_others or one.pk in since]:
+        raise _not_agreed(credential, unnamed)
+    reason = f"Replaced by “{credential.script_name}”: {credential.helpdesk} keeps one access per person."
+    for other in ended:
+        actor = by if other.owner_id == by.pk else None
+        credentials.revoke(credential=other, by=actor, reason=reason, now=now)
+
+
+def _connected_since(connection: Connection) -> set[int]:
+    """Access of the same user that was connected after its owner saw what this one would end."""
+    later = Connection.objects.filter(
+        credential__acts_as=connection.credential.acts_as_id,
+        outcome="consented", used_at__gt=connection.started_at,
+    )  # fmt: skip
+    return set(later.values_list("credential_id", flat=True))
 
 
 def _decline(connection: Connection, error: str, *, by: User, now: datetime) -> Credential:

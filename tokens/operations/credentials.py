@@ -13,12 +13,11 @@ from tokens.models import (
     AccessRequest,
     Credential,
     Grant,
-    InventoryRun,
     Job,
-    SeenToken,
 )
 from tokens.operations import grants
 from tokens.operations.moves import move, stale, try_move
+from tokens.queries import inventories as lists
 from tokens.refusals import Denied, StaleState
 from tokens.states import (
     ACCESS_REQUEST,
@@ -220,22 +219,10 @@ def _still_there(credential: Credential) -> str:
     written_off = credential.grants.filter(state=GrantState.WRITTEN_OFF).order_by("-settled_at")
     if (last := written_off.first()) is None:
         return ""
-    run = (
-        InventoryRun.objects.filter(
-            helpdesk=credential.helpdesk, is_complete=True, started_at__gt=last.settled_at
-        )
-        .order_by("-started_at")
-        .first()
-    )
+    run = lists.newest(credential.helpdesk, begun_after=last.settled_at)
     if run is None:
         return "A call without an answer is being looked for in the list of all tokens."
-    owned = Grant.objects.filter(
-        helpdesk=credential.helpdesk, remote_id__isnull=False,
-        state__in=(*GRANT_OPEN, GrantState.LIVE, GrantState.DOOMED),
-    ).values("remote_id")  # fmt: skip
-    unowned = SeenToken.objects.filter(
-        last_run=run, remote_user_id=credential.acts_as.remote_id
-    ).exclude(remote_id__in=owned)
+    unowned = lists.unowned(run).filter(remote_user_id=credential.acts_as.remote_id)
     if unowned.exists():
         return "A token of this person that nobody owns is still on the helpdesk."
     return ""

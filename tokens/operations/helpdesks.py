@@ -1,24 +1,32 @@
-"""Stopping the line to a helpdesk that refuses Keydesk's own access, and resuming it."""
+"""The line to one helpdesk: stopped while it refuses Keydesk's own access, frozen for new access by a person's word."""
 
 from datetime import datetime
 
 from django.db import transaction
 
 from accounts import audit
-from tokens.models import Helpdesk
+from accounts.models import User
+from tokens import outbox, permissions
+from tokens.models import Credential, Helpdesk, Job
+from tokens.operations.moves import stale
+from tokens.refusals import Denied, Invalid, StaleState
+from tokens.states import CredentialState
+
+LONGEST_REASON = 300
+RESTORED = "The database came back from a backup; an admin has to confirm the list of tokens."
 
 
 def stop(*, helpdesk: Helpdesk, reason: str, now: datetime) -> None:
     """Our own access is refused: work waits, nothing fails. Said once, and kept up to date."""
     with transaction.atomic():
         is_new = Helpdesk.objects.filter(pk=helpdesk.pk, stopped_at=None).update(
-            stopped_at=now, stopped_reason=reason[:300]
+            stopped_at=now, stopped_reason=reason[:LONGEST_REASON]
         )
         if is_new:
             audit.record("helpdesk.stopped", by=None, target=helpdesk, now=now, reason=reason)
         else:
             Helpdesk.objects.filter(pk=helpdesk.pk).update(
-                stopped_at=now, stopped_reason=reason[:300]
+                stopped_at=now, stopped_reason=reason[:LONGEST_REASON]
             )
         helpdesk.refresh_from_db()
 
@@ -33,3 +41,78 @@ def resume(*, helpdesk: Helpdesk, now: datetime) -> None:
         ):
             audit.record("helpdesk.resumed", by=None, target=helpdesk, now=now)
     helpdesk.refresh_from_db()
+
+
+# --- Freezing: new access waits, what there is goes on -----------------------------------------------
+
+
+def freeze(*, helpdesk: Helpdesk, by: User, reason: str, now: datetime) -> None:
+    """Hold all new issuing and close nothing: refreshes and revocations go on.
+
+    Raises `Denied`, `Invalid` (no reason) and `StaleState` (frozen since when and by whom).
+    """
+    _must_operate(by)
+    if not reason.strip() or len(reason) > LONGEST_REASON:
+        raise Invalid(f"Say why, in at most {LONGEST_REASON} characters.")
+    with transaction.atomic():
+        thawed = Helpdesk.objects.filter(pk=helpdesk.pk, frozen_at=None)
+        if not thawed.update(frozen_at=now, frozen_reason=reason.strip()):
+            raise stale(helpdesk)
+        audit.record("helpdesk.frozen", by=by, target=helpdesk, now=now, reason=reason.strip())
+    helpdesk.refresh_from_db()
+
+
+def unfreeze(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
+    """Let new access be issued again, and what waited for it at once.
+
+    Raises `Denied`, and `StaleState` where it is not frozen, or frozen since a backup was restored: that
+    ends when the list of tokens is confirmed.
+    """
+    _must_operate(by)
+    helpdesk.refresh_from_db()
+    if helpdesk.restored_at is not None:
+        raise StaleState(
+            f"{helpdesk} is frozen since a backup was restored. That ends when an admin confirms the "
+            "list of tokens."
+        )
+    with transaction.atomic():
+        frozen = Helpdesk.objects.filter(
+            pk=helpdesk.pk, frozen_at__isnull=False, restored_at__isnull=True
+        )
+        if not frozen.update(frozen_at=None, frozen_reason=""):
+            raise stale(helpdesk)
+        audit.record("helpdesk.unfrozen", by=by, target=helpdesk, now=now)
+        carry_on(helpdesk=helpdesk, now=now)
+    helpdesk.refresh_from_db()
+
+
+def freeze_restored(*, helpdesk: Helpdesk, now: datetime) -> None:
+    """The database came back from a backup: nothing new until an admin has confirmed the list of tokens.
+
+    One that is frozen already stays frozen; said again, the confirmation has to be of a later list.
+    """
+    with transaction.atomic():
+        Helpdesk.objects.filter(pk=helpdesk.pk, frozen_at=None).update(frozen_at=now)
+        Helpdesk.objects.filter(pk=helpdesk.pk).update(restored_at=now, frozen_reason=RESTORED)
+        audit.record("helpdesk.frozen", by=None, target=helpdesk, now=now, reason=RESTORED)
+    helpdesk.refresh_from_db()
+
+
+def carry_on(*, helpdesk: Helpdesk, now: datetime) -> None:
+    """What waited for the end of a freeze is due now. Runs inside the transaction that ends it."""
+    waiting = Credential.objects.filter(helpdesk=helpdesk, state=CredentialState.ISSUING)
+    for pk in waiting.values_list("pk", flat=True):
+        outbox.order(Job.Kind.EXCHANGE, pk, helpdesk=helpdesk, now=now)
+
+
+def order_inventory(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
+    """An admin wants the list of all tokens taken now. One that is on its way is hastened. Raises `Denied`."""
+    _must_operate(by)
+    with transaction.atomic():
+        audit.record("inventory.ordered", by=by, target=helpdesk, now=now)
+        outbox.order(Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now)
+
+
+def _must_operate(by: User) -> None:
+    if not (answer := permissions.may_operate(by)):
+        raise Denied(answer.reason)

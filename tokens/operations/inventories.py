@@ -1,43 +1,215 @@
-"""What a complete list of all tokens settles: what is gone, and what nobody owns."""
+"""What a complete list of all tokens settles: what is gone, what nobody owns, what vanished or changed.
 
+More findings than a bad day makes may be a restored backup or a list that lies: they wait for a person's word.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db import transaction
 
-from tokens import outbox
-from tokens.models import Credential, Grant, InventoryRun, Job, SeenToken
-from tokens.operations import grants
-from tokens.states import GRANT_OPEN, CredentialState, GrantState
+from accounts import audit
+from accounts.models import User
+from tokens import outbox, permissions, policies
+from tokens.connectors.base import TokenRecord
+from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, SeenToken
+from tokens.operations import capabilities, credentials, grants, helpdesks
+from tokens.operations.moves import stale
+from tokens.queries import inventories as lists
+from tokens.refusals import Denied, StaleState
+from tokens.states import CredentialState, GrantState
 
-OWNING = (GrantState.ANSWERED, GrantState.LIVE, GrantState.DOOMED)
+OVERTAKEN = "A newer list was complete first."
+LEAST_SHARE = 3
 
 
-def settle(*, run: InventoryRun, now: datetime) -> None:
-    """Act on a complete list: bury the deleted that it lacks, end the strays, ask again what waits for it."""
+@dataclass(frozen=True)
+class Settled:
+    """How much a list settled, and how much of what it shows waits for a person."""
+
+    buried: int = 0
+    strays: int = 0
+    vanished: int = 0
+    changed: int = 0
+    held_back: int = 0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What stands in a list and should not, and the live pairs that it lacks or describes otherwise."""
+
+    strays: Sequence[SeenToken] = ()
+    suspects: Sequence[Grant] = ()
+
+    def __len__(self) -> int:
+        return len(self.strays) + len(self.suspects)
+
+
+# --- Keeping a list ------------------------------------------------------------------------------------
+
+
+def begin(*, helpdesk: Helpdesk, now: datetime) -> InventoryRun:
+    """A reading of the list begins: whatever it shows was so after this moment."""
+    return InventoryRun.objects.create(helpdesk=helpdesk, started_at=now)
+
+
+def discard(*, run: InventoryRun, reason: str, now: datetime) -> None:
+    """A reading that does not count, and why."""
+    run.is_complete, run.error, run.finished_at = False, reason[:300], now
+    run.save(update_fields=["is_complete", "error", "finished_at"])
+
+
+def keep(*, run: InventoryRun, records: Sequence[TokenRecord], now: datetime) -> InventoryRun:
+    """Keep a complete list. Returns the one that counts: a newer one, where that was complete first."""
+    with transaction.atomic():
+        capabilities.hold(run.helpdesk)
+        newer = lists.newest(run.helpdesk)
+        if newer is not None and newer.pk > run.pk:
+            discard(run=run, reason=OVERTAKEN, now=now)
+            return newer
+        _note_seen(run, records)
+        run.finished_at, run.is_complete, run.token_count = now, True, len(records)
+        run.save(update_fields=["finished_at", "is_complete", "token_count"])
+    return run
+
+
+def _note_seen(run: InventoryRun, records: Sequence[TokenRecord]) -> None:
+    seen = [
+        SeenToken(
+            helpdesk=run.helpdesk, remote_id=record.id, remote_user_id=record.user_id,
+            scopes=record.scopes or frozenset(), expires_at=record.expires_at,
+            refresh_expires_at=record.refresh_expires_at, first_run=run, last_run=run,
+        )
+        for record in records
+    ]  # fmt: skip
+    SeenToken.objects.bulk_create(
+        seen,
+        batch_size=500,
+        update_conflicts=True,
+        unique_fields=["helpdesk", "remote_id"],
+        update_fields=[
+            "remote_user_id", "scopes", "expires_at", "refresh_expires_at", "last_run",
+        ],
+    )  # fmt: skip
+
+
+def as_record(seen: SeenToken) -> TokenRecord:
+    """A token as the list described it; a list of our client holds no other's."""
+    return TokenRecord(
+        id=seen.remote_id, client_id=seen.helpdesk.client_number, user_id=seen.remote_user_id,
+        scopes=seen.scopes, created_at=None, expires_at=seen.expires_at,
+        refresh_expires_at=seen.refresh_expires_at, used_at=None,
+    )  # fmt: skip
+
+
+# --- What it shows, and how much of it may be acted on -------------------------------------------------
+
+
+def findings(run: InventoryRun, *, now: datetime) -> Findings:
+    """Everything a list shows that is not as it should be."""
+    unlike = list(lists.unlike_the_list(run, now=now))
+    ids = [grant.remote_id for grant in unlike if grant.remote_id is not None]
+    shown = {
+        seen.remote_id: seen
+        for seen in lists.listed(run).filter(remote_id__in=ids).select_related("helpdesk")
+    }
+    suspects = [
+        grant
+        for grant in unlike
+        if grant.remote_id not in shown
+        or not policies.is_as_proved(as_record(shown[grant.remote_id]), grant)
+    ]
+    return Findings(list(lists.strays(run).order_by("pk")), suspects)
+
+
+def share(helpdesk: Helpdesk) -> int:
+    """How many findings may be acted on without a person's word: a tenth of what lives, at least three.
+
+    None after a restored backup, until a person has looked.
+    """
+    if Helpdesk.objects.filter(pk=helpdesk.pk, restored_at__isnull=False).exists():
+        return 0
+    live = Grant.objects.filter(helpdesk=helpdesk, state=GrantState.LIVE).count()
+    return max(LEAST_SHARE, live // 10)
+
+
+def allowed(run: InventoryRun, found: Findings) -> tuple[Findings, int]:
+    """The findings that may be acted on now, and how many are held back.
+
+    All of them within the share; beyond it only what a list showed that an admin confirmed.
+    """
+    agreed = _agreed(run, found)
+    others = len(found) - len(agreed)
+    if others <= share(run.helpdesk):
+        return found, 0
+    return agreed, others
+
+
+def _word(run: InventoryRun) -> InventoryRun | None:
+    """The latest list an admin confirmed, while his word counts: for two inventories from then on."""
+    since = run.started_at - 2 * settings.INVENTORY_EVERY
+    confirmed = InventoryRun.objects.filter(
+        helpdesk=run.helpdesk, confirmed_at__gt=since, pk__lt=run.pk
+    )
+    return confirmed.order_by("-pk").first()
+
+
+def _agreed(run: InventoryRun, found: Findings) -> Findings:
+    """What of it the confirmed list showed already: strays in it, pairs that are older and were not right there."""
+    word = _word(run)
+    if word is None:
+        return Findings()
+    since_then = lists.listed(word).exclude(last_run__gte=run.pk)
+    were_there = set(since_then.values_list("remote_id", flat=True))
+    return Findings(
+        [seen for seen in found.strays if seen.first_run_id <= word.pk],
+        [
+            grant
+            for grant in found.suspects
+            if grant.proved_at
+            and grant.proved_at < word.started_at
+            and grant.remote_id not in were_there
+        ],
+    )
+
+
+# --- Acting on it --------------------------------------------------------------------------------------
+
+
+def settle(
+    *, run: InventoryRun, now: datetime, looks: Mapping[int, TokenRecord | None] | None = None
+) -> Settled:
+    """Act on a complete list, within the share.
+
+    The deleted that it lacks are buried, strays ended, and suspects that were looked at by id lost
+    (`looks`: grant → what the helpdesk shows, None for a 404). What waits for a list is asked again.
+    """
     if not run.is_complete:
-        return
-    for grant in _confirmed_absent(run):
+        return Settled()
+    absent = _confirmed_absent(run)
+    for grant in absent:
         grants.bury(grant, now=now)
-    _end_strays(run, now=now)
-    waiting = Credential.objects.filter(
-        helpdesk=run.helpdesk, state=CredentialState.REVOKING,
-        grants__state=GrantState.WRITTEN_OFF,
-    ).distinct()  # fmt: skip
-    for credential in waiting:
-        outbox.order(Job.Kind.CONFIRM, credential.pk, helpdesk=run.helpdesk, now=now)
+    found, held_back = allowed(run, findings(run, now=now))
+    _note_held_back(run, held_back)
+    strays = sum(_end_stray(run, seen, now=now) for seen in found.strays)
+    vanished, changed = _end_suspects(run, found.suspects, looks or {}, now=now)
+    _ask_again(run, now=now)
+    return Settled(len(absent), strays, vanished, changed, held_back)
 
 
 def _confirmed_absent(run: InventoryRun) -> list[Grant]:
     """Doomed pairs deleted before the list began, dead in both halves, that the list lacks."""
-    listed = SeenToken.objects.filter(last_run=run).values("remote_id")
+    shown = lists.listed(run).values("remote_id")
     doomed = Grant.objects.filter(
         helpdesk=run.helpdesk, state=GrantState.DOOMED, deleted_at__lt=run.started_at
-    )
-    absent = list(doomed.exclude(remote_id__in=listed).select_related("helpdesk"))
-    for grant in doomed.filter(remote_id__in=listed):
-        Grant.objects.filter(pk=grant.pk).update(deleted_at=None)
-        outbox.order(Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=run.started_at)
+    ).select_related("helpdesk")
+    absent = list(doomed.exclude(remote_id__in=shown))
+    for grant in doomed.filter(remote_id__in=shown):
+        with transaction.atomic():
+            Grant.objects.filter(pk=grant.pk, state=GrantState.DOOMED).update(deleted_at=None)
+            outbox.order(Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=run.started_at)
     return [grant for grant in absent if is_refresh_half_dead(grant, at=run.started_at)]
 
 
@@ -47,42 +219,129 @@ def is_refresh_half_dead(grant: Grant, *, at: datetime) -> bool:
     return grant.is_refresh_dead or (ends is not None and ends <= at)
 
 
-def strays(run: InventoryRun) -> QuerySet[SeenToken]:
-    """Tokens that stood in two lists a minimum age apart and that no pair of ours is.
-
-    No token of a user with an open call is judged: it may be that call's.
-    """
-    owned = Grant.objects.filter(helpdesk=run.helpdesk, state__in=OWNING, remote_id__isnull=False)
-    busy = Grant.objects.filter(
-        helpdesk=run.helpdesk, state__in=GRANT_OPEN, credential__isnull=False
-    )
-    return (
-        SeenToken.objects.filter(
-            last_run=run, first_run__started_at__lte=run.started_at - settings.MINIMUM_AGE
-        )
-        .exclude(remote_id__in=owned.values("remote_id"))
-        .exclude(remote_user_id__in=busy.values("credential__acts_as__remote_id"))
-    )
+def _note_held_back(run: InventoryRun, held_back: int) -> None:
+    """What an older list held back is judged anew by this one."""
+    error = f"{held_back} differences are too many to act on alone: a person must look."
+    with transaction.atomic():
+        InventoryRun.objects.filter(
+            helpdesk=run.helpdesk, pk__lt=run.pk, held_back__gt=0, confirmed_at=None
+        ).update(held_back=0)
+        run.held_back, run.error = held_back, error if held_back else ""
+        run.save(update_fields=["held_back", "error"])
 
 
-def _end_strays(run: InventoryRun, *, now: datetime) -> None:
-    found = list(strays(run))
-    live = Grant.objects.filter(helpdesk=run.helpdesk, state=GrantState.LIVE).count()
-    most = max(3, live // 10)
-    if len(found) > most:
-        InventoryRun.objects.filter(pk=run.pk).update(
-            error=f"{len(found)} tokens that nobody owns, more than {most}: a person must look."
-        )
-        return
-    for seen in found:
+def _end_stray(run: InventoryRun, seen: SeenToken, *, now: datetime) -> bool:
+    """Doom a token of nobody, unless somebody has turned out to own it since the list was judged."""
+    with transaction.atomic():
+        capabilities.hold(run.helpdesk)
+        if not lists.strays(run).filter(pk=seen.pk).exists():
+            return False
         grants.adopt(helpdesk=run.helpdesk, seen=seen, now=now)
+    return True
 
 
-def appeared_since(*, before: InventoryRun, after: InventoryRun) -> QuerySet[SeenToken]:
-    """Tokens of the later list that the earlier did not have and that no pair of ours is."""
-    owned = Grant.objects.filter(
-        helpdesk=after.helpdesk, state__in=OWNING, remote_id__isnull=False
-    ).values("remote_id")
-    return SeenToken.objects.filter(last_run=after, first_run__gt=before.pk).exclude(
-        remote_id__in=owned
-    )
+def _end_suspects(
+    run: InventoryRun,
+    suspects: Sequence[Grant],
+    looks: Mapping[int, TokenRecord | None],
+    *,
+    now: datetime,
+) -> tuple[int, int]:
+    vanished = changed = 0
+    for grant in suspects:
+        record = looks.get(grant.pk)
+        if record is not None:
+            changed += _end_changed(run, grant, record, now=now)
+        elif grant.pk in looks:
+            vanished += _end_vanished(run, grant, now=now)
+    return vanished, changed
+
+
+def _end_vanished(run: InventoryRun, grant: Grant, *, now: datetime) -> bool:
+    """Absent from the list and 404 by id, while it should live: the owner connects it again."""
+    reason = f"Its token was deleted on {run.helpdesk}. Connect it again."
+    with transaction.atomic():
+        credential = grants.locked(grant)
+        if not lists.judged(run, now=now).filter(pk=grant.pk).exists():
+            return False
+        sibling = capabilities.sibling_since(grant)
+        if sibling and lists.shows(run, sibling):
+            capabilities.learn_one_per_person(helpdesk=run.helpdesk, now=now)
+        credentials.lose(credential=credential, reason=reason, now=now)
+    return True
+
+
+def _end_changed(run: InventoryRun, grant: Grant, record: TokenRecord, *, now: datetime) -> bool:
+    """Another user, other scopes or a later end than was proved: revoked, not only logged."""
+    if answer := policies.is_as_proved(record, grant):
+        return False
+    with transaction.atomic():
+        credential = grants.locked(grant)
+        if not lists.judged(run, now=now).filter(pk=grant.pk).exists():
+            return False
+        reason = f"{answer.reason} It was thrown away. Connect it again."
+        credentials.lose(credential=credential, reason=reason, now=now)
+    return True
+
+
+def _ask_again(run: InventoryRun, *, now: datetime) -> None:
+    """Ends that wait for a list: a call of theirs was written off."""
+    waiting = Credential.objects.filter(
+        helpdesk=run.helpdesk, state=CredentialState.REVOKING,
+        grants__state=GrantState.WRITTEN_OFF,
+    ).distinct()  # fmt: skip
+    for credential in waiting:
+        with transaction.atomic():
+            outbox.order(Job.Kind.CONFIRM, credential.pk, helpdesk=run.helpdesk, now=now)
+
+
+# --- A person's word -----------------------------------------------------------------------------------
+
+
+def confirm(*, run: InventoryRun, by: User, now: datetime) -> None:
+    """An admin says that what this list shows is right: the next one may act on it, and at once.
+
+    Ends a freeze that began with a restored backup before the list did. Raises `Denied` (no admin) and
+    `StaleState` (confirmed already, no complete list, or a newer one shows what is true now).
+    """
+    if not (answer := permissions.may_operate(by)):
+        raise Denied(answer.reason)
+    helpdesk = run.helpdesk
+    with transaction.atomic():
+        capabilities.hold(helpdesk)
+        unconfirmed = InventoryRun.objects.filter(pk=run.pk, is_complete=True, confirmed_at=None)
+        if _is_overtaken(run) or not unconfirmed.update(confirmed_at=now, confirmed_by=by):
+            raise _why_stale(run)
+        audit.record(
+            "inventory.confirmed", by=by, target=run, now=now,
+            helpdesk=helpdesk.slug, held_back=run.held_back,
+        )  # fmt: skip
+        _end_restored_freeze(run, by=by, now=now)
+        outbox.order(Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now, urgency=0)
+    run.refresh_from_db()
+
+
+def _is_overtaken(run: InventoryRun) -> bool:
+    """Whether a newer list was settled; one that only proved a token in between says nothing new."""
+    newer = InventoryRun.objects.filter(helpdesk=run.helpdesk, pk__gt=run.pk, is_complete=True)
+    later = run.started_at + settings.INVENTORY_EVERY
+    if newer.filter(held_back__gt=0).exists() or newer.filter(confirmed_at__isnull=False).exists():
+        return True
+    is_waiting = InventoryRun.objects.filter(pk=run.pk, held_back__gt=0).exists()
+    return not is_waiting and newer.filter(started_at__gte=later).exists()
+
+
+def _why_stale(run: InventoryRun) -> StaleState:
+    run.refresh_from_db()
+    if run.confirmed_at:
+        return stale(run)
+    if not run.is_complete:
+        return StaleState("This list is not complete, so there is nothing to confirm.")
+    return StaleState("A newer list has been read since. Look at that one.")
+
+
+def _end_restored_freeze(run: InventoryRun, *, by: User, now: datetime) -> None:
+    frozen = Helpdesk.objects.filter(pk=run.helpdesk_id, restored_at__lte=run.started_at)
+    if frozen.update(frozen_at=None, frozen_reason="", restored_at=None):
+        audit.record("helpdesk.unfrozen", by=by, target=run.helpdesk, now=now, inventory=run.pk)
+        helpdesks.carry_on(helpdesk=run.helpdesk, now=now)

@@ -15,7 +15,8 @@ from accounts import audit
 from accounts.models import User
 from tokens import outbox, permissions, policies
 from tokens.models import ClientSecret, Credential, Fetch, Grant, Job
-from tokens.operations.moves import stale
+from tokens.operations.moves import moment_words, stale
+from tokens.queries import emergencies
 from tokens.refusals import Denied, StaleState
 from tokens.sealing import Place, portal_ring
 from tokens.states import CREDENTIAL_USABLE, CredentialState, GrantState
@@ -85,9 +86,12 @@ def _new_secret(
     """Runs with the credential's row held, so that two reveals at once come one after the other."""
     if not (answer := permissions.may_own(by, credential)):
         raise Denied(answer.reason)
+    if not (answer := permissions.is_spared(credential)):
+        raise StaleState(answer.reason)
     current = ClientSecret.objects.filter(credential=credential, ends_at=None).first()
     if (current.pk if current else None) != seen:
-        raise StaleState("A new secret was made already, so none was made now.")
+        when = f" at {moment_words(current.created_at)}" if current else ""
+        raise StaleState(f"A new secret was made already{when}, so none was made now.")
     secret = make_secret()
     with transaction.atomic():
         old = ClientSecret.objects.filter(credential=credential)
@@ -171,7 +175,10 @@ def hand_out(
     `by` is the owner who takes it by hand. Raises `StaleState` when the credential is not active, and
     `Denied` when the secret has ended, be it while its caller waited.
     """
-    credential = Credential.objects.select_related("helpdesk", "owner").get(pk=credential_id)
+    rows = Credential.objects.select_related("helpdesk", "owner")
+    credential = rows.filter(~emergencies.over_a_credential(), pk=credential_id).first()
+    if credential is None:
+        raise StaleState("An admin is ending all access like this one.")
     if not _works(credential, now):
         raise StaleState("This access is not connected, or it has ended.")
     grant = credential.grants.filter(state=GrantState.LIVE).first()
@@ -198,10 +205,13 @@ def _works(credential: Credential, now: datetime) -> bool:
 
 
 def _still_holds(grant: Grant, secret: ClientSecret | None, now: datetime) -> None:
-    """Look once more, last: *Replace now* or the end may have come while the caller waited."""
+    """Look once more, last: *Replace now*, an emergency or the end may have come while the caller waited."""
     if secret is not None and not working_secrets(now).filter(pk=secret.pk).exists():
         raise Denied("This secret has ended.")
-    served = Grant.objects.filter(pk=grant.pk, is_withheld=False, state=GrantState.LIVE)
+    served = Grant.objects.filter(
+        ~emergencies.over_a_credential("credential__"),
+        pk=grant.pk, is_withheld=False, state=GrantState.LIVE,
+    )  # fmt: skip
     if not served.filter(credential__state=CredentialState.ACTIVE).exists():
         raise StaleState("This access has just changed. Ask again.")
 

@@ -56,7 +56,7 @@ def stale(row: models.Model) -> StaleState:
     if last is None:
         return StaleState("This has changed since you opened the page.")
     return StaleState(
-        f"Already {_past(last.event)} by {last.actor_name} at {clock_words(last.at)}."
+        f"Already {_past(last.event)} by {last.actor_name} at {moment_words(last.at)}."
     )
 
 
@@ -70,6 +70,6 @@ def _past(event: str) -> str:
     return SAID.get(word, word)
 
 
-def clock_words(at: datetime) -> str:
+def moment_words(at: datetime) -> str:
     """A moment as people read it, in the reader's zone."""
     return f"{timezone.localtime(at):%H:%M on %-d %B %Y}"

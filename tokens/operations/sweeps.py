@@ -9,11 +9,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from tokens import notifications, outbox
-from tokens.models import AccessRequest, Credential, Grant, Helpdesk, InventoryRun, Job
-from tokens.operations import credentials, requests
+from tokens.models import AccessRequest, Credential, Grant, Helpdesk, Job
+from tokens.operations import credentials, emergencies, requests
 from tokens.refusals import StaleState
 from tokens.states import (
     CREDENTIAL_USABLE,
@@ -25,6 +25,11 @@ from tokens.states import (
 
 BATCH = 500
 SOON = (14, 7, 1)
+
+
+def carry_on_emergencies(*, now: datetime) -> int:
+    """What somebody ordered to be ended all at once, and nobody has finished."""
+    return emergencies.carry_on_all(now=now, most=BATCH)
 
 
 def lapse_requests(*, now: datetime) -> int:
@@ -54,6 +59,12 @@ def expire_credentials(*, now: datetime) -> int:
         rows.select_related("helpdesk").order_by("lives_until", "id")[:BATCH],
         lambda row: credentials.expire(credential=row, now=now),
     )
+
+
+def next_end() -> datetime | None:
+    """When the next access reaches its end; None when there is none."""
+    rows = Credential.objects.filter(state__in=CREDENTIAL_USABLE, lives_until__isnull=False)
+    return rows.order_by("lives_until").values_list("lives_until", flat=True).first()
 
 
 def end_for_leavers(*, now: datetime) -> int:
@@ -95,7 +106,10 @@ def find_stuck(*, now: datetime) -> int:
     """Whatever waits for a worker and has no open job, whyever that is."""
     issuing = Credential.objects.filter(state=CredentialState.ISSUING)
     ending = Credential.objects.filter(state=CredentialState.REVOKING)
-    doomed = Grant.objects.filter(state=GrantState.DOOMED)
+    lists = Job.objects.filter(kind=Job.Kind.INVENTORY, done_at=None)
+    doomed = Grant.objects.filter(state=GrantState.DOOMED).exclude(
+        deleted_at__isnull=False, is_refresh_dead=True, helpdesk__jobs__in=lists
+    )
     refreshing = Credential.objects.filter(
         state=CredentialState.ACTIVE, grants__state__in=GRANT_OPEN
     ).distinct()
@@ -108,15 +122,17 @@ def find_stuck(*, now: datetime) -> int:
 
 
 def order_inventories(*, now: datetime) -> int:
-    """The list of all tokens, when the last complete one is old enough."""
+    """The list of all tokens, when the last one was acted on long enough ago.
+
+    Lists that only proved a token settle nothing, so they do not count; one that is owed is left its pace.
+    """
+    owed_or_recent = Job.objects.filter(
+        Q(done_at=None) | Q(done_at__gt=now - settings.INVENTORY_EVERY), kind=Job.Kind.INVENTORY
+    )
     ordered = 0
-    for helpdesk in Helpdesk.objects.all():
-        recent = InventoryRun.objects.filter(
-            helpdesk=helpdesk, is_complete=True, started_at__gt=now - settings.INVENTORY_EVERY
-        )
-        if not recent.exists():
-            _owe(Job.Kind.INVENTORY, helpdesk.pk, helpdesk, now)
-            ordered += 1
+    for helpdesk in Helpdesk.objects.exclude(pk__in=owed_or_recent.values("helpdesk")):
+        _owe(Job.Kind.INVENTORY, helpdesk.pk, helpdesk, now)
+        ordered += 1
     return ordered
 
 
@@ -137,6 +153,7 @@ def tell_ends_soon(*, now: datetime) -> int:
 
 
 SWEEPS: tuple[Callable[..., int], ...] = (
+    carry_on_emergencies,
     expire_credentials,
     lapse_requests,
     lapse_credentials,

@@ -1,5 +1,6 @@
 """What can be asked for, as the page *Request access* shows it: offers, who will decide, or why not."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from accounts.models import User
@@ -20,6 +21,8 @@ class Offer:
     scopes: list[ScopeLine]
     may: Answer
     decided_by: str
+    ends_others: str
+    """What connecting it will end, as a sentence; "" where nothing."""
 
     @property
     def key(self) -> str:
@@ -35,7 +38,8 @@ def profile_key(profile: AccessProfile) -> str:
 def offers(user: User) -> list[Offer]:
     """Every profile there is, with the answer whether this person may ask for it."""
     table, links, who = queries.scope_table(), queries.links_of(user), WhoDecides()
-    found = [_offer(profile, user, links, table, who) for profile in queries.profiles()]
+    ends = {pk: _ends_others(link) for pk, link in links.items()}
+    found = [_offer(profile, user, links, ends, table, who) for profile in queries.profiles()]
     return sorted(found, key=_what_is_safe_first)
 
 
@@ -53,6 +57,7 @@ def _offer(
     profile: AccessProfile,
     user: User,
     links: dict[int, HelpdeskLink],
+    ends: dict[int, str],
     table: queries.ScopeTable,
     who: WhoDecides,
 ) -> Offer:
@@ -65,7 +70,15 @@ def _offer(
         scopes=scope_lines(version.scopes, profile.helpdesk.kind, table),
         may=may,
         decided_by=who_decides(version, user, who) if may else "",
+        ends_others=ends.get(profile.helpdesk_id, "") if may else "",
     )
+
+
+def _ends_others(link: HelpdeskLink) -> str:
+    if link.helpdesk_user_id is None:
+        return ""
+    ended = policies.ended_by_new_access(link.helpdesk, link.helpdesk_user_id)
+    return policies.one_per_person_words(link.helpdesk, ended, how="connecting this later")
 
 
 def why_unknown(user: User) -> list[str]:
@@ -79,6 +92,13 @@ def why_unknown(user: User) -> list[str]:
         elif link.problem:
             found.append(link.problem)
     return found
+
+
+def frozen(found: Iterable[Offer]) -> list[str]:
+    """Why access that is asked for now cannot be connected yet, a sentence for each helpdesk."""
+    desks = {offer.profile.helpdesk.pk: offer.profile.helpdesk for offer in found}
+    answers = [policies.takes_new_access(helpdesk) for helpdesk in desks.values()]
+    return [answer.reason for answer in answers if not answer]
 
 
 @dataclass(frozen=True)

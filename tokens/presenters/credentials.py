@@ -46,7 +46,7 @@ def actions(
     owns = permissions.may_own(reader, credential)
     works = is_working(credential, now=now)
     return Actions(
-        connect=owns and policies.can_connect(credential, now=now),
+        connect=owns and _can_connect(credential, now=now),
         first_key=owns and works and _no_secret_yet(current),
         new_secret=owns and works and _some_secret(current),
         replace=owns and _is_held(credential) and _some_secret(current),
@@ -54,6 +54,12 @@ def actions(
         renew=owns and policies.can_renew(credential, now=now),
         revoke=permissions.may_revoke(reader, credential),
     )
+
+
+def _can_connect(credential: Credential, *, now: datetime) -> Answer:
+    """Whether it is the time for it, and the helpdesk takes new access."""
+    can = policies.can_connect(credential, now=now)
+    return can and policies.takes_new_access(credential.helpdesk)
 
 
 def _is_held(credential: Credential) -> Answer:
@@ -122,6 +128,7 @@ class CredentialPage:
     use: queries.Use
     renewal: AccessRequest | None
     connecting_since: datetime | None
+    ends_others: str
     ending: Ending | None
     history: list[Sentence]
 
@@ -169,6 +176,7 @@ def page(credential: Credential, reader: User, *, now: datetime) -> CredentialPa
     current = next((secret for secret in secrets if secret.ends_at is None), None)
     can = actions(credential, reader, current=current, now=now)
     ending = ending_of(credential, now=now)
+    ended = policies.ended_by_connecting(credential) if can.connect else []
     is_connecting = credential.state == CredentialState.ISSUING
     asked = queries.requests_of(credential)
     is_owner, reads_all = reader.pk == credential.owner_id, bool(permissions.may_read_all(reader))
@@ -185,6 +193,9 @@ def page(credential: Credential, reader: User, *, now: datetime) -> CredentialPa
         use=queries.use_of(credential),
         renewal=queries.open_renewal(credential),
         connecting_since=queries.consented_at(credential) if is_connecting else None,
+        ends_others=policies.one_per_person_words(
+            credential.helpdesk, ended, how="connecting this"
+        ),
         ending=ending,
         history=history(credential, *asked, with_reasons=is_owner or reads_all),
     )
@@ -193,6 +204,21 @@ def page(credential: Credential, reader: User, *, now: datetime) -> CredentialPa
 def may_do(credential: Credential) -> list[ScopeLine]:
     """What it may do, in words, the riskiest first."""
     return scope_lines(credential.scopes, credential.helpdesk.kind, request_queries.scope_table())
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One access that connecting another one ends, and how much it is in use."""
+
+    credential: Credential
+    use: queries.Use
+
+
+def ended_by_connecting(credential: Credential) -> list[Ended]:
+    """What connecting this access ends, where the helpdesk keeps only one of each person."""
+    return [
+        Ended(other, queries.use_of(other)) for other in policies.ended_by_connecting(credential)
+    ]
 
 
 def clocks(credential: Credential) -> Clocks:

@@ -112,6 +112,11 @@ def _key_replaced(told: Told) -> str:
     return f"{told.who} replaced the secret; the old one stopped at once, the new one starts {told.word('hint')}…"
 
 
+def _learned(told: Told) -> str:
+    verb = "yes" if told.body.get("is_so") else "no"
+    return f"Keydesk learned about the helpdesk: {told.word('what')}: {verb}."
+
+
 SENTENCES: dict[str, Says] = {
     # access requests
     "request.submitted": lambda t: f"{t.who} asked for {t.word('profile')} for {t.days()}.",
@@ -167,9 +172,22 @@ SENTENCES: dict[str, Says] = {
     "grant.adopted": lambda _: "A token that belongs to nobody was found; it is being deleted.",
     "grant.deleted": lambda _: "A token was deleted on the helpdesk.",
     "grant.buried": lambda _: "A token is confirmed gone on the helpdesk.",
+    # emergencies
+    "emergency.ordered": lambda t: (
+        f"{t.who} ordered the end of {t.word('what')}: {t.word('total')} in all."
+    ),
+    "emergency.hindered": lambda _: "Keydesk could not end it, and tries again.",
+    "emergency.finished": lambda _: "The last of it was ended; workers confirm that it is gone.",
     # helpdesks and the catalogue
     "helpdesk.stopped": lambda _: "The helpdesk refuses Keydesk's own access. Work waits.",
     "helpdesk.resumed": lambda _: "The helpdesk accepts Keydesk's own access again.",
+    "helpdesk.frozen": lambda t: f"{t.who} froze the helpdesk: no new access is issued.",
+    "helpdesk.unfrozen": lambda t: f"{t.who} ended the freeze: new access is issued again.",
+    "inventory.ordered": lambda t: f"{t.who} had the list of all tokens taken.",
+    "helpdesk.learned": _learned,
+    "inventory.confirmed": lambda t: (
+        f"{t.who} confirmed the list of all tokens: what it shows may be acted on."
+    ),
     "scope.changed": lambda t: f"The catalogue now says “{t.word('words')}” for {t.word('name')}.",
     "profile.retired": lambda _: "It can no longer be asked for.",
     "profile.restored": lambda _: "It can be asked for again.",

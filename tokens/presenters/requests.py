@@ -134,6 +134,7 @@ class Card:
     age: timedelta
     clocks: "Clocks"
     is_open: bool
+    ends_others: str
 
     @property
     def is_risky(self) -> bool:
@@ -178,7 +179,17 @@ def card(access_request: AccessRequest, reader: User, *, now: datetime) -> Card:
         age=now - access_request.revised_at,
         clocks=clocks(access_request, now=now),
         is_open=access_request.state == RequestState.PENDING,
+        ends_others=_ends_others(access_request),
     )
+
+
+def _ends_others(access_request: AccessRequest) -> str:
+    """What connecting it will end, where the helpdesk keeps one access per person."""
+    if access_request.state != RequestState.PENDING or access_request.is_renewal:
+        return ""
+    helpdesk = access_request.profile_version.profile.helpdesk
+    ended = policies.ended_by_new_access(helpdesk, access_request.acts_as_id)
+    return policies.one_per_person_words(helpdesk, ended, how="connecting this later")
 
 
 def _asked(access_request: AccessRequest, table: queries.ScopeTable) -> list[ScopeLine]:

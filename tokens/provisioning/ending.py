@@ -1,8 +1,6 @@
 """Ending a pair on the helpdesk and making sure: deleted, absent from show and list, its refresh half dead."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -14,12 +12,15 @@ from tokens.operations import credentials, grants
 from tokens.operations.inventories import is_refresh_half_dead
 from tokens.provisioning.calls import access_half, refresh_pair, resume
 from tokens.provisioning.line import Later, Line
+from tokens.provisioning.looks import delete, look
 from tokens.provisioning.proof import from_list
 from tokens.provisioning.turns import end_turn, line_up
+from tokens.queries import inventories as lists
 from tokens.refusals import StaleState
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
-T = TypeVar("T")
+_LIVING = (CredentialState.ISSUING, CredentialState.ACTIVE)
+"""States in which an open call is somebody's who will take it up."""
 _STILL_ALIVE = timedelta(seconds=5)
 """An access half counts as alive at its deletion only with this much left."""
 
@@ -54,12 +55,10 @@ def _find_out_which(line: Line, grant: Grant) -> None:
 
 
 def _delete(line: Line, grant: Grant) -> None:
-    assert grant.remote_id is not None
-    token_id = grant.remote_id
-    shown = _by_service_or_itself(line, grant, _show(line, token_id))
+    shown = look(line, grant)
     if shown is not None:
-        _by_service_or_itself(line, grant, _delete_by_id(line, token_id))
-        if _by_service_or_itself(line, grant, _show(line, token_id)) is not None:
+        delete(line, grant)
+        if look(line, grant) is not None:
             raise Retry("The helpdesk said it deleted the token, and still shows it.")
     grants.mark_deleted(grant, is_refresh_dead=_was_alive(line, shown), now=line.clock())
 
@@ -69,26 +68,6 @@ def _was_alive(line: Line, shown: TokenRecord | None) -> bool:
     if shown is None or shown.expires_at is None:
         return False
     return shown.expires_at > line.clock() + _STILL_ALIVE
-
-
-def _show(line: Line, token_id: int) -> Callable[[str], TokenRecord | None]:
-    return lambda t: line.connector.show(token_id=token_id, access_token=t)
-
-
-def _delete_by_id(line: Line, token_id: int) -> Callable[[str], None]:
-    return lambda t: line.connector.delete(token_id=token_id, access_token=t)
-
-
-def _by_service_or_itself(line: Line, grant: Grant, call: Callable[[str], T]) -> T:
-    """Through Keydesk's own access; where that may not, with the pair's own token."""
-    if line.can("service access ends tokens") is not False:
-        try:
-            return line.as_service(call)
-        except GiveUp as refused:
-            if refused.code != "forbidden" or not grant.access_sealed:
-                raise
-            line.learn("service access ends tokens", is_so=False)
-    return call(access_half(grant))
 
 
 def _kill_refresh_half(line: Line, grant: Grant) -> None:
@@ -139,7 +118,7 @@ def _refresh_to_close(
 
 def _settle(line: Line, grant: Grant) -> bool:
     """Settle a call of a credential that is ending. False: it belongs to a living one; leave it."""
-    if grant.credential is None or grant.credential.state == CredentialState.ACTIVE:
+    if grant.credential is None or grant.credential.state in _LIVING:
         return False
     if resume(line, grant):
         grants.doom(grant, reason="The access was ending when this token came.", now=line.clock())
@@ -155,14 +134,8 @@ def _await_list(line: Line, grant: Grant) -> None:
         if grant.access_expires_at and grant.access_expires_at <= now:
             return grants.bury(grant, now=now)
         raise Later(grant.access_expires_at or now + timedelta(minutes=5))
-    run = (
-        InventoryRun.objects.filter(
-            helpdesk=line.helpdesk, is_complete=True, started_at__gt=grant.deleted_at
-        )
-        .order_by("-started_at")
-        .first()
-    )
-    if run and not run.seen.filter(remote_id=grant.remote_id).exists():
+    run = lists.newest(line.helpdesk, begun_after=grant.deleted_at)
+    if run and not lists.listed(run).filter(remote_id=grant.remote_id).exists():
         return grants.bury(grant, now=now)
     with transaction.atomic():
         outbox.order(
@@ -183,7 +156,10 @@ def confirm(line: Line, credential_id: int) -> None:
         _settle(line, grant)
     if not credentials.confirm_ended(credential=credential, now=line.clock()):
         return
-    if credential.grants.filter(state=GrantState.WRITTEN_OFF).exists():
+    written_off = credential.grants.filter(state=GrantState.WRITTEN_OFF).order_by("-settled_at")
+    if (last := written_off.first()) is None:
+        return
+    if lists.newest(line.helpdesk, begun_after=last.settled_at) is None:
         with transaction.atomic():
             outbox.order(
                 Job.Kind.INVENTORY, line.helpdesk.pk, helpdesk=line.helpdesk, now=line.clock()

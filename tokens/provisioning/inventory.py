@@ -1,83 +1,91 @@
 """The list of all tokens of Keydesk's client: taken whole or not at all, kept, and acted on."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from django.db import transaction
-
-from tokens.connectors.base import Broken, ConnectorError, GiveUp, TokenRecord, Unknown
-from tokens.models import InventoryRun, SeenToken
+from tokens import policies
+from tokens.connectors.base import ConnectorError, TokenRecord, Unknown
+from tokens.models import Grant, InventoryRun
 from tokens.operations import inventories
-from tokens.provisioning.line import Line
+from tokens.operations.inventories import Settled
+from tokens.provisioning.line import Later, Line
+from tokens.provisioning.looks import is_shown, look
+from tokens.queries import inventories as lists
+
+MOST_LOOKS = 5
+"""Of a list that lacks many a few are enough to tell."""
+RENEWING = "Keydesk's own access was being renewed."
+CONTRADICTED = (
+    "The list lacks a token that the helpdesk still shows by its id, so it does not count."
+)
 
 
-def inventory(line: Line) -> InventoryRun:
-    """Take the list and act on it: what was deleted and is absent is gone, what nobody owns is ended."""
+def inventory(line: Line) -> Settled:
+    """Take the list and act on it: what was deleted and is absent is gone, what nobody owns is ended,
+    what vanished or changed is lost. Raises what the connector raises."""
     run = take_list(line)
-    inventories.settle(run=run, now=line.clock())
-    return run
+    looks = _look_at_suspects(line, run)
+    return inventories.settle(run=run, now=line.clock(), looks=looks)
 
 
 def take_list(line: Line) -> InventoryRun:
     """One complete reading. It counts only if our access is an administrator's before and after.
 
-    Raises what the connector raises; the run is kept with its error.
+    Raises what the connector raises; the run is kept with its error. Where a newer reading was complete
+    first, that one is returned.
     """
-    run = InventoryRun.objects.create(helpdesk=line.helpdesk, started_at=line.clock())
+    run = inventories.begin(helpdesk=line.helpdesk, now=line.clock())
     try:
         records = _read(line)
     except ConnectorError as error:
-        run.error = error.reason[:300]
-        run.finished_at = line.clock()
-        run.save()
+        inventories.discard(run=run, reason=error.reason, now=line.clock())
         raise
-    _keep(run, records, now=line.clock())
-    return run
+    except Later:
+        inventories.discard(run=run, reason=RENEWING, now=line.clock())
+        raise
+    return inventories.keep(run=run, records=records, now=line.clock())
 
 
 def _read(line: Line) -> Sequence[TokenRecord]:
     number = line.client_number()
-    _must_be_admin(line)
-    try:
-        records = line.as_service(
-            lambda t: line.connector.tokens_of_client(client_number=number, access_token=t)
-        )
-    except GiveUp as refused:
-        raise Broken("Keydesk's own access may not list tokens on the helpdesk.") from refused
-    _must_be_admin(line)
+    line.must_be_admin()
+    records = line.as_service(
+        lambda t: line.connector.tokens_of_client(client_number=number, access_token=t)
+    )
+    line.must_be_admin()
     if any(record.client_id not in (number, None) for record in records):
         raise Unknown("The list holds tokens of another application, so it does not count.")
+    _must_not_lack(line, [record.id for record in records])
     return records
 
 
-def _must_be_admin(line: Line) -> None:
-    me = line.as_service(lambda t: line.connector.whoami(access_token=t))
-    if not me.is_admin or not me.active or me.suspended:
-        raise Broken(
-            f"Keydesk's own user on the helpdesk ({me.name}) is no administrator any more."
-        )
+def _must_not_lack(line: Line, ids: Sequence[int]) -> None:
+    """Tokens of nobody that the list before had are looked at by id. One that is still there was left out."""
+    before = lists.newest(line.helpdesk)
+    if before is None:
+        return
+    lacking = lists.unowned(before).exclude(remote_id__in=ids)
+    alive = lacking.filter(refresh_expires_at__gt=line.clock()).values_list("remote_id", flat=True)
+    if any(is_shown(line, token_id) for token_id in alive.order_by("?")[:MOST_LOOKS]):
+        raise Unknown(CONTRADICTED)
 
 
-def _keep(run: InventoryRun, records: Sequence[TokenRecord], *, now: datetime) -> None:
-    seen = [
-        SeenToken(
-            helpdesk=run.helpdesk, remote_id=record.id, remote_user_id=record.user_id,
-            scopes=record.scopes or frozenset(), expires_at=record.expires_at,
-            refresh_expires_at=record.refresh_expires_at, first_run=run, last_run=run,
-        )
-        for record in records
-    ]  # fmt: skip
-    with transaction.atomic():
-        SeenToken.objects.bulk_create(
-            seen,
-            batch_size=500,
-            update_conflicts=True,
-            unique_fields=["helpdesk", "remote_id"],
-            update_fields=[
-                "remote_user_id", "scopes", "expires_at", "refresh_expires_at", "last_run",
-            ],
-        )  # fmt: skip
-        run.finished_at = now
-        run.is_complete = True
-        run.token_count = len(seen)
-        run.save()
+def _look_at_suspects(line: Line, run: InventoryRun) -> dict[int, TokenRecord | None]:
+    """Live pairs that the list lacks or describes otherwise, by id; beyond the share nobody is looked at.
+
+    One that stands there as it was proved contradicts the list, which then does not count.
+    """
+    found, _ = inventories.allowed(run, inventories.findings(run, now=line.clock()))
+    looks = {grant.pk: look(line, grant) for grant in found.suspects}
+    if None in looks.values():
+        line.must_be_admin()
+    for grant in found.suspects:
+        record = looks[grant.pk]
+        if record and policies.is_as_proved(record, grant) and _must_be_listed(run, grant, line):
+            inventories.discard(run=run, reason=CONTRADICTED, now=line.clock())
+            raise Unknown(CONTRADICTED)
+    return looks
+
+
+def _must_be_listed(run: InventoryRun, grant: Grant, line: Line) -> bool:
+    """Whether it still is what it was when the list was judged: a refresh in between explains the difference."""
+    return lists.judged(run, now=line.clock()).filter(pk=grant.pk).exists()

@@ -8,9 +8,10 @@ from django.db import transaction
 from tokens import permissions, policies
 from tokens.connectors.base import GiveUp
 from tokens.models import Connection, Credential, Grant, InventoryRun
-from tokens.operations import connections, credentials, grants
+from tokens.operations import capabilities, connections, credentials, grants
 from tokens.provisioning.calls import make_pair, refresh_pair, resume
 from tokens.provisioning.line import Later, Line
+from tokens.provisioning.looks import look
 from tokens.provisioning.proof import prove
 from tokens.provisioning.turns import end_turn, line_up
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
@@ -62,14 +63,31 @@ def _has_ended(line: Line, credential: Credential) -> bool:
 
 
 def _why_not(line: Line, credential: Credential, connection: Connection | None) -> str:
-    """Why no call is made at all; "" when it may be."""
+    """Why no call is made at all; "" when it may be. Raises `Later` while a freeze may still end in time."""
     if not (answer := permissions.may_keep(credential)):
         return answer.reason
-    if connection is None or connection.used_at is None:
+    if connection is None or connection.used_at is None or _was_tried(connection):
         return CODE_DEAD
-    if line.clock() > connection.used_at + settings.CODE_LIFE:
-        return CODE_DEAD
-    return ""
+    code_dies_at = connection.used_at + settings.CODE_LIFE
+    frozen = policies.takes_new_access(line.helpdesk)
+    if line.clock() > code_dies_at:
+        return CODE_DEAD if frozen else f"{frozen.reason} Connect again when that is over."
+    if not frozen:
+        raise Later(code_dies_at)
+    return _would_end(line, credential)
+
+
+def _was_tried(connection: Connection) -> bool:
+    """Whether its code has left for the helpdesk in a call that may have made something: a code is sent once."""
+    made_nothing = (GrantState.ABANDONED, GrantState.REFUSED)
+    return connection.grants.exclude(state__in=made_nothing).exists()
+
+
+def _would_end(line: Line, credential: Credential) -> str:
+    """Working access that this exchange would end without its owner's word: learned, or connected, since then."""
+    ended = policies.ended_by_connecting(credential)
+    working = [other for other in ended if other.state == CredentialState.ACTIVE]
+    return policies.one_per_person_words(line.helpdesk, working, how="connecting this")
 
 
 def _refuse(line: Line, credential: Credential, reason: str) -> None:
@@ -117,7 +135,11 @@ def refresh(line: Line, credential_id: int) -> None:
         if resume(line, grant):
             return prove(line, grant)
         written_off = grant if grant.state == GrantState.UNKNOWN else None
-    live = credential.grants.filter(state=GrantState.LIVE).select_related("helpdesk").first()
+    live = (
+        credential.grants.filter(state=GrantState.LIVE)
+        .select_related("helpdesk", "credential")
+        .first()
+    )
     if live is None or not (written_off or _is_due(line, credential, live)):
         return
     if not (answer := permissions.may_keep(credential)):
@@ -149,10 +171,21 @@ def _refresh(line: Line, credential: Credential, live: Grant, written_off: Grant
         except GiveUp as error:
             if error.code != "invalid_grant":
                 raise
-            return credentials.lose(credential=credential, reason=CONSENT_DEAD, now=line.clock())
+            return _lose(line, credential, live)
         prove(line, grant)
     finally:
         end_turn(line, credential)
+
+
+def _lose(line: Line, credential: Credential, live: Grant) -> None:
+    """The helpdesk forgot the consent; perhaps because it keeps only one of each person."""
+    sibling = capabilities.sibling_since(live)
+    is_replaced = sibling is not None and look(line, sibling) is not None
+    now = line.clock()
+    with transaction.atomic():
+        if is_replaced and grants.locked(live).state == CredentialState.ACTIVE:
+            capabilities.learn_one_per_person(helpdesk=line.helpdesk, now=now)
+        credentials.lose(credential=credential, reason=CONSENT_DEAD, now=now)
 
 
 def _intend(

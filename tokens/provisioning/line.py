@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.conf import settings
-from django.db.models import Q
 
-from tokens.connectors.base import Broken, Connector, Gate, GiveUp, HelpdeskConfig, Retry
+from tokens.connectors.base import Broken, Connector, Gate, GiveUp, HelpdeskConfig
 from tokens.models import Helpdesk
+from tokens.operations import capabilities, service_access
 from tokens.sealing import Place, worker_ring
 
 T = TypeVar("T")
@@ -17,7 +17,9 @@ Clock = Callable[[], datetime]
 Connect = Callable[[HelpdeskConfig, Gate], Connector]
 SERVICE_LIFE = 3600
 _SERVICE_MARGIN = timedelta(seconds=120)
-_SERVICE_TURN = timedelta(seconds=30)
+_TURN_POLL = timedelta(seconds=0.5)
+_DEAD = frozenset({"invalid_token", "anonymous"})
+"""How a helpdesk says that it does not know a token."""
 
 
 class Later(Exception):
@@ -37,21 +39,52 @@ class Line:
     connector: Connector
     clock: Clock
 
-    def as_service(self, call: Callable[[str], T]) -> T:
-        """`call` with Keydesk's own access; one that was ended meanwhile is renewed once.
+    # Keydesk's own access.
 
-        Raises `Broken` when a fresh one is refused too.
+    def as_service(self, call: Callable[[str], T]) -> T:
+        """`call` with Keydesk's own access. Raises `Broken` when that is refused, whichever way."""
+        try:
+            return self.as_service_where_allowed(call)
+        except GiveUp as refused:
+            if refused.code != "forbidden":
+                raise
+            raise Broken(f"Keydesk's own access may not do its work. {refused.reason}") from refused
+
+    def as_service_where_allowed(self, call: Callable[[str], T]) -> T:
+        """Like `as_service`, for what not every helpdesk lets an administrator do.
+
+        Raises `GiveUp(code="forbidden")` where that is so; when our user is no administrator, `Broken`.
         """
         try:
-            return call(self._service_token())
+            return self._with_living_token(call)
         except GiveUp as refused:
-            if refused.code != "invalid_token":
-                raise
-        self._drop_service_token()
+            if refused.code == "forbidden":
+                self.must_be_admin()
+            raise
+
+    def must_be_admin(self) -> None:
+        """Prove that our own user is an administrator in good standing. Raises `Broken` if not."""
+        try:
+            me = self._with_living_token(lambda t: self.connector.whoami(access_token=t))
+        except GiveUp as refused:
+            raise Broken(f"Keydesk's own access may not even ask. {refused.reason}") from refused
+        if not me.is_admin or not me.active or me.suspended:
+            raise Broken(
+                f"Keydesk's own user on the helpdesk ({me.name}) is no administrator any more."
+            )
+
+    def _with_living_token(self, call: Callable[[str], T]) -> T:
+        """A token that was ended meanwhile is renewed once. Raises `Broken` when a fresh one is refused too."""
         try:
             return call(self._service_token())
         except GiveUp as refused:
-            if refused.code != "invalid_token":
+            if refused.code not in _DEAD:
+                raise
+        service_access.drop(helpdesk=self.helpdesk, sealed=self.helpdesk.service_token)
+        try:
+            return call(self._service_token())
+        except GiveUp as refused:
+            if refused.code not in _DEAD:
                 raise
             raise Broken(
                 "The helpdesk refuses Keydesk's own access right after giving it."
@@ -65,34 +98,34 @@ class Line:
         return self._mint()
 
     def _mint(self) -> str:
-        """Renew our own access; one worker does, the others come back in a moment."""
+        """Renew our own access; one worker does, the others come back in a moment: nothing is wrong."""
         now, ring = self.clock(), worker_ring()
-        free = Q(service_turn_until=None) | Q(service_turn_until__lte=now)
-        mine = Helpdesk.objects.filter(free, pk=self.helpdesk.pk)
-        if not mine.update(service_turn_until=now + _SERVICE_TURN):
-            raise Retry("Keydesk's own access is being renewed.", after=0.5)
+        turn = service_access.take_turn(helpdesk=self.helpdesk, now=now)
+        if turn is None:
+            raise Later(now + _TURN_POLL)
         try:
             minted = self.connector.mint_service_token(expires_in=SERVICE_LIFE)
-            Helpdesk.objects.filter(pk=self.helpdesk.pk).update(
-                service_token=ring.seal(minted.access_token, self._place()),
-                service_token_expires_at=now + timedelta(seconds=minted.expires_in or SERVICE_LIFE),
-            )
+            sealed = ring.seal(minted.access_token, self._place())
+            ends = now + timedelta(seconds=minted.expires_in or SERVICE_LIFE)
+            service_access.keep(helpdesk=self.helpdesk, sealed=sealed, expires_at=ends)
+            self.helpdesk.service_token = sealed
+        except GiveUp as refused:
+            raise Broken(refused.reason) from refused
         finally:
-            Helpdesk.objects.filter(pk=self.helpdesk.pk).update(service_turn_until=None)
+            service_access.end_turn(helpdesk=self.helpdesk, until=turn)
         return minted.access_token
-
-    def _drop_service_token(self) -> None:
-        Helpdesk.objects.filter(pk=self.helpdesk.pk).update(service_token="")
 
     def _place(self) -> Place:
         return Place("helpdesk", self.helpdesk.pk, "service")
+
+    # What is known of the helpdesk.
 
     def client_number(self) -> int:
         """The numeric id of Keydesk's client on the helpdesk; looked up once."""
         if self.helpdesk.client_number is None:
             number = self.as_service(lambda t: self.connector.client_number(access_token=t))
-            Helpdesk.objects.filter(pk=self.helpdesk.pk).update(client_number=number)
-            self.helpdesk.client_number = number
+            service_access.note_client_number(helpdesk=self.helpdesk, number=number)
+            return number
         return self.helpdesk.client_number
 
     def can(self, capability: str) -> bool | None:
@@ -101,34 +134,27 @@ class Line:
 
     def learn(self, capability: str, *, is_so: bool) -> None:
         """Keep what was just learned."""
-        word = "yes" if is_so else "no"
-        if self.helpdesk.capabilities.get(capability) != word:
-            self.helpdesk.refresh_from_db(fields=["capabilities"])
-            self.helpdesk.capabilities[capability] = word
-            self.helpdesk.save(update_fields=["capabilities"])
+        if self.can(capability) is not is_so:
+            capabilities.learn(
+                helpdesk=self.helpdesk, name=capability, is_so=is_so, now=self.clock()
+            )
+
+    # The turn to prove by list.
 
     def take_turn(self, credential_id: int) -> bool:
         """Be the only one who exchanges or refreshes on this helpdesk for a while."""
-        now = self.clock()
-        free = Q(proof_turn=None) | Q(proof_turn=credential_id) | Q(proof_turn_until__lte=now)
-        return bool(
-            Helpdesk.objects.filter(free, pk=self.helpdesk.pk).update(
-                proof_turn=credential_id, proof_turn_until=now + settings.CLAIM
-            )
+        return service_access.take_proof_turn(
+            helpdesk=self.helpdesk, credential_id=credential_id, now=self.clock()
         )
 
     def end_turn(self, credential_id: int) -> None:
         """Let the next one have the turn."""
-        Helpdesk.objects.filter(pk=self.helpdesk.pk, proof_turn=credential_id).update(
-            proof_turn=None, proof_turn_until=None
-        )
+        service_access.end_proof_turn(helpdesk=self.helpdesk, credential_id=credential_id)
 
     def is_turn_of_another(self, credential_id: int) -> bool:
         """Whether somebody else holds the turn now."""
-        return (
-            Helpdesk.objects.filter(pk=self.helpdesk.pk, proof_turn_until__gt=self.clock())
-            .exclude(proof_turn=credential_id)
-            .exists()
+        return service_access.is_proof_turn_of_another(
+            helpdesk=self.helpdesk, credential_id=credential_id, now=self.clock()
         )
 
 

@@ -7,12 +7,13 @@ from django.db import transaction
 
 from tokens import policies
 from tokens.connectors.base import GiveUp, TokenRecord
-from tokens.models import Credential, Grant, SeenToken
+from tokens.models import Credential, Grant
 from tokens.operations import credentials, grants, inventories
 from tokens.provisioning.calls import access_half
 from tokens.provisioning.inventory import take_list
 from tokens.provisioning.line import Line
 from tokens.provisioning.turns import capability
+from tokens.queries import inventories as lists
 from tokens.refusals import StaleState
 
 UNPROVABLE = "Keydesk could not tell which token the helpdesk gave, so it was thrown away."
@@ -59,7 +60,9 @@ def _completed(line: Line, record: TokenRecord) -> TokenRecord:
     if not policies.lacks_proof(record):
         return record
     try:
-        shown = line.as_service(lambda t: line.connector.show(token_id=record.id, access_token=t))
+        shown = line.as_service_where_allowed(
+            lambda t: line.connector.show(token_id=record.id, access_token=t)
+        )
     except GiveUp:
         return record
     return shown or record
@@ -73,22 +76,14 @@ def from_list(line: Line, grant: Grant) -> TokenRecord | None:
     if grant.list_before is None:
         return None
     after = take_list(line)
-    new = list(inventories.appeared_since(before=grant.list_before, after=after))
+    new = list(lists.appeared_since(before=grant.list_before, after=after))
     if not new and grant.replaces and grant.replaces.remote_id is not None:
-        new = list(SeenToken.objects.filter(last_run=after, remote_id=grant.replaces.remote_id))
+        new = list(lists.listed(after).filter(remote_id=grant.replaces.remote_id))
     if len(new) != 1:
         for seen in new:
             grants.adopt(helpdesk=line.helpdesk, seen=seen, now=line.clock())
         return None
-    return _record(new[0], line.client_number())
-
-
-def _record(seen: SeenToken, client_number: int) -> TokenRecord:
-    return TokenRecord(
-        id=seen.remote_id, client_id=client_number, user_id=seen.remote_user_id,
-        scopes=seen.scopes, created_at=None, expires_at=seen.expires_at,
-        refresh_expires_at=seen.refresh_expires_at, used_at=None,
-    )  # fmt: skip
+    return inventories.as_record(new[0])
 
 
 def _reject(line: Line, credential: Credential, grant: Grant, reason: str) -> None:

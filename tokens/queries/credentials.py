@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 
 from tokens.models import AccessRequest, ClientSecret, Credential, Fetch, Grant, Job
 from tokens.states import CredentialState, GrantState, RequestState
@@ -15,6 +15,14 @@ def credential_by_id(pk: int) -> Credential | None:
         "helpdesk", "owner", "deputy", "acts_as", "profile_version"
     )
     return rows.filter(pk=pk).first()
+
+
+def connected_as(acts_as_id: int) -> QuerySet[Credential]:
+    """Access that works, or is being connected, as one user of a helpdesk; the oldest first."""
+    rows = Credential.objects.filter(
+        acts_as=acts_as_id, state__in=(CredentialState.ISSUING, CredentialState.ACTIVE)
+    )
+    return rows.select_related("owner", "helpdesk", "deputy").order_by("pk")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,17 @@ from datetime import datetime
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import AuditEvent, User
-from tokens.models import AccessProfile, AccessRequest, Credential, Fetch, Grant, Helpdesk, Job
+from tokens.models import (
+    AccessProfile,
+    AccessRequest,
+    Credential,
+    Emergency,
+    Fetch,
+    Grant,
+    Helpdesk,
+    Job,
+)
+from tokens.queries import emergencies
 from tokens.states import CredentialState, GrantState
 
 PAGE = 50
@@ -167,6 +177,7 @@ def targets(events: Iterable[AuditEvent]) -> dict[Key, Target]:
         **_requests(ids["AccessRequest"]),
         **_credentials(ids["Credential"]),
         **_grants(ids["Grant"]),
+        **_emergencies(ids["Emergency"]),
         **_named("User", User.objects.filter(pk__in=ids["User"])),
         **_named("Helpdesk", Helpdesk.objects.filter(pk__in=ids["Helpdesk"])),
         **_named(
@@ -194,6 +205,14 @@ def _grants(ids: set[int]) -> dict[Key, Target]:
             name or "nobody's token", f"/credentials/{owner}" if owner else ""
         )
         for pk, owner, name in facts
+    }
+
+
+def _emergencies(ids: set[int]) -> dict[Key, Target]:
+    found = emergencies.subjects(Emergency.objects.filter(pk__in=ids) if ids else ())
+    return {
+        ("Emergency", str(pk)): Target(subject.label, f"/emergencies/{pk}")
+        for pk, subject in found.items()
     }
 
 

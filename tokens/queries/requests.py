@@ -47,7 +47,10 @@ def profiles() -> list[AccessProfile]:
 
 def links_of(user: User) -> dict[int, HelpdeskLink]:
     """Helpdesk id → what the last look-up of this person there found."""
-    return {link.helpdesk_id: link for link in HelpdeskLink.objects.filter(user=user)}
+    return {
+        link.helpdesk_id: link
+        for link in HelpdeskLink.objects.filter(user=user).select_related("helpdesk")
+    }
 
 
 def helpdesks() -> list[Helpdesk]:

@@ -14,10 +14,10 @@ from accounts.decorators import fresh_groups, recently_authenticated, requires, 
 from accounts.roles import Role
 from tokens import permissions
 from tokens.connectors.registry import authorize_url_for
-from tokens.forms.credentials import RevokeForm, SecretForm
+from tokens.forms.credentials import ReplacesForm, RevokeForm, SecretForm
 from tokens.models import Credential
 from tokens.operations import connections, credentials, keys
-from tokens.operations.moves import clock_words, stale
+from tokens.operations.moves import moment_words, stale
 from tokens.presenters import credentials as presenters
 from tokens.queries import credentials as queries
 from tokens.refusals import Denied, Invalid, Refusal, StaleState
@@ -95,16 +95,17 @@ def credential(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @requires(Role.AGENT)
 def connect(request: HttpRequest, pk: int) -> HttpResponse:
-    """Off to the helpdesk's consent page. Read as a page it leads back to the access."""
+    """Off to the helpdesk's consent page. Read as a page it says what connecting would end, if anything."""
     found = _load(request, pk)
     if request.method == "GET":
-        return redirect("credential", pk)
+        return _what_it_ends(request, found)
     config = settings.HELPDESKS.get(found.helpdesk.slug)
     if config is None:
         raise _stale(found, f"{found.helpdesk} is no longer set up in Keydesk. Ask an admin.")
     trip = connections.start(
-        credential=found, by=signed_in(request), session_key=_binding(request), now=clock.now()
-    )
+        credential=found, by=signed_in(request), session_key=_binding(request), now=clock.now(),
+        replaces=ReplacesForm(request.POST).named,
+    )  # fmt: skip
     return SeeOther(
         authorize_url_for(
             config,
@@ -114,6 +115,17 @@ def connect(request: HttpRequest, pk: int) -> HttpResponse:
             code_challenge=trip.code_challenge,
         )
     )
+
+
+def _what_it_ends(request: HttpRequest, found: Credential) -> HttpResponse:
+    """The page before the consent where the helpdesk keeps one access per person; elsewhere there is none."""
+    now, user = clock.now(), signed_in(request)
+    can_connect = presenters.actions(found, user, current=None, now=now).connect
+    ended = presenters.ended_by_connecting(found) if can_connect else []
+    if not ended:
+        return redirect("credential", found.pk)
+    shown = {"credential": found, "ended": ended, "now": now}
+    return render(request, "credentials/replace.html", shown)
 
 
 def _binding(request: HttpRequest) -> str:
@@ -179,7 +191,7 @@ def key(request: HttpRequest, pk: int) -> HttpResponse:
     now, current = clock.now(), queries.current_secret(found)
     if request.method == "POST":
         if current is not None:
-            raise _shown_before(found, clock_words(current.created_at))
+            raise _shown_before(found, moment_words(current.created_at))
         return _key_page(
             request, found, keys.issue_secret(credential=found, by=signed_in(request), now=now)
         )
@@ -313,5 +325,5 @@ def _ended_already(credential: Credential) -> StaleState:
     refusal = stale(credential)
     if since is not None:
         word = "ending" if credential.state == CredentialState.REVOKING else "over"
-        refusal = _stale(credential, f"This access has been {word} since {clock_words(since)}.")
+        refusal = _stale(credential, f"This access has been {word} since {moment_words(since)}.")
     return refusal

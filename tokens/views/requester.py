@@ -114,7 +114,8 @@ def ask(request: HttpRequest) -> HttpResponse:
     )
     if made := tried(form, lambda: _submit(form, user, now=now)):
         return redirect("access_request", made.pk)
-    return form_page(request, "requests/new.html", form, **_beside(user, form, now=now))
+    shown = {**_beside(user, form, now=now), "frozen": asking.frozen(offers)}
+    return form_page(request, "requests/new.html", form, **shown)
 
 
 def _submit(

@@ -10,7 +10,7 @@ from accounts import clock
 from tokens import mail, worker
 from tokens.connectors.registry import connector_for
 from tokens.limiter import LocalLimiter
-from tokens.operations import sweeps
+from tokens.operations import emergencies, sweeps
 
 
 class Command(BaseCommand):
@@ -21,6 +21,8 @@ class Command(BaseCommand):
             raise CommandError(missing)
         try:
             sweeps.sweep(now=clock.now())
+            while emergencies.carry_on_all(now=clock.now()):
+                pass
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
                 f"The database is not ready ({error}). manage.py migrate?"

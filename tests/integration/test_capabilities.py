@@ -1,0 +1,322 @@
+"""A helpdesk that keeps one access per person: found out once, then said before anybody is sent to consent."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from accounts import clock
+from accounts.models import AuditEvent
+from tests.integration._people import browser, words
+from tests.world import World
+from tokens import policies
+from tokens.models import Connection, Credential, Grant, Helpdesk, Job
+from tokens.operations import capabilities, connections, credentials, keys, sweeps
+from tokens.refusals import StaleState
+from tokens.states import CredentialState, GrantState
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(now=clock.now())
+    monkeypatch.setattr(clock, "now", made.clock)
+    made.desk.one_grant_per_user = True
+    return made
+
+
+@pytest.fixture
+def ada(world: World) -> Client:
+    return browser(world, "ada")
+
+
+def learned(world: World) -> str:
+    return str(world.helpdesk.capabilities.get(policies.SEVERAL_GRANTS, "unknown"))
+
+
+def know(world: World) -> None:
+    """What an earlier vanishing taught."""
+    capabilities.learn(
+        helpdesk=world.helpdesk, name=policies.SEVERAL_GRANTS, is_so=False, now=world.clock()
+    )
+
+
+def take(world: World) -> None:
+    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+    sweeps.order_inventories(now=world.clock())
+    world.work()
+
+
+def fresh(credential: Credential) -> Credential:
+    return Credential.objects.select_related("helpdesk", "owner", "acts_as").get(pk=credential.pk)
+
+
+def connect(world: World, credential: Credential, **more: object) -> connections.Trip:
+    return connections.start(
+        credential=fresh(credential),
+        by=credential.owner,
+        session_key="s",
+        now=world.clock(),
+        **more,
+    )
+
+
+def allow(world: World, credential: Credential, trip: connections.Trip) -> Credential:
+    code = world.desk.consent(credential.acts_as.remote_id, credential.scopes)
+    return connections.come_back(
+        came=connections.Return(trip.state, code, ""), slug="production",
+        by=credential.owner, session_key="s", now=world.clock(),
+    )  # fmt: skip
+
+
+# --- Finding out -------------------------------------------------------------------------------------
+
+
+def test_it_is_learned_when_the_inventory_misses_a_token_after_a_siblings_consent(world):
+    first = world.active()
+    take(world)
+    second = world.active(script_name="second")
+    assert learned(world) == "unknown"
+    take(world)
+    assert fresh(first).state == CredentialState.LOST
+    assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "no"
+    event = AuditEvent.objects.get(event="helpdesk.learned", body__contains=policies.SEVERAL_GRANTS)
+    assert '"is_so": false' in event.body
+
+
+def test_it_is_learned_when_a_refresh_is_refused_after_a_siblings_consent(world):
+    first = world.active()
+    world.active(script_name="second")
+    world.now = first.grants.get(state=GrantState.LIVE).serve_until
+    keys.order_refresh(fresh(first), now=world.now)
+    world.work()
+    assert fresh(first).state == CredentialState.LOST
+    assert learned(world) == "no"
+
+
+def test_a_token_that_vanishes_for_another_reason_teaches_nothing(world):
+    world.desk.one_grant_per_user = False
+    first, second = world.active(), world.active(script_name="second")
+    other = world.active(by="piotr", script_name="third")
+    take(world)
+    world.desk.end(first.grants.get().remote_id)
+    world.desk.end(other.grants.get().remote_id)
+    take(world)
+    assert [fresh(one).state for one in (first, second, other)] == ["lost", "active", "lost"]
+    assert learned(world) == "unknown"
+
+
+def test_a_consent_of_somebody_else_teaches_nothing(world):
+    world.desk.one_grant_per_user = False
+    first = world.active()
+    take(world)
+    world.active(by="piotr", script_name="second")
+    world.desk.end(first.grants.get().remote_id)
+    take(world)
+    assert fresh(first).state == CredentialState.LOST
+    assert learned(world) == "unknown"
+
+
+def test_a_refresh_whose_answer_was_lost_teaches_nothing(world):
+    world.desk.one_grant_per_user = False
+    first = world.active()
+    grant = first.grants.get()
+    Grant.objects.create(
+        helpdesk=grant.helpdesk, credential=first, purpose=Grant.Purpose.REFRESH, generation=2,
+        replaces=grant, state=GrantState.WRITTEN_OFF, intended_at=world.now, settled_at=world.now,
+    )  # fmt: skip
+    world.active(script_name="second")
+    world.now = grant.serve_until
+    world.desk.end(grant.remote_id)
+    keys.order_refresh(fresh(first), now=world.now)
+    world.work()
+    assert fresh(first).state == CredentialState.LOST
+    assert learned(world) == "unknown"
+
+
+def test_what_two_workers_learn_at_once_is_both_kept(world):
+    one, other = world.helpdesk, world.helpdesk
+    capabilities.learn(helpdesk=one, name="a", is_so=True, now=world.clock())
+    capabilities.learn(helpdesk=other, name="b", is_so=False, now=world.clock())
+    capabilities.learn(helpdesk=other, name="b", is_so=False, now=world.clock())
+    assert world.helpdesk.capabilities == other.capabilities == {"a": "yes", "b": "no"}
+    assert AuditEvent.objects.filter(event="helpdesk.learned").count() == 2
+
+
+# --- Unknown or several: nothing changes -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["unknown", "yes"])
+def test_where_several_are_held_nothing_is_asked_or_ended(world, ada, word):
+    world.desk.one_grant_per_user = False
+    if word == "yes":
+        Helpdesk.objects.update(capabilities={policies.SEVERAL_GRANTS: "yes"})
+    first, second = world.active(), world.ordered(script_name="second")
+    page = words(ada.get(f"/credentials/{second.pk}"))
+    assert "keeps one access per person" not in page
+    assert "keeps one access per person" not in words(ada.get("/requests/new"))
+    assert ada.get(f"/credentials/{second.pk}/connect").status_code == 302
+    assert ada.post(f"/credentials/{second.pk}/connect").status_code == 303
+    world.consent(second)
+    world.work()
+    assert fresh(first).state == fresh(second).state == CredentialState.ACTIVE
+
+
+# --- One per person: a replacement, and said so ------------------------------------------------------
+
+
+def test_the_page_says_what_connecting_ends_before_anybody_is_sent_away(world, ada):
+    first, second = world.active(), world.ordered(script_name="second")
+    know(world)
+    page = words(ada.get(f"/credentials/{second.pk}"))
+    assert "keeps one access per person: connecting this ends “weekly-csat” for good." in page
+    assert f'href="/credentials/{second.pk}/connect"' in page
+    before = words(ada.get(f"/credentials/{second.pk}/connect"))
+    assert "Owner: Ada Lindqvist" in before
+    assert "not used yet" in before
+    assert f'name="replaces" value="{first.pk}"' in before
+    assert not Connection.objects.filter(credential=second).exists()
+
+
+def test_without_agreeing_nobody_is_sent_to_the_consent(world, ada):
+    first, second = world.active(), world.ordered(script_name="second")
+    know(world)
+    for sent in (
+        {},
+        {"replaces": "0"},
+        {"replaces": ["x", ""]},
+        {"replaces": "9" * 40},
+    ):
+        response = ada.post(f"/credentials/{second.pk}/connect", sent)
+        assert response.status_code == 409, sent
+        assert "You have to agree to that first." in words(response)
+        assert f'href="/credentials/{second.pk}/connect"' in words(response)
+    assert not Connection.objects.filter(credential=second).exists()
+    assert fresh(first).state == CredentialState.ACTIVE
+
+
+def test_agreed_the_consent_ends_the_other_and_both_histories_say_why(world, ada):
+    first, second = world.active(), world.ordered(script_name="second")
+    know(world)
+    sent = ada.post(f"/credentials/{second.pk}/connect", {"replaces": str(first.pk)})
+    assert sent.status_code == 303
+    assert fresh(first).state == CredentialState.ACTIVE
+    trip = connect(world, second, replaces=[first.pk])
+    allow(world, second, trip)
+    assert fresh(second).state == CredentialState.ISSUING
+    assert fresh(first).state == CredentialState.REVOKING
+    assert "Replaced by “second”" in fresh(first).end_reason
+    event = AuditEvent.objects.get(event="credential.revoked", target_id=str(first.pk))
+    assert event.actor_name == "Ada Lindqvist"
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    assert (fresh(first).state, fresh(second).state) == ("revoked", "active")
+    assert len(world.desk.living()) == 1
+    assert "Replaced by “second”" in words(ada.get(f"/credentials/{first.pk}"))
+
+
+def test_a_denied_consent_ends_nothing(world):
+    first, second = world.active(), world.ordered(script_name="second")
+    know(world)
+    trip = connect(world, second, replaces=[first.pk])
+    connections.come_back(
+        came=connections.Return(trip.state, "", "access_denied"), slug="production",
+        by=second.owner, session_key="s", now=world.clock(),
+    )  # fmt: skip
+    assert fresh(first).state == CredentialState.ACTIVE
+    assert fresh(second).state == CredentialState.AWAITING_CONSENT
+
+
+def test_what_was_learned_on_the_way_stops_the_consent(world):
+    first, second = world.active(), world.ordered(script_name="second")
+    trip = connect(world, second)
+    know(world)
+    with pytest.raises(StaleState, match="agree to that first"):
+        allow(world, second, trip)
+    assert fresh(first).state == CredentialState.ACTIVE
+    assert fresh(second).state == CredentialState.AWAITING_CONSENT
+    assert not Job.objects.filter(kind=Job.Kind.EXCHANGE, done_at=None).exists()
+
+
+def test_what_was_connected_on_the_way_is_not_ended_unasked(world):
+    first, second = world.active(), world.ordered(script_name="second")
+    third = world.ordered(script_name="third")
+    know(world)
+    early = connect(world, second, replaces=[first.pk])
+    late = connect(world, third, replaces=[first.pk])
+    allow(world, third, late)
+    world.work()
+    assert fresh(third).state == CredentialState.ACTIVE
+    with pytest.raises(StaleState, match="third"):
+        allow(world, second, early)
+    assert fresh(third).state == CredentialState.ACTIVE
+    assert fresh(second).state == CredentialState.AWAITING_CONSENT
+
+
+def test_what_was_learned_after_the_consent_stops_the_exchange(world):
+    first, second = world.active(), world.ordered(script_name="second")
+    world.consent(second)
+    know(world)
+    world.work()
+    assert fresh(first).state == CredentialState.ACTIVE
+    assert fresh(second).state == CredentialState.AWAITING_CONSENT
+    assert "keeps one access per person" in fresh(second).problem
+    assert world.desk.calls.count("exchange") == 1
+    assert len(world.desk.living()) == 1
+
+
+def test_reconnecting_one_is_a_replacement_too(world, ada):
+    first = world.active()
+    take(world)
+    second = world.active(script_name="second")
+    take(world)
+    assert fresh(first).state == CredentialState.LOST
+    page = words(ada.get(f"/credentials/{first.pk}"))
+    assert "connecting this ends “second” for good." in page
+    trip = connect(world, first, replaces=[second.pk])
+    allow(world, first, trip)
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    assert (fresh(first).state, fresh(second).state) == ("active", "revoked")
+
+
+def test_what_has_ended_and_what_is_another_persons_is_not_replaced(world):
+    first = world.active()
+    world.active(by="piotr", script_name="piotrs")
+    credentials.revoke(credential=first, by=first.owner, reason="", now=world.clock())
+    second = world.ordered(script_name="second")
+    know(world)
+    assert policies.ended_by_connecting(fresh(second)) == []
+    connect(world, second)
+
+
+def test_it_is_told_when_asking_and_when_deciding(world, ada):
+    world.active()
+    know(world)
+    assert "connecting this later ends “weekly-csat” for good." in words(ada.get("/requests/new"))
+    row = world.ask(script_name="second")
+    card = words(browser(world, "ben").get(f"/requests/{row.pk}"))
+    assert "connecting this later ends “weekly-csat” for good." in card
+    renewal = world.ask(renews=Credential.objects.get(), days=30)
+    assert "for good" not in words(browser(world, "ben").get(f"/requests/{renewal.pk}"))
+
+
+def test_nobodys_script_is_killed_to_find_out_twice(world):
+    """The story whole: the first time costs one access; after that none is lost unasked."""
+    first = world.active()
+    take(world)
+    world.active(script_name="second")
+    take(world)
+    third = world.ordered(script_name="third")
+    with pytest.raises(StaleState):
+        connect(world, third)
+    for _ in range(3):
+        take(world)
+    lost = Credential.objects.filter(state=CredentialState.LOST)
+    assert list(lost) == [first]
+    assert world.now > first.issued_at + timedelta(minutes=15)

@@ -1,0 +1,649 @@
+"""The list of all tokens, both ways: what nobody owns, what vanished, what changed; and when it waits for a person."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+from accounts.models import AuditEvent
+from tests.fakes import INTEGRATION
+from tests.world import World
+from tokens.connectors.base import Broken, GiveUp, Unknown
+from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, Notification, SeenToken
+from tokens.operations import (
+    credentials,
+    grants,
+    helpdesks,
+    inventories,
+    keys,
+    people,
+    service_access,
+    sweeps,
+)
+from tokens.queries import inventories as lists
+from tokens.refusals import Denied, StaleState
+from tokens.states import CredentialState, GrantState
+
+pytestmark = pytest.mark.django_db
+
+DEMOTED = replace(INTEGRATION, role="agent", role_type=0)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def take(world: World) -> InventoryRun:
+    """The sweep's next inventory."""
+    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+    sweeps.order_inventories(now=world.clock())
+    world.work()
+    return InventoryRun.objects.order_by("-pk")[0]
+
+
+def live(credential: Credential) -> Grant:
+    return credential.grants.get(state=GrantState.LIVE)
+
+
+def several(world: World, count: int) -> list[Credential]:
+    return [world.active(script_name=f"script-{n}") for n in range(count)]
+
+
+def states(held: list[Credential]) -> list[str]:
+    return list(
+        Credential.objects.filter(pk__in=[c.pk for c in held]).values_list("state", flat=True)
+    )
+
+
+# --- Vanished ----------------------------------------------------------------------------------------
+
+
+def test_what_vanished_is_lost_its_owner_told_and_one_click_reconnects_it(world):
+    credential = world.active()
+    grant = live(credential)
+    world.desk.end(grant.remote_id)
+    take(world)
+    credential.refresh_from_db()
+    grant.refresh_from_db()
+    assert credential.state == CredentialState.LOST
+    assert "deleted on Acme production" in credential.problem
+    assert grant.state in (GrantState.DOOMED, GrantState.GONE)
+    assert Notification.objects.filter(template="access_lost", recipient=credential.owner).exists()
+    world.consent(credential)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+
+
+def test_what_only_a_list_lacks_is_not_vanished_and_the_list_does_not_count(world):
+    credential = world.active()
+    world.desk.hidden.add(live(credential).remote_id)
+    run = take(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+    assert not run.is_complete
+    assert "does not count" in run.error
+    assert lists.newest(world.helpdesk) != run
+
+
+def test_a_list_that_lacks_what_exists_buries_nothing(world):
+    kept, ending = world.active(), world.active(script_name="other")
+    gone = live(ending)
+    credentials.revoke(credential=ending, by=ending.owner, reason="", now=world.clock())
+    world.desk.hidden |= {gone.remote_id, live(kept).remote_id}
+    world.work()
+    take(world)
+    gone.refresh_from_db()
+    assert gone.state == GrantState.DOOMED
+
+
+def test_a_token_of_nobody_that_a_list_leaves_out_is_looked_at_by_id(world):
+    """An end that waits for the list must not believe one that lies."""
+    world.active()
+    stray = world.desk.make(world.person("ada").helpdesk_links.first().helpdesk_user.remote_id,
+                            frozenset({"tickets:read"}), 3600, 7200)  # fmt: skip
+    first = take(world)
+    assert lists.unowned(first).get().remote_id == stray.record.id
+    world.desk.hidden.add(stray.record.id)
+    second = take(world)
+    assert not second.is_complete
+    assert "does not count" in second.error
+    stray.is_deleted = True
+    third = take(world)
+    assert third.is_complete
+    assert not lists.unowned(third).exists()
+
+
+def test_an_access_half_past_its_end_is_not_missed(world):
+    credential = world.active()
+    world.now = live(credential).access_expires_at
+    world.desk.end(live(credential).remote_id)
+    take(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+
+
+def test_a_pair_with_an_open_call_is_not_judged(world):
+    credential = world.active()
+    grant = live(credential)
+    grants.intend(
+        credential=credential, purpose=Grant.Purpose.REFRESH, replaces=grant, now=world.now
+    )
+    world.desk.end(grant.remote_id)
+    run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    inventories.keep(run=run, records=[], now=world.clock())
+    assert len(inventories.findings(run, now=world.now)) == 0
+
+
+def test_a_pair_proved_after_the_list_began_is_not_judged(world):
+    run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    world.active()
+    inventories.keep(run=run, records=[], now=world.clock())
+    assert len(inventories.findings(run, now=world.now)) == 0
+
+
+def test_a_refresh_between_the_list_and_the_deed_saves_the_credential(world):
+    credential = world.active()
+    old = live(credential)
+    run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    inventories.keep(run=run, records=[], now=world.clock())
+    assert inventories.findings(run, now=world.now).suspects == [old]
+    found = inventories.findings(run, now=world.now)
+    keys.replace_now(credential=credential, by=credential.owner, now=world.clock())
+    world.work()
+    new = live(credential)
+    assert new != old
+    vanished, changed = inventories._end_suspects(
+        run, found.suspects, {old.pk: None}, now=world.clock()
+    )
+    credential.refresh_from_db()
+    assert (vanished, changed) == (0, 0)
+    assert credential.state == CredentialState.ACTIVE
+
+
+def test_where_our_access_may_not_look_the_tokens_own_does(world):
+    world.desk.forbidden.add("show")
+    alive, dead = world.active(), world.active(script_name="other")
+    world.desk.end(live(dead).remote_id)
+    run = take(world)
+    assert run.is_complete
+    assert states([alive, dead]) == [CredentialState.ACTIVE, CredentialState.LOST]
+    assert world.helpdesk.capabilities["service access shows tokens"] == "no"
+
+
+def test_our_user_demoted_between_the_list_and_the_look_judges_nothing(world):
+    credential = world.active()
+    world.desk.end(live(credential).remote_id)
+    world.desk.next_answers["whoami"] += [INTEGRATION, INTEGRATION, DEMOTED]
+    take(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+    assert "no administrator" in world.helpdesk.stopped_reason
+
+
+# --- Changed -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"user_id": 1}, "acts as somebody else"),
+        ({"scopes": frozenset({"tickets:read", "write"})}, "other permissions"),
+        ({"scopes": frozenset({"users:read"})}, "other permissions"),
+        ({"expires_at": None}, "no end"),
+        ({"refresh_expires_at": None}, "no end"),
+    ],
+)
+def test_a_token_that_changed_is_thrown_away_and_its_owner_reads_why(world, told, sentence):
+    credential = world.active()
+    remote_id = live(credential).remote_id
+    world.desk.told[remote_id] = told
+    take(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.LOST
+    assert sentence in credential.problem
+    assert remote_id not in [pair.record.id for pair in world.desk.living()]
+
+
+def test_a_token_that_outlives_its_lease_is_thrown_away_and_one_within_it_is_not(world):
+    short, longer = world.active(days=1), world.active(script_name="other")
+    for credential in (short, longer):
+        late = short.lives_until + timedelta(hours=1)
+        world.desk.told[live(credential).remote_id] = {"expires_at": late}
+    take(world)
+    short.refresh_from_db()
+    longer.refresh_from_db()
+    assert (short.state, longer.state) == (CredentialState.LOST, CredentialState.ACTIVE)
+    assert "lives longer" in short.problem
+
+
+# --- Strays ------------------------------------------------------------------------------------------
+
+
+def test_a_stray_that_found_its_owner_meanwhile_is_left_alone(world):
+    stranger = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds())
+    run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    inventories.keep(run=run, records=[stranger.record], now=world.clock())
+    seen = inventories.findings(run, now=world.now).strays[0]
+    credential = world.active()
+    Grant.objects.filter(credential=credential).update(remote_id=stranger.record.id)
+    assert not inventories._end_stray(run, seen, now=world.clock())
+    assert not Grant.objects.filter(purpose=Grant.Purpose.STRAY).exists()
+
+
+def test_two_who_settle_one_list_end_a_stray_once(world):
+    world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds())
+    run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    records = [pair.record for pair in world.desk.living()]
+    inventories.keep(run=run, records=records, now=world.clock())
+    seen = inventories.findings(run, now=world.now).strays[0]
+    assert inventories._end_stray(run, seen, now=world.clock())
+    assert not inventories._end_stray(run, seen, now=world.clock())
+
+
+def test_what_was_replaced_while_the_list_was_read_is_no_stray(world):
+    credential = world.active()
+    old = live(credential)
+    take(world)
+    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds())
+    run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    records = [pair.record for pair in world.desk.living()]
+    keys.replace_now(credential=credential, by=credential.owner, now=world.clock())
+    world.work()
+    inventories.keep(run=run, records=records, now=world.clock())
+    old.refresh_from_db()
+    assert old.state == GrantState.REPLACED
+    assert inventories.findings(run, now=world.now).strays == []
+
+
+def test_a_token_of_nobody_knows_whom_waits_while_any_call_is_open(world):
+    stranger = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    world.desk.told[stranger.record.id] = {"user_id": None}
+    credential = world.ordered()
+    take(world)
+    grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.now)
+    assert not lists.strays(take(world)).exists()
+    grants.abandon(credential.grants.get(), now=world.now)
+    take(world)
+    assert stranger.is_deleted
+
+
+# --- The share, and a person's word ------------------------------------------------------------------
+
+
+def test_findings_of_every_kind_share_one_limit(world):
+    held = several(world, 4)
+    world.desk.end(live(held[0]).remote_id)
+    world.desk.told[live(held[1]).remote_id] = {"user_id": 1}
+    for _ in range(2):
+        world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    run = take(world)
+    assert run.held_back == 0  # nobody's tokens have stood in one list only
+    assert states(held).count(CredentialState.LOST) == 2
+    world.desk.end(live(held[2]).remote_id)
+    world.desk.told[live(held[3]).remote_id] = {"user_id": 1}
+    calls = len(world.desk.calls)
+    run = take(world)
+    assert run.held_back == 4
+    assert "a person must look" in run.error
+    assert states(held).count(CredentialState.ACTIVE) == 2
+    assert not Grant.objects.filter(purpose=Grant.Purpose.STRAY).exists()
+    assert "show" not in world.desk.calls[calls:]
+
+
+def test_three_at_once_are_no_bad_day(world):
+    held = several(world, 3)
+    for credential in held:
+        world.desk.end(live(credential).remote_id)
+    assert take(world).held_back == 0
+    assert set(states(held)) == {CredentialState.LOST}
+
+
+def test_an_admins_word_lets_the_next_list_act_on_what_he_saw_and_on_no_more(world):
+    held = several(world, 9)
+    for credential in held[:4]:
+        world.desk.end(live(credential).remote_id)
+    run = take(world)
+    assert run.held_back == 4
+    for credential in held[4:8]:
+        world.desk.end(live(credential).remote_id)
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.work()
+    assert states(held).count(CredentialState.LOST) == 4
+    newest = InventoryRun.objects.order_by("-pk")[0]
+    assert newest.held_back == 4
+    assert set(states(held[4:])) == {CredentialState.ACTIVE}
+
+
+def test_strays_of_a_confirmed_list_are_ended_and_younger_ones_are_not(world):
+    for _ in range(4):
+        world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    run = take(world)
+    assert run.held_back == 4
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.work()
+    world.work()
+    assert world.desk.living() == []
+
+
+def test_a_word_does_not_count_for_ever(world):
+    held = several(world, 4)
+    run = take(world)
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.work()
+    world.wait(days=1)
+    for credential in held:
+        Grant.objects.filter(credential=credential).update(
+            access_expires_at=world.now + timedelta(days=1)
+        )
+        world.desk.end(live(credential).remote_id)
+    assert take(world).held_back == 4
+    assert set(states(held)) == {CredentialState.ACTIVE}
+
+
+def test_a_list_nobody_looked_at_is_judged_anew_by_the_next(world):
+    held = several(world, 4)
+    for credential in held:
+        world.desk.end(live(credential).remote_id)
+    first = take(world)
+    second = take(world)
+    first.refresh_from_db()
+    assert (first.held_back, second.held_back) == (0, 4)
+    with pytest.raises(StaleState, match="newer list"):
+        inventories.confirm(run=first, by=world.person("omar"), now=world.clock())
+
+
+@pytest.mark.parametrize("key", ["ada", "ben", "cleo"])
+def test_only_an_admin_gives_the_word(world, key):
+    run = take(world)
+    with pytest.raises(Denied):
+        inventories.confirm(run=run, by=world.person(key), now=world.clock())
+    run.refresh_from_db()
+    assert run.confirmed_at is None
+
+
+def test_the_word_is_given_once_and_the_second_hears_who_gave_it(world):
+    run = take(world)
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    event = AuditEvent.objects.get(event="inventory.confirmed")
+    assert event.actor_name == str(world.person("omar"))
+    assert Job.objects.filter(kind=Job.Kind.INVENTORY, done_at=None).exists()
+    stale = InventoryRun.objects.get(pk=run.pk)
+    with pytest.raises(StaleState, match=f"Already confirmed by {world.person('omar')}"):
+        inventories.confirm(run=stale, by=world.person("omar"), now=world.clock())
+    assert AuditEvent.objects.filter(event="inventory.confirmed").count() == 1
+
+
+def test_a_list_that_is_not_complete_cannot_be_confirmed(world):
+    world.desk.next_answers["list"].append(Unknown("half a list"))
+    run = take(world)
+    with pytest.raises(StaleState, match="not complete"):
+        inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+
+
+def test_after_a_restored_backup_nothing_is_ended_until_an_admin_has_looked(world):
+    credential = world.active()
+    helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
+    world.desk.end(live(credential).remote_id)
+    run = take(world)
+    credential.refresh_from_db()
+    assert (run.held_back, credential.state) == (1, CredentialState.ACTIVE)
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    desk = world.helpdesk
+    assert (desk.frozen_at, desk.frozen_reason, desk.restored_at) == (None, "", None)
+    assert AuditEvent.objects.filter(event="helpdesk.unfrozen").exists()
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.LOST
+
+
+def test_a_list_from_before_the_backup_came_back_ends_no_freeze(world):
+    run = take(world)
+    helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    assert world.helpdesk.frozen_at is not None
+
+
+# --- A list that counts ------------------------------------------------------------------------------
+
+
+def test_a_list_that_lacks_everything_ends_nothing(world):
+    held = several(world, 4)
+    world.desk.hidden |= {live(credential).remote_id for credential in held}
+    assert take(world).held_back == 4
+    assert set(states(held)) == {CredentialState.ACTIVE}
+
+
+def test_an_older_list_that_comes_late_takes_nothing_back(world):
+    credential = world.active()
+    early = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    late = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    records = [pair.record for pair in world.desk.living()]
+    assert inventories.keep(run=late, records=records, now=world.clock()) == late
+    assert inventories.keep(run=early, records=[], now=world.clock()) == late
+    early.refresh_from_db()
+    assert (early.is_complete, early.error) == (False, inventories.OVERTAKEN)
+    assert list(lists.listed(late).values_list("remote_id", flat=True)) == [
+        live(credential).remote_id
+    ]
+
+
+def test_a_token_that_a_later_list_shows_too_is_not_absent_from_the_earlier(world):
+    run = take(world)
+    stranger = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    later = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    inventories.keep(run=later, records=[stranger.record], now=world.clock())
+    inventories.discard(run=later, reason="does not count", now=world.clock())
+    assert lists.newest(world.helpdesk) == run
+    assert lists.unowned(run).count() == 1
+
+
+def test_lists_that_only_prove_a_token_do_not_put_off_the_inventory(world):
+    world.desk.narrow_may_ask_current = False
+    take(world)
+    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() - 20)
+    world.active()
+    recent = InventoryRun.objects.filter(is_complete=True).order_by("-pk")[0]
+    world.wait(seconds=30)
+    assert world.now - recent.started_at < settings.INVENTORY_EVERY
+    assert sweeps.order_inventories(now=world.now) == 1
+
+
+def test_an_inventory_that_is_owed_keeps_its_pace(world):
+    world.desk.next_answers["list"].append(Unknown("half a list"))
+    take(world)
+    job = Job.objects.get(kind=Job.Kind.INVENTORY, helpdesk=world.helpdesk, done_at=None)
+    assert sweeps.order_inventories(now=world.now) == 0
+    again = Job.objects.get(pk=job.pk)
+    assert (again.not_before, again.orders) == (job.not_before, job.orders)
+
+
+# --- Our own access refused --------------------------------------------------------------------------
+
+
+def work_of(world: World, kind: str) -> None:
+    """Something of each kind to do that needs our own access."""
+    if kind == "exchange":
+        Helpdesk.objects.update(client_number=None)
+        world.consent(world.ordered())
+    elif kind == "close":
+        credential = world.active()
+        credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    elif kind == "link":
+        people.order_links(user=world.person("ada"), now=world.clock())
+    else:
+        sweeps.order_inventories(now=world.clock())
+
+
+def refuse(world: World, how: str) -> None:
+    if how == "demoted":
+        world.desk.integration = DEMOTED
+        world.desk.forbidden = {"show", "delete", "list", "client", "user", "users"}
+    elif how == "403":
+        world.desk.forbidden = {"whoami", "show", "delete", "list", "client", "user", "users"}
+    elif how == "401":
+        dead = GiveUp("dead", code="invalid_token")
+        for name in ("whoami", "show", "list", "client", "user"):
+            world.desk.next_answers[name] += [dead] * 40
+    else:
+        Helpdesk.objects.update(service_token="")
+        world.desk.next_answers["mint"] += [Broken("The helpdesk refused (invalid_client).")] * 40
+
+
+def accept_again(world: World) -> None:
+    world.desk.integration = INTEGRATION
+    world.desk.forbidden = set()
+    world.desk.next_answers.clear()
+
+
+@pytest.mark.parametrize("how", ["401", "403", "invalid_client", "demoted"])
+@pytest.mark.parametrize("kind", ["exchange", "close", "link", "inventory"])
+def test_our_own_access_refused_stops_the_line_fails_nothing_and_resumes(world, kind, how):
+    world.person("ada")
+    work_of(world, kind)
+    refuse(world, how)
+    for _ in range(8):
+        world.work()
+        world.wait(seconds=settings.PROBE_EVERY.total_seconds() + 1)
+        job = Job.objects.get(kind=kind, helpdesk=world.helpdesk, done_at=None)
+        assert (job.tries, job.error) == (0, "")
+        assert world.helpdesk.stopped_at is not None
+        assert world.helpdesk.stopped_reason
+    assert AuditEvent.objects.filter(event="helpdesk.stopped").count() == 1
+    accept_again(world)
+    world.work()
+    assert world.helpdesk.stopped_at is None
+    assert not Job.objects.filter(kind=kind, helpdesk=world.helpdesk, done_at=None).exists()
+    assert AuditEvent.objects.filter(event="helpdesk.resumed").count() == 1
+
+
+def test_a_client_secret_that_is_refused_never_loses_a_credential(world):
+    credential = world.active()
+    world.now = live(credential).serve_until
+    keys.order_refresh(credential, now=world.now)
+    world.desk.next_answers["refresh"] += [Broken("invalid_client")] * 8
+    for _ in range(8):
+        world.work()
+        credential.refresh_from_db()
+        assert credential.state == CredentialState.ACTIVE
+        assert Job.objects.get(kind=Job.Kind.REFRESH, done_at=None).tries == 0
+        world.wait(seconds=settings.PROBE_EVERY.total_seconds() + 1)
+    world.work()
+    assert live(credential).generation == 10
+    assert world.helpdesk.stopped_at is None
+
+
+def test_a_stopped_line_is_proved_before_a_code_is_spent(world):
+    credential = world.ordered()
+    world.consent(credential)
+    helpdesks.stop(helpdesk=world.helpdesk, reason="refused", now=world.clock())
+    world.wait(seconds=settings.PROBE_EVERY.total_seconds() + 1)
+    world.desk.integration = DEMOTED
+    world.work()
+    assert "exchange" not in world.desk.calls
+    assert not credential.grants.exists()
+
+
+def test_nobody_is_called_unknown_by_somebody_who_may_not_see_everybody(world):
+    ada = world.person("ada")
+    world.desk.users.clear()
+    world.desk.integration = DEMOTED
+    people.order_links(user=ada, now=world.clock())
+    world.work()
+    assert ada.helpdesk_links.get(helpdesk=world.helpdesk).problem == ""
+    assert world.helpdesk.stopped_at is not None
+
+
+def test_a_token_that_neither_may_delete_fails_in_the_open_and_is_deleted_when_one_may(world):
+    world.desk.forbidden = {"show", "delete"}
+    credential = world.active()
+    grant = live(credential)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.desk.next_answers["delete"] += [
+        GiveUp("no", code="forbidden"), GiveUp("no", code="forbidden"), GiveUp("no", code="forbidden")
+    ]  # fmt: skip
+    world.work()
+    assert "no" in Job.objects.get(kind=Job.Kind.CLOSE, done_at=None).error
+    world.desk.forbidden = set()
+    for _ in range(3):
+        world.wait(seconds=60)
+        world.work()
+    grant.refresh_from_db()
+    assert grant.state == GrantState.GONE
+
+
+def test_a_token_deletes_itself_where_our_access_may_not(world):
+    world.desk.forbidden = {"show", "delete"}
+    credential = world.active()
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+    assert world.helpdesk.stopped_at is None
+
+
+def test_who_waits_for_our_access_to_be_renewed_counts_no_try(world):
+    world.person("ada")
+    Helpdesk.objects.update(service_token="", service_turn_until=world.now + timedelta(seconds=30))
+    sweeps.order_inventories(now=world.now)
+    world.work()
+    job = Job.objects.get(kind=Job.Kind.INVENTORY, helpdesk=world.helpdesk, done_at=None)
+    assert (job.tries, job.error) == (0, "")
+    assert "mint" not in world.desk.calls
+
+
+def test_the_turn_to_renew_our_access_is_as_long_as_a_claim(world, settings):
+    settings.CLAIM = timedelta(seconds=7)
+    world.person("ada")
+    Helpdesk.objects.update(service_token="")
+    until: list[object] = []
+
+    def look() -> None:
+        until.append(world.helpdesk.service_turn_until - world.now)
+
+    world.desk.at_mint = look
+    sweeps.order_inventories(now=world.now)
+    world.work()
+    assert timedelta(seconds=6) < until[0] <= timedelta(seconds=7)
+    assert world.helpdesk.service_turn_until is None
+
+
+def test_a_refused_service_token_does_not_drop_the_one_renewed_meanwhile(world):
+    world.person("ada")
+    take(world)
+    fresh = world.helpdesk.service_token
+    service_access.drop(helpdesk=world.helpdesk, sealed="another")
+    assert world.helpdesk.service_token == fresh != ""
+
+
+def test_an_end_waits_for_a_list_in_which_nobody_owns_nothing_of_its_user(world):
+    """The rule of strays and the rule of a confirmed end are one: who owns a token."""
+    credential = world.active()
+    stranger = world.desk.make(credential.acts_as.remote_id, frozenset({"read"}), 80_000, 700_000)
+    grant = live(credential)
+    lost = grants.intend(
+        credential=credential, purpose=Grant.Purpose.REFRESH, replaces=grant, now=world.clock()
+    )
+    grants.send(lost, now=world.clock())
+    grants.forget(lost, reason="no answer", now=world.clock())
+    grants.write_off(lost, now=world.clock())
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.work()
+    credential.refresh_from_db()
+    assert SeenToken.objects.filter(remote_id=stranger.record.id).exists()
+    assert credential.state == CredentialState.REVOKING
+    for _ in range(3):
+        take(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []

@@ -1,0 +1,620 @@
+"""The operator's page, freezing a helpdesk, confirming a list, the banner: who, what they say, what they do."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.core import mail as outbox_of_mail
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts import clock
+from accounts.models import AuditEvent
+from tests.integration._people import browser, filled, words
+from tests.world import World
+from tokens import outbox
+from tokens.connectors.base import Broken, GiveUp, Retry, Unknown
+from tokens.limiter import LimiterDown, LimiterState
+from tokens.models import Credential, Heartbeat, Helpdesk, InventoryRun, Job, Notification
+from tokens.operations import connections, credentials, heartbeats, helpdesks, inventories
+from tokens.presenters import operations as presenters
+from tokens.queries import verification
+from tokens.refusals import Denied, Invalid, StaleState
+
+pytestmark = pytest.mark.django_db
+
+WELL = "All is well."
+
+
+class Budget:
+    """What the shared limiter would say."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer, self.asked = answer, 0
+
+    def state(self, slug: str) -> object:
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world whose time is the portal's, with Redis there."""
+    made = World(now=clock.now())
+    monkeypatch.setattr(clock, "now", made.clock)
+    state = LimiterState(693.0, 2, 0.0, configured=700, announced=700, remaining=512)
+    monkeypatch.setattr(presenters, "shared_limiter", lambda: Budget(state))
+    return made
+
+
+@pytest.fixture
+def omar(world: World) -> Client:
+    return browser(world, "omar")
+
+
+def be_well(world: World) -> None:
+    """Workers and beat have just been heard of, and each helpdesk's list is fresh."""
+    for name in ("worker", "beat"):
+        heartbeats.beat(name, now=world.clock())
+    for slug in ("sandbox", "production"):
+        world.slug = slug
+        inventories.keep(
+            run=inventories.begin(helpdesk=world.helpdesk, now=world.clock()),
+            records=[p.record for p in world.desk.living()] if slug == "production" else [],
+            now=world.clock(),
+        )
+
+
+def take_list(world: World) -> InventoryRun:
+    """The newest list, taken and settled by a worker."""
+    outbox.order(Job.Kind.INVENTORY, world.helpdesk.pk, helpdesk=world.helpdesk, now=world.clock())
+    world.work()
+    return InventoryRun.objects.filter(helpdesk=world.helpdesk).latest("pk")
+
+
+def hold_back(world: World, count: int = 5) -> InventoryRun:
+    """A list in which so many tokens of nobody stand twice, a minimum age apart: too many to end alone."""
+    for _ in range(count):
+        world.desk.make(360001001, frozenset({"tickets:read"}), 86_400, 900_000)
+    take_list(world)
+    world.now += settings.MINIMUM_AGE + timedelta(seconds=1)
+    run = take_list(world)
+    assert run.held_back == count
+    return run
+
+
+# --- Who ---------------------------------------------------------------------------------------------
+
+
+def test_only_admins_and_auditors_read_it(world):
+    for key, status in {"ada": 403, "ben": 403, "zoe": 403, "omar": 200, "cleo": 200}.items():
+        client = browser(world, key)
+        assert client.get("/operations").status_code == status, key
+        assert ('href="/operations"' in words(client.get("/"))) is (status == 200), key
+    assert Client().get("/operations").status_code == 302
+
+
+@pytest.mark.parametrize("act", ["freeze", "unfreeze", "inventory", "confirm"])
+def test_only_admins_act(world, act):
+    for key in ("ada", "ben", "cleo"):
+        response = browser(world, key).post(f"/operations/production/{act}", {"reason": "x"})
+        assert response.status_code == 403, key
+    assert not AuditEvent.objects.filter(target_type__in=("Helpdesk", "InventoryRun")).exists()
+
+
+def test_an_auditor_reads_without_buttons(world):
+    page = words(browser(world, "cleo").get("/operations"))
+    assert "Acme production" in page
+    assert "Freeze new access" not in page
+    assert "Take the list now" not in page
+
+
+@pytest.mark.parametrize("act", ["freeze", "unfreeze", "inventory", "confirm"])
+def test_an_old_sign_in_is_asked_who_it_is_first(world, omar, act):
+    world.now += timedelta(minutes=11)
+    response = omar.post(f"/operations/production/{act}", {"reason": "An audit"})
+    assert response.status_code == 403
+    assert "Confirm it is you" in words(response)
+    assert not AuditEvent.objects.filter(target_type="Helpdesk").exists()
+
+
+@pytest.mark.parametrize("act", ["freeze", "unfreeze", "inventory", "confirm"])
+def test_a_helpdesk_that_is_not_there_is_a_404(omar, act):
+    assert omar.post(f"/operations/moon/{act}").status_code == 404
+
+
+@pytest.mark.parametrize("act", ["unfreeze", "inventory"])
+def test_reading_never_acts(omar, act):
+    assert omar.get(f"/operations/production/{act}").status_code == 405
+
+
+# --- What it says --------------------------------------------------------------------------------------
+
+
+def test_all_is_well_where_it_is(world, omar):
+    world.active()
+    be_well(world)
+    page = words(omar.get("/operations"))
+    assert WELL in page
+    assert "Kept, as the last list" in page
+    assert "count-alarm" not in page
+    assert "693 a minute now" in page
+    assert "700 configured, 700 announced, 512 left of this minute; 2 waiting in line" in page
+
+
+def test_an_empty_portal_says_what_is_missing(world, omar):
+    page = words(omar.get("/operations"))
+    assert "Nothing is being worked on." in page
+    assert "None that is complete yet." in page
+    assert WELL not in page
+
+
+def test_a_stopped_line_says_why_since_when_and_when_it_is_tried_next(world, omar):
+    be_well(world)
+    world.desk.next_answers["whoami"].append(Broken("The service secret is wrong."))
+    take_list(world)
+    page = words(omar.get("/operations"))
+    first = page.split('class="notice')[1].split("</div>")[0]
+    assert "Acme production refuses Keydesk's own access." in first
+    assert "The service secret is wrong. Work waits and nothing is lost" in first
+    assert "Next try" in page
+    assert WELL not in page
+    world.now += settings.PROBE_EVERY + timedelta(seconds=1)
+    world.work()
+    assert WELL in words(omar.get("/operations"))
+
+
+def test_the_moment_it_stopped_stays_while_tries_go_on(world, omar):
+    for n in range(2):
+        helpdesks.stop(helpdesk=world.helpdesk, reason=f"Try {n}.", now=world.clock())
+        world.wait(minutes=20)
+    page = words(omar.get("/operations"))
+    assert "Keydesk's own access is refused since" in page
+    assert "40 min ago" in page.split("is refused since")[1].split("Try 1.")[0]
+
+
+def test_jobs_are_counted_by_kind_and_the_stuck_stand_with_error_and_next_try(world):
+    held = world.active(script_name="hard-to-kill")
+    be_well(world)
+    credentials.revoke(credential=held, by=held.owner, reason="", now=world.clock())
+    for _ in range(outbox.TRIES_BEFORE_RED):
+        world.desk.next_answers["show"].append(Retry("The helpdesk is away."))
+        world.wait(minutes=15)
+        world.work()
+    page = words(browser(world, "omar").get("/operations"))
+    stuck = page.split('id="stuck"')[1].split("</section>")[0]
+    assert "Make sure a token is gone" in stuck
+    assert f'href="/credentials/{held.pk}">hard-to-kill' in stuck
+    assert "The helpdesk is away." in stuck
+    assert f">{outbox.TRIES_BEFORE_RED}<" in stuck
+    row = re.search(r"Make sure a token is gone</th>(.*?)</tr>", page).group(1)
+    assert re.findall(r">(\d+)<", row) == ["0", "0", "1", "1"]
+    assert "1 task is stuck." in page
+
+
+def test_a_call_without_an_answer_says_when_it_is_settled(world, omar):
+    held = world.ordered(script_name="no-answer")
+    world.desk.next_answers["exchange"].append(Unknown("It timed out."))
+    world.consent(held)
+    world.work()
+    page = words(omar.get("/operations")).split('id="unknown"')[1].split("</section>")[0]
+    assert "no-answer" in page
+    assert "It timed out." in page
+    assert "in 2 min" in page
+
+
+def test_a_list_that_could_not_be_had_says_why(world, omar):
+    be_well(world)
+    world.slug = "production"
+    world.desk.next_answers["list"].append(GiveUp("The helpdesk answered with a riddle.", code="x"))
+    take_list(world)
+    assert "came to nothing: The helpdesk answered with a riddle." in words(omar.get("/operations"))
+
+
+def test_an_old_list_is_something_to_look_at(world, omar):
+    be_well(world)
+    world.now += 4 * settings.INVENTORY_EVERY
+    for name in ("worker", "beat"):
+        heartbeats.beat(name, now=world.clock())
+    page = words(omar.get("/operations"))
+    assert "There is no recent list of all tokens on Acme production." in page
+
+
+def test_messages_that_cannot_be_sent_are_named(world, omar, monkeypatch):
+    from tokens import mail
+
+    world.active()
+    be_well(world)
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError("Connection refused")
+
+    monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", refused)
+    mail.send_due(clock=world.clock)
+    waiting = Notification.objects.filter(sent_at=None).exclude(error="").count()
+    assert waiting > 0
+    assert not outbox_of_mail.outbox
+    page = words(omar.get("/operations"))
+    assert "could not be sent." in page
+    assert page.split('id="messages"')[1].count("Connection refused") == waiting
+
+
+@pytest.mark.parametrize("beat", ["worker", "beat"])
+def test_a_process_that_is_silent_comes_first(world, omar, beat):
+    be_well(world)
+    Heartbeat.objects.filter(name=beat).update(at=world.now - timedelta(hours=1))
+    helpdesks.freeze(
+        helpdesk=world.helpdesk, by=world.person("omar"), reason="An audit", now=world.clock()
+    )
+    first = words(omar.get("/operations")).split('class="notice')[1]
+    assert "Nothing is being worked on." in first
+
+
+def test_redis_gone_is_a_sentence_and_is_asked_once(world, omar, monkeypatch):
+    be_well(world)
+    gone = Budget(LimiterDown("away"))
+    monkeypatch.setattr(presenters, "shared_limiter", lambda: gone)
+    page = words(omar.get("/operations"))
+    assert page.count(presenters.REDIS_GONE) == 3
+    assert gone.asked == 1
+
+
+def test_what_was_learned_of_a_helpdesk_is_said_in_words(world):
+    desk = Helpdesk(
+        capabilities={
+            "several grants of one user": "no",
+            "current: tickets:read": "yes",
+            "current: users:read": "no",
+        }
+    )
+    lines = presenters.capabilities(desk)
+    assert "One person may hold one access at a time." in lines
+    assert "Tokens with 1 set of permissions say themselves whose they are." in lines
+    assert (
+        "A token with users:read cannot say whose it is, so the list of all tokens does." in lines
+    )
+    assert "Keydesk's own access deletes tokens, as far as is known." in lines
+
+
+def test_it_names_broken_promises_word_for_word_as_verify_does(world, omar):
+    held = world.active()
+    be_well(world)
+    seen = world.desk.living()[0]
+    record = seen.record.__class__(
+        **{**vars(seen.record), "user_id": 7, "scopes": frozenset({"tickets:read", "write"})}
+    )
+    books = verification.books(world.helpdesk, [record], taken_at=world.now)
+    said = [v.text for v in verification.of_list(books, [record], now=world.now)]
+    assert len(said) == 2
+    seen.record = record
+    be_well(world)
+    page = words(omar.get("/operations"))
+    for text in said:
+        assert f'<a href="/credentials/{held.pk}">Acme production: {text}</a>' in page
+    assert "2 promises are broken." in page
+
+
+def test_it_asks_as_often_for_one_as_for_many(world, omar):
+    world.active()
+    be_well(world)
+    omar.get("/operations")
+    few = queries_of(omar)
+    for n in range(12):
+        held = world.active(script_name=f"script-{n:02}", days=7)
+        if n % 2:
+            credentials.revoke(credential=held, by=held.owner, reason="", now=world.clock())
+    be_well(world)
+    assert queries_of(omar) == few < 45
+
+
+def queries_of(client: Client) -> int:
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get("/operations").status_code == 200
+    return len(asked)
+
+
+def test_no_remote_call_is_made(world, omar):
+    world.active()
+    be_well(world)
+    world.desk.calls.clear()
+    omar.get("/operations")
+    assert world.desk.calls == []
+
+
+def test_no_word_of_the_code_stands_on_it(world, omar):
+    hold_back(world)
+    helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
+    take_list(world)
+    for page in ("/operations", "/operations/production/confirm", "/operations/sandbox/freeze"):
+        text = re.sub(r"<[^>]+>", " ", words(omar.get(page))).lower()
+        for word in (
+            "grant",
+            "claim",
+            "lapse",
+            "stray",
+            "slug",
+            "doomed",
+            "attempted",
+            "credential",
+        ):
+            assert word not in text, (page, word)
+
+
+# --- Freezing ------------------------------------------------------------------------------------------
+
+
+def freeze(world: World, reason: str = "The auditors count tokens") -> None:
+    helpdesks.freeze(
+        helpdesk=world.helpdesk, by=world.person("omar"), reason=reason, now=world.clock()
+    )
+
+
+def test_an_admin_freezes_and_unfreezes_with_a_row_for_each(world, omar):
+    be_well(world)
+    sent = omar.post("/operations/production/freeze", {"reason": "The auditors count tokens"})
+    assert sent.status_code == 302
+    assert sent["Location"] == "/operations#production"
+    page = words(omar.get("/operations"))
+    assert "by Omar Said. The auditors count tokens" in page
+    assert "Acme production is frozen." in page
+    assert omar.post("/operations/production/unfreeze").status_code == 302
+    assert WELL in words(omar.get("/operations"))
+    rows = AuditEvent.objects.filter(target_type="Helpdesk", actor_name="Omar Said").order_by("id")
+    assert [row.event for row in rows] == ["helpdesk.frozen", "helpdesk.unfrozen"]
+    audit = words(omar.get("/audit"))
+    assert "Omar Said froze the helpdesk" in audit
+    assert "The auditors count tokens" in audit
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("", "Say why; everybody who wants to connect will read it."),
+        ("   ", "Say why; everybody who wants to connect will read it."),
+        ("x" * 301, "Use at most 300 characters."),
+        ("a\x00b", "It holds a character that cannot be seen."),
+    ],
+)
+def test_a_reason_that_is_none_is_a_sentence(omar, reason, sentence):
+    response = omar.post("/operations/production/freeze", {"reason": reason})
+    assert response.status_code == 422
+    assert sentence in words(response)
+    assert not Helpdesk.objects.exclude(frozen_at=None).exists()
+
+
+def test_the_second_freeze_and_the_second_end_hear_who_was_first(world, omar):
+    freeze(world)
+    late = omar.post("/operations/production/freeze", {"reason": "Me too"})
+    assert late.status_code == 409
+    assert "Already frozen by Omar Said" in words(late)
+    omar.post("/operations/production/unfreeze")
+    again = omar.post("/operations/production/unfreeze")
+    assert again.status_code == 409
+    assert "Already unfrozen by Omar Said" in words(again)
+
+
+def test_operations_check_the_person_themselves(world):
+    with pytest.raises(Denied):
+        helpdesks.freeze(
+            helpdesk=world.helpdesk, by=world.person("ben"), reason="x", now=world.clock()
+        )
+    with pytest.raises(Denied):
+        helpdesks.unfreeze(helpdesk=world.helpdesk, by=world.person("cleo"), now=world.clock())
+    with pytest.raises(Denied):
+        helpdesks.order_inventory(
+            helpdesk=world.helpdesk, by=world.person("ada"), now=world.clock()
+        )
+    with pytest.raises(Invalid):
+        freeze(world, reason=" ")
+
+
+def test_a_freeze_holds_new_access_and_closes_nothing(world):
+    held = world.active(script_name="goes-on")
+    waiting = world.ordered(script_name="waits")
+    freeze(world)
+    waiting = Credential.objects.get(pk=waiting.pk)
+    with pytest.raises(StaleState, match="frozen for new access: The auditors count tokens"):
+        connections.start(credential=waiting, by=waiting.owner, session_key="s", now=world.clock())
+    ada = browser(world, "ada")
+    page = words(ada.get(f"/credentials/{waiting.pk}"))
+    assert "Acme production is frozen for new access: The auditors count tokens." in page
+    assert "Connect on Acme production" not in page
+    assert ada.post(f"/credentials/{waiting.pk}/connect").status_code == 409
+    live = held.grants.get(state="live")
+    world.now = live.serve_until + timedelta(seconds=1)
+    outbox.order(Job.Kind.REFRESH, held.pk, helpdesk=held.helpdesk, now=world.clock())
+    world.work()
+    assert held.grants.get(state="live").pk != live.pk
+    credentials.revoke(credential=held, by=held.owner, reason="", now=world.clock())
+    world.work()
+    take_list(world)
+    world.work()
+    held.refresh_from_db()
+    assert held.state == "revoked"
+
+
+def test_asking_and_deciding_go_on_and_say_that_it_is_frozen(world):
+    ada, ben = browser(world, "ada"), browser(world, "ben")
+    freeze(world)
+    page = words(ada.get("/requests/new"))
+    assert "You can ask; connecting waits." in page
+    assert "The auditors count tokens" in page
+    assert "Acme sandbox is frozen" not in page
+    sent = ada.post("/requests/new", filled(world))
+    number = int(sent["Location"].rsplit("/", 1)[1])
+    card = words(ben.get(f"/requests/{number}"))
+    assert "takes no new access for now" in card
+    done = ben.post(f"/requests/{number}/approve", {"revision": 1})
+    assert done.status_code == 302
+    assert (
+        "was approved" in words(ada.get(f"/requests/{number}"))
+        or world.person("ada").credentials.filter(state="awaiting_consent").exists()
+    )
+
+
+def test_an_exchange_waits_for_the_end_of_a_freeze_and_is_done_at_once(world):
+    held = world.ordered()
+    world.consent(held)
+    freeze(world)
+    world.work()
+    held.refresh_from_db()
+    assert held.state == "issuing"
+    assert "exchange" not in world.desk.calls
+    world.wait(seconds=30)
+    helpdesks.unfreeze(helpdesk=world.helpdesk, by=world.person("omar"), now=world.clock())
+    world.work()
+    held.refresh_from_db()
+    assert held.state == "active"
+
+
+def test_an_exchange_whose_code_dies_meanwhile_is_refused_with_the_reason(world):
+    held = world.ordered()
+    world.consent(held)
+    freeze(world)
+    world.work()
+    world.now += settings.CODE_LIFE + timedelta(seconds=1)
+    world.work()
+    held.refresh_from_db()
+    assert held.state == "awaiting_consent"
+    assert "frozen for new access: The auditors count tokens." in held.problem
+    assert "exchange" not in world.desk.calls
+
+
+# --- The list ------------------------------------------------------------------------------------------
+
+
+def test_an_admin_has_the_list_taken_now(world, omar):
+    assert omar.post("/operations/production/inventory").status_code == 302
+    assert omar.post("/operations/production/inventory").status_code == 302
+    assert Job.objects.filter(kind=Job.Kind.INVENTORY, done_at=None).count() == 1
+    world.work()
+    assert InventoryRun.objects.filter(helpdesk=world.helpdesk, is_complete=True).count() == 1
+    assert AuditEvent.objects.filter(event="inventory.ordered").count() == 2
+
+
+def test_what_is_held_back_is_listed_and_done_on_an_admins_word(world, omar):
+    run = hold_back(world)
+    page = words(omar.get("/operations"))
+    assert "Keydesk would end 5 tokens and accesses on Acme production and has not." in page
+    ask = words(omar.get("/operations/production/confirm"))
+    rows = ask.split("<tbody>")[1]
+    assert rows.count("Delete a token that no access of Keydesk owns") == 5
+    assert "Read tickets" in rows
+    assert f'value="{run.pk}"' in ask
+    assert omar.post("/operations/production/confirm", {"run": run.pk}).status_code == 302
+    world.work()
+    assert world.desk.living() == []
+    assert "and has not." not in words(omar.get("/operations"))
+    assert AuditEvent.objects.filter(event="inventory.confirmed", actor_name="Omar Said").exists()
+
+
+def test_looking_at_it_does_nothing(world, omar):
+    hold_back(world)
+    omar.get("/operations/production/confirm")
+    world.wait(minutes=5)
+    take_list(world)
+    assert len(world.desk.living()) == 5
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"run": "x"}, {"run": "0"}, {"run": "9" * 30}, {"run": "77777"}]
+)
+def test_a_word_about_no_list_is_refused(world, omar, sent):
+    hold_back(world)
+    response = omar.post("/operations/production/confirm", sent)
+    assert response.status_code == 409
+    assert "did not say which list it is about" in words(response)
+    assert not InventoryRun.objects.exclude(confirmed_at=None).exists()
+
+
+def test_the_list_of_another_helpdesk_is_not_confirmed(world, omar):
+    run = hold_back(world)
+    assert omar.post("/operations/sandbox/confirm", {"run": run.pk}).status_code == 409
+    assert not InventoryRun.objects.exclude(confirmed_at=None).exists()
+
+
+def test_the_second_word_hears_who_gave_the_first(world, omar):
+    run = hold_back(world)
+    omar.post("/operations/production/confirm", {"run": run.pk})
+    late = omar.post("/operations/production/confirm", {"run": run.pk})
+    assert late.status_code == 409
+    assert "Already confirmed by Omar Said" in words(late)
+
+
+def test_nothing_to_confirm_leads_back(world, omar):
+    be_well(world)
+    assert omar.get("/operations/production/confirm").status_code == 302
+
+
+def test_a_restored_freeze_ends_with_the_word_and_with_nothing_else(world, omar):
+    world.active()
+    held = world.ordered(script_name="waits")
+    world.consent(held)
+    helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
+    refused = omar.post("/operations/production/unfreeze")
+    assert refused.status_code == 409
+    assert "That ends when an admin confirms the list of tokens." in words(refused)
+    run = take_list(world)
+    held.refresh_from_db()
+    assert held.state == "issuing"
+    page = words(omar.get("/operations"))
+    assert "The list of all tokens on Acme production waits for your word." in page
+    ask = words(omar.get("/operations/production/confirm"))
+    assert "It and Keydesk's books agree" in ask
+    assert "Confirming ends the freeze" in ask
+    omar.post("/operations/production/confirm", {"run": run.pk})
+    assert world.helpdesk.frozen_at is None
+    world.work()
+    held.refresh_from_db()
+    assert held.state == "active"
+
+
+def test_a_list_from_before_the_restore_ends_nothing(world, omar):
+    run = take_list(world)
+    world.wait(seconds=1)
+    helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
+    assert omar.get("/operations/production/confirm").status_code == 302
+    omar.post("/operations/production/confirm", {"run": run.pk})
+    assert world.helpdesk.frozen_at is not None
+
+
+# --- The banner ----------------------------------------------------------------------------------------
+
+
+def test_admins_alone_are_told_on_every_page(world, omar):
+    helpdesks.stop(helpdesk=world.helpdesk, reason="The secret is wrong.", now=world.clock())
+    told = "Acme production refuses Keydesk's own access."
+    for page in ("/", "/queue", "/inventory", "/audit", "/requests/new"):
+        assert told in words(omar.get(page)), page
+    for key in ("ada", "ben", "cleo"):
+        assert told not in words(browser(world, key).get("/")), key
+    assert 'count-alarm">1<' in words(browser(world, "cleo").get("/"))
+    helpdesks.resume(helpdesk=world.helpdesk, now=world.clock())
+    assert told not in words(omar.get("/"))
+    assert "count-alarm" not in words(omar.get("/"))
+
+
+def test_freezes_and_held_back_lists_are_in_the_banner(world, omar):
+    hold_back(world)
+    world.slug = "sandbox"
+    freeze(world)
+    page = words(omar.get("/"))
+    assert "Acme sandbox is frozen." in page
+    assert "Keydesk would end 5 tokens and accesses on Acme production and has not." in page
+    assert 'count-alarm">2<' in page
+
+
+def test_the_banner_costs_one_query(world, omar):
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert omar.get("/").status_code == 200
+        return sum("tokens_inventoryrun" in query["sql"] for query in found)
+
+    omar.get("/")
+    assert asked() == 1
+    freeze(world)
+    assert asked() == 1

@@ -1,0 +1,63 @@
+"""Slots of the helpdesk's budget: a job that asks nothing of the helpdesk takes none, so ends cost no more than their requests."""
+
+import pytest
+
+from tests.fakes import FreeLimiter
+from tests.world import World
+from tokens import outbox, worker
+from tokens.limiter import LimiterDown
+from tokens.models import Job
+from tokens.operations import credentials
+
+pytestmark = pytest.mark.django_db
+
+
+class Counting(FreeLimiter):
+    """Counts the slots it gives, or has none to give."""
+
+    def __init__(self, *, is_down: bool = False) -> None:
+        self.given = 0
+        self.is_down = is_down
+
+    def take(self, slug, *, urgent, wait):
+        if self.is_down:
+            raise LimiterDown("No Redis today.")
+        self.given += 1
+        return True
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    credential = world.active()
+    Job.objects.update(done_at=world.now)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    return world
+
+
+def work(world: World, limiter: Counting) -> int:
+    return worker.run_due(
+        slug=world.slug, clock=world.clock, limiter=limiter, connect=world._connect
+    )
+
+
+def test_confirming_an_end_takes_no_slot_and_needs_no_limiter(world):
+    assert work(world, Counting(is_down=True)) == 1
+    done = Job.objects.get(kind=Job.Kind.CONFIRM)
+    assert done.done_at is not None
+    assert Job.objects.get(kind=Job.Kind.CLOSE).done_at is None
+
+
+def test_an_end_takes_as_many_slots_as_it_makes_calls(world):
+    limiter = Counting()
+    before = len(world.desk.calls)
+    work(world, limiter)
+    assert Job.objects.filter(done_at=None).count() == 0
+    assert limiter.given == len(world.desk.calls) - before
+
+
+def test_who_has_a_slot_takes_a_job_that_needs_it(world):
+    job = outbox.claim(world.helpdesk, worker="w", now=world.clock())
+    assert job.kind == Job.Kind.CLOSE
+    assert outbox.claim_silent(world.helpdesk, worker="w", now=world.clock()).kind in outbox.SILENT
+    assert outbox.claim_silent(world.helpdesk, worker="w", now=world.clock()) is None

@@ -1,0 +1,168 @@
+"""`make soak`, and the longer parts of CI: the right portal through everything, and wrong ones that must be caught.
+
+`python -m tests.resilience soak`    everything; `KILLS=`, `CALLS=`, `SEED=` from the environment
+`python -m tests.resilience points`  a death at each crash point there is
+`python -m tests.resilience wrong [how many | names]`  wrong portals, in rotation by the day
+
+Exit status 1 on any violation, a wrong portal that was not caught, or a run in which too little went wrong.
+"""
+
+import datetime
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.resilience import points, results
+from tests.resilience.run import Goal, Report, prepared
+from tests.resilience.wrong import Wrong, portals
+
+HUNT = 60.0
+"""Seconds a wrong portal gets before it must have been caught; then the calm after the storm."""
+IN_CI = 5
+
+
+def main(words: list[str]) -> int:
+    """Run what was asked for; the exit status."""
+    act = {"soak": soak, "points": every_point, "wrong": wrong_ones}.get(words[0] if words else "")
+    if act is None:
+        print(__doc__, file=sys.stderr)
+        return 2
+    return act(words[1:])
+
+
+def soak(_: list[str]) -> int:
+    """The right portal until enough went wrong, then every wrong one; the results into the docs."""
+    seed = int(os.environ.get("SEED") or random.randrange(1, 10_000))
+    kills = int(os.environ.get("KILLS") or 1000)
+    calls = int(os.environ.get("CALLS") or 10_000)
+    goal = Goal(
+        kills, calls, late=max(1, calls // 100), unknowns=max(1, calls // 100),
+        races=max(1, kills // 50),
+    )  # fmt: skip
+    report = _play(seed, goal)
+    caught = [(one, _hunt(one, seed)) for one in portals().values()]
+    results.write(report, caught)
+    missed = [one.name for one, found in caught if not found]
+    for name in missed:
+        print(f"not caught: {name}")
+    print(
+        f"soak kills={report.kills} calls={report.calls} unknowns={report.unknowns} "
+        f"late={report.late} violations={len(report.violations)} "
+        f"caught={len(caught) - len(missed)}/{len(caught)} seed={seed}"
+    )
+    return 1 if report.violations or report.lacks or missed else 0
+
+
+def every_point(_: list[str]) -> int:
+    """A death at every crash point; one that was never reached is told."""
+    with _folder() as folder, _database() as database:
+        report, missing = points.run(folder, **database)
+    _tell(report)
+    for point in missing:
+        print(f"not reached: {point}")
+    print(
+        f"points kills={report.kills} hit={len(report.deaths)} missing={len(missing)} "
+        f"violations={len(report.violations)} seconds={report.seconds:.0f}"
+    )
+    return 1 if report.violations or missing else 0
+
+
+def wrong_ones(words: list[str]) -> int:
+    """The named wrong portals, or so many of them by the day of the year."""
+    everyone = list(portals().values())
+    if words and not words[0].isdigit():
+        chosen = [portals()[name] for name in words]
+    else:
+        count = int(words[0]) if words else IN_CI
+        first = datetime.datetime.now(datetime.UTC).timetuple().tm_yday * count
+        chosen = [everyone[(first + n) % len(everyone)] for n in range(count)]
+    caught = [bool(_hunt(one, seed=1)) for one in chosen]
+    print(f"wrong caught={sum(caught)}/{len(caught)}")
+    return 0 if all(caught) else 1
+
+
+def _play(seed: int, goal: Goal) -> Report:
+    with (
+        _folder() as folder,
+        _database() as database,
+        prepared(folder, seed=seed, **database) as run,
+    ):
+        report = run.play(goal)
+    _tell(report)
+    return report
+
+
+def _tell(report: Report) -> None:
+    for rule, sentence in report.violations:
+        print(f"violation {rule}: {sentence}")
+    for lack in report.lacks:
+        print(f"void: {lack}")
+    print(f"lived: {dict(report.lived)} in {report.seconds:.0f} s", flush=True)
+
+
+def _hunt(wrong: Wrong, seed: int) -> str:
+    """Which rule caught a wrong portal; "" when none did."""
+    goal = Goal(10_000, 1_000_000, most_seconds=HUNT)
+    with (
+        _folder() as folder,
+        prepared(
+            folder,
+            seed=seed,
+            wrong=wrong.name,
+            share=wrong.share,
+            households=2,
+            **wrong.environment,
+        ) as run,
+    ):
+
+        def found() -> str:
+            rules = {rule for rule, _ in run.violations}
+            return next((rule for rule in wrong.caught_by if rule in rules), "")
+
+        report = run.play(goal, warm=4, is_enough=lambda: bool(found()))
+        rule = found()
+    by = f"caught by {rule}" if rule else f"NOT CAUGHT, only {report.violations[:5]}"
+    print(f"wrong {wrong.name}: {by} after {report.seconds:.0f} s", flush=True)
+    return rule
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder of the run's own; kept where something is to be looked at: KEEP=1."""
+    place = Path(tempfile.mkdtemp(prefix="keydesk-soak-"))
+    try:
+        yield place
+    finally:
+        if os.environ.get("KEEP"):
+            print(f"kept: {place}")
+        else:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _database() -> Iterator[dict[str, str]]:
+    """PostgreSQL where KEYDESK_TEST_POSTGRES names one, a database of the run's own there; else SQLite."""
+    server = os.environ.get("KEYDESK_TEST_POSTGRES")
+    if not server:
+        yield {}
+        return
+    name = f"keydesk_soak_{int(time.time() * 1000)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    try:
+        yield {"DATABASE_URL": f"{server.rsplit('/', 1)[0]}/{name}"}
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

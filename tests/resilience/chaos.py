@@ -1,0 +1,121 @@
+"""Everything that goes wrong, from one seed: deaths at chosen points and at any moment, a broker that forgets, people changed."""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from demo.helpdesk.remote import ControlRefused
+from demo.people import BY_KEY
+from tests.resilience.city import LATEST, City
+
+ALWAYS = {
+    "drop_before": 3, "drop_after": 5, "late_commit": 5, "500_before": 2, "500_after": 3,
+    "502_after": 1, "503_before": 0.3, "html": 1, "html_after": 2, "empty": 1, "empty_after": 2,
+    "half_json_after": 1, "stall": 2, "redirect": 1, "redirect_after": 1,
+    "429": 0.3, "429_bare": 0.3, "429_zero": 0.3, "429_date": 0.1,
+}  # fmt: skip
+"""Kinds of faults, and how often each rains beside the others: those that may come at any time."""
+CLIMATES: tuple[dict[str, float], ...] = (
+    {},
+    {"other_user": 8, "wider_scopes": 8, "narrower_scopes": 4, "no_expiry": 8, "later_expiry": 8},
+    {"keeps_token": 20, "spares_refresh": 20, "401": 3},
+    {"missing_row": 20, "missing_page": 10, "own_only": 10, "repeated_page": 10, "short_list": 10},
+    {"service_401": 1, "service_403": 1, "invalid_client": 0.5},
+)
+"""Kinds that come in turns: a helpdesk that lies in its list, its answers and its deletes alike proves nothing."""
+
+
+class Chaos:
+    """Throws things until told that it is enough."""
+
+    def __init__(
+        self, city: City, *, seed: int, points: Callable[[], set[str]],
+        share: float = 0.3, at_once: int = 3,
+    ) -> None:  # fmt: skip
+        self.city = city
+        self.random = random.Random(seed)
+        self.points = points
+        self.share = share
+        self.at_once = at_once
+        self.outages: list[tuple[float, float]] = []
+        self.pace = 1.0
+        """How much slower than about four throws a second."""
+        self._climate = seed
+
+    def rage(self, is_over: Callable[[], bool]) -> None:
+        """One thing after another."""
+        throws: list[tuple[int, Callable[[], Any]]] = [
+            (60, self._arm), (25, self._kill), (5, self._flush), (1, self._silence_broker),
+            (1, self._kill_broker), (1, self._demote_somebody), (1, self._refuse_service),
+            (2, self._change_climate),
+        ]  # fmt: skip
+        self._change_climate()
+        while not is_over():
+            weights, acts = zip(*throws, strict=True)
+            with suppress(OSError, ControlRefused):
+                self.random.choices(acts, weights)[0]()
+            time.sleep(self.random.uniform(0.05, 0.4) * self.pace)
+
+    def calm(self) -> None:
+        """Nothing more goes wrong."""
+        self.city.helpdesk.clear_weather()
+        self.city.disarm()
+
+    def _change_climate(self) -> None:
+        self._climate += 1
+        self.city.helpdesk.set_weather(**weather(self._climate, self.share))
+
+    def _arm(self) -> None:
+        """Order a death at a point that was hit least so far."""
+        if len(self.city.armed()) >= self.at_once:
+            return
+        hit = self.city.ordered_deaths()
+        known = sorted(self.points())
+        if known:
+            least = min(hit.count(point) for point in known)
+            self.city.arm(self.random.choice([p for p in known if hit.count(p) == least]))
+
+    def _kill(self) -> None:
+        self.city.kill(
+            self.random.choice(("worker-1", "worker-2", "worker-1", "worker-2", "web", "beat"))
+        )
+
+    def _flush(self) -> None:
+        self.city.broker_client().flushall()
+
+    def _silence_broker(self) -> None:
+        """It is there and says nothing for a while."""
+        pid = self.city.pid("broker")
+        self._out(lambda: self.city.signal(pid, signal.SIGSTOP), 1.5)
+        self.city.signal(pid, signal.SIGCONT)
+
+    def _kill_broker(self) -> None:
+        self.city.restart_broker()
+
+    def _demote_somebody(self) -> None:
+        """The helpdesk takes somebody's role away, and with it all their tokens; then gives it back."""
+        person = BY_KEY[self.random.choice(("noor", "piotr"))]
+        self.city.helpdesk.change_user(person.helpdesk_id or 0, role="end-user")
+        time.sleep(0.5)
+        self.city.helpdesk.change_user(person.helpdesk_id or 0, role="agent")
+
+    def _refuse_service(self) -> None:
+        """Keydesk's own user is no administrator for a while."""
+        self._out(self.city.helpdesk.demote_service_user, 2)
+        self.city.helpdesk.restore_service_user()
+
+    def _out(self, act: Callable[[], Any], seconds: float) -> None:
+        began = time.time()
+        act()
+        time.sleep(seconds)
+        self.outages.append((began, time.time()))
+
+
+def weather(seed: int, share: float) -> dict[str, Any]:
+    """What `Remote.set_weather` is told: late commits come while they still may."""
+    kinds = {**ALWAYS, **CLIMATES[seed % len(CLIMATES)]}
+    waits = {"late_commit": LATEST, "stall": 0.8, "429": 0.5, "429_date": 1.0, "503_before": 0.5}
+    return {"seed": seed, "share": share, "kinds": kinds, "seconds": waits}

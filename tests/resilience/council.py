@@ -1,0 +1,117 @@
+"""What admins do meanwhile: end everything of somebody, freeze and thaw, take and confirm the list, sign in again."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+
+import requests
+
+from tests.resilience.city import City
+from tests.story import Actor
+
+
+class Council:
+    """One admin who does a rare thing every few seconds."""
+
+    def __init__(self, city: City, *, seed: int) -> None:
+        self.city = city
+        self.random = random.Random(seed)
+        self.done: Counter[str] = Counter()
+        self.broken: list[str] = []
+        self._admin: Actor | None = None
+
+    def live(self, is_over: Callable[[], bool]) -> None:
+        """Go on until told that it is over; leave nothing frozen behind."""
+        while not is_over():
+            self._do(self.random.choice(
+                (self.end_everything, self.freeze, self.take_list, self.confirm, self.come_again)
+            ))  # fmt: skip
+            time.sleep(self.random.uniform(1, 4))
+        for _ in range(20):
+            if self._do(self.thaw):
+                return
+            time.sleep(0.5)
+
+    def _do(self, act: Callable[[], object]) -> bool:
+        try:
+            act()
+        except requests.RequestException:
+            self.done["unanswered"] += 1
+        except AssertionError as error:
+            self.done["surprised"] += 1
+            if "something went wrong" in str(error).lower():
+                self.broken.append(str(error)[:400])
+        else:
+            self.done[act.__name__] += 1
+            return True
+        return False
+
+    @property
+    def admin(self) -> Actor:
+        if self._admin is None:
+            self._admin = Actor(self.city.address("portal"), "omar").sign_in()
+        return self._admin
+
+    def end_everything(self) -> None:
+        """All access of one person, by the big red switch."""
+        name = self.random.choice(("Piotr Wolny", "Lena Marsh"))
+        found = self.city.rows.one("SELECT id, name FROM accounts_user WHERE name = ?", name)
+        if found is None:
+            return
+        address = f"/emergencies?subject=person:{found[0]}"
+        self.admin.open(address)
+        if "Confirm it is you" in self.admin.text:
+            self.admin.confirm_it_is_me()
+            self.admin.open(address)
+        self.admin.press("End everything", reason="A drill.", name=found[1])
+
+    def freeze(self) -> None:
+        """No new access for a moment."""
+        self._press("/operations/production/freeze", "Freeze new access", reason="A drill.")
+        time.sleep(self.random.uniform(0.2, 1.5))
+        self.thaw()
+
+    def thaw(self) -> None:
+        """New access again, if it was held."""
+        self.admin.open("/operations")
+        with suppress(AssertionError):
+            self.admin.press("End the freeze")
+            self._confirmed("/operations", "End the freeze")
+        assert not self.city.rows.count(
+            "SELECT count(*) FROM tokens_helpdesk WHERE frozen_at IS NOT NULL"
+        )
+
+    def take_list(self) -> None:
+        """The list of all tokens, now."""
+        self._press("/operations", "Take the list now")
+
+    def confirm(self) -> None:
+        """Give a person's word on the newest list."""
+        self._press("/operations/production/confirm", "Confirm the list")
+
+    def give_word(self) -> None:
+        """A list that was held back waits for a person: look at it and confirm it."""
+        newest = self.city.rows.one(
+            "SELECT held_back, confirmed_at FROM tokens_inventoryrun"
+            " WHERE is_complete ORDER BY id DESC LIMIT 1"
+        )
+        if newest and newest[0] and newest[1] is None:
+            self._do(self.confirm)
+
+    def come_again(self) -> None:
+        """Sign out and in."""
+        self.admin.open("/").press("Sign out")
+        self._admin = None
+        self.admin.open("/")
+
+    def _press(self, address: str, button: str, **fields: str) -> None:
+        self.admin.open(address).press(button, **fields)
+        self._confirmed(address, button, **fields)
+
+    def _confirmed(self, address: str, button: str, **fields: str) -> None:
+        """Where it is asked who one is, say so and press again."""
+        if "Confirm it is you" in self.admin.text:
+            self.admin.confirm_it_is_me()
+            self.admin.open(address).press(button, **fields)

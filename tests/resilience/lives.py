@@ -1,0 +1,326 @@
+"""The people of the city: each life of an access is looked at and taken one step further, whatever died meanwhile.
+
+Level-triggered like the product itself: what to do next is read from the database, so that a step whose
+answer was lost is seen to have happened, or is done again.
+"""
+
+import itertools
+import json
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import requests
+
+from tests.resilience.city import City
+from tests.story import Actor, Key
+
+ASKERS = ("ada", "noor", "piotr", "lena")
+APPROVERS = ("ben", "june")
+PLANS = (
+    "short", "two", "list", "keys", "denied", "withdrawn", "expired", "amended", "by hand",
+    "contested", "contested", "stays", "stays", "stays", "declined", "never connected", "not decided",
+)  # fmt: skip
+_ENDED = ("revoked", "lapsed", "cancelled")
+_PROFILES = {
+    "two": ("production/update-tickets", 30),
+    "list": ("production/read-rules", 7),
+    "denied": ("production/read-users", 30),
+    "withdrawn": ("production/read-users", 60),
+    "amended": ("production/read-users", 30),
+    "contested": ("production/update-tickets", 30),
+    "not decided": ("production/read-users", 30),
+}
+
+
+@dataclass
+class Ledger:
+    """What clients were told, for the oracle: one JSON object a line, the moment before each request."""
+
+    path: Path
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, **facts: object) -> None:
+        with self._lock, self.path.open("a") as ledger:
+            ledger.write(json.dumps(facts) + "\n")
+
+
+@dataclass
+class Life:
+    """One access from its request to its end."""
+
+    plan: str
+    asker: str
+    script: str
+    fetches: int
+    key: Key | None = None
+    fetched: int = 0
+    has_new_secret: bool = False
+    was_replaced: bool = False
+    was_amended: bool = False
+    is_over: bool = False
+
+
+class Household:
+    """One thread of people who live several lives at once, with browsers of their own."""
+
+    def __init__(self, city: City, ledger: Ledger, *, seed: str, at_once: int) -> None:
+        self.city, self.ledger = city, ledger
+        self.random = random.Random(seed)
+        self.name = seed
+        self.at_once = at_once
+        self.lives: list[Life] = []
+        self.people: dict[str, Actor] = {}
+        self.done: Counter[str] = Counter()
+        self.surprises: Counter[str] = Counter()
+        self.broken: list[str] = []
+        self.may_begin = True
+        self._numbers = itertools.count(1)
+
+    def live(self, is_over: Callable[[], bool]) -> None:
+        """Go on until told that it is over."""
+        while not is_over():
+            self.step()
+            time.sleep(0.05)
+
+    def step(self) -> None:
+        """Take every life one step further; begin new ones where there is room."""
+        self.lives = [life for life in self.lives if not life.is_over]
+        while self.may_begin and len(self.lives) < self.at_once:
+            self.lives.append(self._begin())
+        for life in list(self.lives):
+            try:
+                self._advance(life)
+            except requests.RequestException:
+                self.done["unanswered"] += 1
+            except AssertionError as error:
+                self._not_as_expected(life, str(error))
+
+    def _not_as_expected(self, life: Life, said: str) -> None:
+        """A page that was not the one expected: somebody was faster, or the web died under it."""
+        self.done["surprised"] += 1
+        self.surprises[f"{life.plan}: {said[:80]} … {said[-250:]}"] += 1
+        if "something went wrong" in said.lower():
+            self.broken.append(said[:400])
+
+    def _begin(self) -> Life:
+        number = next(self._numbers)
+        plan = self.random.choice(PLANS)
+        return Life(
+            plan, self.random.choice(ASKERS), f"{plan} {self.name} {number}".replace(" ", "-"),
+            fetches=self.random.randrange(2, 7),
+        )  # fmt: skip
+
+    def actor(self, key: str) -> Actor:
+        """A person at a browser, signed in once."""
+        if key not in self.people:
+            self.people[key] = Actor(self.city.address("portal"), key).sign_in()
+        actor = self.people[key]
+        if not actor.url.startswith(actor.portal):
+            actor.answer = requests.Response()  # back from wherever the last step ended
+        return actor
+
+    # --- One step ----------------------------------------------------------------------------------
+
+    def _advance(self, life: Life) -> None:
+        asked = self.city.rows.one(
+            "SELECT id, state, credential_id, approvals FROM tokens_accessrequest WHERE script_name = ?",
+            life.script,
+        )
+        if asked is None:
+            return self._ask(life)
+        number, state, credential, _ = asked
+        if state == "pending":
+            return self._decide(life, number)
+        if state != "approved":
+            return self._end(life, state)
+        found = self.city.rows.one("SELECT state FROM tokens_credential WHERE id = ?", credential)
+        self._go_on(life, credential, found[0] if found else "")
+
+    def _ask(self, life: Life) -> None:
+        profile, days = _PROFILES.get(life.plan, ("production/read-tickets", 7))
+        actor = self.actor(life.asker)
+        actor.open("/requests/new")
+        if "not yet looked you up" in actor.text:
+            return
+        chosen = (
+            {"days": str(days)}
+            if days in (7, 30, 60, 90)
+            else {"days": "other", "other_days": days}
+        )
+        actor.press(
+            "Send request", script_name=life.script, runs_where="server", profile=profile,
+            purpose="For the city's life.", **chosen,
+        )  # fmt: skip
+        self.done["asked"] += 1
+
+    def _decide(self, life: Life, number: int) -> None:
+        if life.plan == "withdrawn":
+            actor = self.actor(life.asker)
+            actor.open(f"/requests/{number}/withdraw").press("Withdraw")
+        elif life.plan == "denied":
+            actor = self.actor(self.random.choice(APPROVERS))
+            actor.open(f"/requests/{number}/deny").press("Deny", reason="Not in this story.")
+        elif life.plan == "contested":
+            self._contest(life, number)
+        elif life.plan == "not decided":
+            self.let_pass("tokens_accessrequest", "decide_by", number)
+        elif life.plan == "amended" and not life.was_amended:
+            actor = self.actor(life.asker)
+            actor.open(f"/requests/{number}/amend").press("Send again", purpose="Said better now.")
+            life.was_amended = True
+        else:
+            self.actor(self.random.choice(APPROVERS)).approve(number)
+        self.done["decided"] += 1
+
+    def _contest(self, life: Life, number: int) -> None:
+        """Both approvers, and now and then the requester, click in the same moment."""
+
+        def click(key: str, path: str, button: str, **fields: str) -> Callable[[], object]:
+            actor = self.actor(key)
+            actor.open(f"/requests/{number}{path}")
+            return lambda: actor.press(button, **fields)
+
+        both = [click(key, "/approve", "Approve") for key in APPROVERS]
+        others = (
+            lambda: click(life.asker, "/withdraw", "Withdraw"),
+            lambda: click(life.asker, "/amend", "Send again", purpose="Said once more."),
+            lambda: click("omar", "/deny", "Deny", reason="Not in this story."),
+        )
+        if self.random.random() < 0.6:
+            both.append(self.random.choice(others)())
+        self._at_once(both)
+
+    def _at_once(self, clicks: list[Callable[[], object]]) -> None:
+        """Every click from a thread of its own, let go together. Who is refused is told so on a page."""
+        gate = threading.Barrier(len(clicks))
+
+        def go(click: Callable[[], object]) -> None:
+            gate.wait(10)
+            with suppress(requests.RequestException, AssertionError):
+                click()
+
+        threads = [threading.Thread(target=go, args=(click,)) for click in clicks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.done["raced"] += 1
+
+    def _go_on(self, life: Life, credential: int, state: str) -> None:
+        if state in _ENDED:
+            return self._end(life, state)
+        if state == "awaiting_consent" and life.plan == "never connected":
+            self.let_pass("tokens_credential", "connect_by", credential)
+        elif state in ("awaiting_consent", "lost"):
+            self._connect(life, credential, "Connect on" if state != "lost" else "Connect again")
+        elif state == "active":
+            self._use(life, credential)
+
+    def _connect(self, life: Life, credential: int, button: str) -> None:
+        actor = self.actor(life.asker)
+        actor.open(f"/credentials/{credential}").press(button)
+        if any(
+            actor.person.name in text for form in actor.page.forms for text, _, _ in form.buttons
+        ):
+            actor._pick()
+        if life.plan == "declined":
+            life.plan = "short"
+            actor.press("Deny")
+        else:
+            actor.press("Allow")
+            self.done["connected"] += 1
+
+    def _use(self, life: Life, credential: int) -> None:
+        if life.key is None:
+            return self._take_key(life, credential)
+        if life.plan == "by hand" and self.random.random() < 0.3:
+            return self._by_hand(life, credential)
+        if life.fetched < life.fetches or (life.plan == "stays" and self.random.random() < 0.97):
+            chance = self.random.random()
+            if chance < 0.3:
+                self._fetch(life)
+            elif chance < 0.36:
+                self._at_once([lambda: self._fetch(life)] * 4)
+        elif life.plan == "keys" and not life.has_new_secret:
+            life.key = self.actor(life.asker).take_key(credential, "Make a new secret", "secret")
+            life.has_new_secret = True
+        elif life.plan == "keys" and not life.was_replaced:
+            self.ledger.note(at=time.time(), client_id=life.key.client_id, event="replace")
+            life.key = self.actor(life.asker).take_key(credential, "Replace now", "replace")
+            life.was_replaced = True
+            life.fetched = 0
+        else:
+            self._finish(life, credential)
+
+    def _take_key(self, life: Life, credential: int) -> None:
+        """The secret is shown once: where its page was lost, another one is made."""
+        has_one = self.city.rows.count(
+            "SELECT count(*) FROM tokens_clientsecret WHERE credential_id = ?", credential
+        )
+        button, page = ("Make a new secret", "secret") if has_one else ("Show my key", "key")
+        life.key = self.actor(life.asker).take_key(credential, button, page)
+        self.done["keys"] += 1
+
+    def _fetch(self, life: Life) -> None:
+        assert life.key is not None
+        began = time.time()
+        answer = life.key.fetch()
+        if answer.status_code == 200:
+            told = answer.json()
+            self.ledger.note(
+                at=began, client_id=life.key.client_id,
+                access_token=told["access_token"], expires_in=told["expires_in"],
+            )  # fmt: skip
+            life.fetched += 1
+            self.done["handed out"] += 1
+        elif answer.status_code == 401:
+            life.key = None  # the page of a newer secret was lost
+        elif answer.status_code == 500:
+            self.broken.append(f"/oauth/token answered {answer.status_code}: {answer.text[:200]}")
+
+    def _by_hand(self, life: Life, credential: int) -> None:
+        actor, began = self.actor(life.asker), time.time()
+        actor.open(f"/credentials/{credential}/token").press("Get a token now")
+        if "Confirm it is you" in actor.text:
+            actor.confirm_it_is_me()
+            began = time.time()
+            actor.open(f"/credentials/{credential}/token").press("Get a token now")
+        shown = re.search(r"<span>Access token</span>\s*<code>([^<]+)</code>", actor.answer.text)
+        if shown and life.key is not None:
+            self.done["by hand"] += 1
+            self.ledger.note(
+                at=began, client_id=life.key.client_id, access_token=shown[1], expires_in=0
+            )
+
+    def _finish(self, life: Life, credential: int) -> None:
+        assert life.key is not None
+        if life.plan == "expired":
+            self.let_pass("tokens_credential", "lives_until", credential)
+            return
+        self.ledger.note(at=time.time(), client_id=life.key.client_id, event="revoke")
+        path, button = f"/credentials/{credential}/revoke", "End this access"
+        both = [self.actor(life.asker), self.actor("omar")]
+        clicks: list[Callable[[], object]] = []
+        for actor in both if self.random.random() < 0.3 else both[:1]:
+            actor.open(path)
+            clicks.append(partial(actor.press, button))
+        self._at_once(clicks) if len(clicks) > 1 else clicks[0]()
+        self.done["ended by hand"] += 1
+
+    def let_pass(self, table: str, clock: str, number: int) -> None:
+        """As if its time were over: only the row's clock is moved to now."""
+        now = "strftime('%Y-%m-%d %H:%M:%f', 'now')" if self.city.rows.is_sqlite else "now()"
+        self.city.rows.write(f"UPDATE {table} SET {clock} = {now} WHERE id = ?", number)
+        self.done["time passed"] += 1
+
+    def _end(self, life: Life, state: str) -> None:
+        life.is_over = True
+        self.done[f"life {state}"] += 1

@@ -1,0 +1,84 @@
+"""What clients were handed out, and what people and the test did, as the driver wrote it: a line each.
+
+A token: `{"at", "client_id", "access_token", "expires_in"}`, `at` being the moment before the request,
+so that nothing a slow machine does counts as the portal's. A mark: `{"at", "event", …}` with `replace`
+or `revoke` and a `client_id`; `outside` and a `token_id` (somebody ended or changed that token on the
+helpdesk by hand); `kill` (a worker died, or lost its database); `outage` with `start` and `end`.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class HandedOut:
+    """One 200 of the token endpoint. `at` is when it was asked for; unix time, as everywhere here."""
+
+    at: float
+    client_id: str
+    access_token: str
+    expires_in: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something the test says it did."""
+
+    at: float
+    event: str
+    client_id: str = ""
+    token_id: int = 0
+
+
+@dataclass
+class Ledger:
+    """The file, read on from where the last reading ended."""
+
+    path: Path
+    entries: list[HandedOut] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    outages: list[tuple[float, float]] = field(default_factory=list)
+    _offset: int = 0
+
+    def read(self) -> None:
+        """Take in what was added. A line that is still being written waits for the next time."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            if line.strip():
+                self._take(json.loads(line))
+
+    def _take(self, row: dict[str, Any]) -> None:
+        event = row.get("event")
+        if event == "outage":
+            self.outages.append((float(row["start"]), float(row["end"])))
+        elif event:
+            self.marks.append(
+                Mark(float(row["at"]), event, row.get("client_id", ""), row.get("token_id", 0))
+            )
+        else:
+            told = float(row["expires_in"])
+            self.entries.append(
+                HandedOut(float(row["at"]), row["client_id"], row["access_token"], told)
+            )
+
+    def note_death(self, at: float) -> None:
+        """The driver says it without a line."""
+        self.marks.append(Mark(at, "kill"))
+
+    def marked(self, event: str, *, client_id: str = "", token_id: int = 0) -> list[float]:
+        """When `event` was done, to this credential or token where one is named."""
+        return [
+            mark.at
+            for mark in self.marks
+            if mark.event == event
+            and (not client_id or mark.client_id == client_id)
+            and (not token_id or mark.token_id == token_id)
+        ]

@@ -1,0 +1,19 @@
+"""The rules by name. `docs/resilience.md` calls these names the lines of the oracle."""
+
+from tests.resilience.oracle.rules.calls import over_limit, repeated, unaudited
+from tests.resilience.oracle.rules.deciding import decided, early_judgement
+from tests.resilience.oracle.rules.endings import outlived
+from tests.resilience.oracle.rules.finding import Rule
+from tests.resilience.oracle.rules.ownership import dropped, false_end, two_pairs, unowned
+from tests.resilience.oracle.rules.serving import bound, killed_early, late_served, unproved
+
+ALWAYS: tuple[Rule, ...] = (
+    unowned, outlived, bound, unproved, two_pairs, killed_early, over_limit, unaudited, repeated,
+    false_end, early_judgement, dropped, decided, late_served,
+)  # fmt: skip
+"""Judged at every look. `leaked` looks where it is told to, `unsettled` waits for rest."""
+NAMES = (
+    "unowned", "outlived", "wider", "wrong_user", "wrong_client", "endless", "unproved", "two_pairs",
+    "killed_early", "over_limit", "unaudited", "repeated", "false_end", "early_judgement", "dropped",
+    "decided", "leaked", "late_served", "unsettled",
+)  # fmt: skip

@@ -1,0 +1,174 @@
+"""Decisions of people, and those the portal takes by itself: `decided`, `early_judgement`."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from tests.resilience.oracle.database import Audit, Decision, Grant, Request, Snapshot
+from tests.resilience.oracle.desk import Made
+from tests.resilience.oracle.rules.finding import Finding, View
+from tests.resilience.oracle.times import EPSILON
+
+LEAST_SHARE, SHARE = 3, 10
+"""One list may end so many, or every tenth of what lives, without a person's word."""
+
+
+def decided(view: View) -> Iterator[Finding]:
+    """Enough approvers, each once and none for themselves, of the revision that was shown; one credential."""
+    base = view.base
+    by_request: dict[int, list[Decision]] = defaultdict(list)
+    for decision in base.decisions:
+        by_request[decision.access_request_id].append(decision)
+        if decision.approver_id is not None and decision.approver_id == decision.requester_id:
+            yield Finding("decided", f"decision {decision.id} is on its approver's own request")
+    for request in base.requests.values():
+        for sentence in _wrongs(request, by_request[request.id]):
+            yield Finding("decided", f"request {request.id} {sentence}")
+    yield from _orders(base)
+
+
+def _wrongs(request: Request, decisions: list[Decision]) -> Iterator[str]:
+    twice = Counter((one.revision, one.approver_id) for one in decisions)
+    if any(count > 1 for count in twice.values()):
+        yield "was decided twice by one approver"
+    if any(one.requester_id != request.requester_id for one in decisions):
+        yield "was decided for another requester"
+    now = [one for one in decisions if one.revision == request.revision]
+    approvals = [one for one in now if one.verdict == "approve"]
+    by_people = [one for one in approvals if one.approver_id is not None]
+    if len(by_people) != request.approvals:
+        yield f"counts {request.approvals} approvals, {len(by_people)} people approved"
+    is_denied = any(one.verdict == "deny" for one in now)
+    if is_denied != (request.state == "denied"):
+        yield f"is {request.state}, and was {'' if is_denied else 'not '}denied"
+    if request.state == "approved":
+        yield from _wrongly_approved(request, approvals, len(by_people))
+
+
+def _wrongly_approved(request: Request, approvals: list[Decision], people: int) -> Iterator[str]:
+    is_policy = any(one.approver_id is None for one in approvals)
+    if not is_policy and people < request.needed:
+        yield f"is approved by {people} of {request.needed}"
+    if not is_policy and people > request.needed:
+        yield f"was approved by {people}, {request.needed} were enough"
+    if approvals:
+        scopes = frozenset.intersection(*(one.scopes for one in approvals))
+        days = min(one.days for one in approvals)
+        if scopes != request.granted_scopes or days != request.granted_days:
+            yield "was granted something else than its approvers agree on"
+    if request.credential_id is None:
+        yield "is approved, and nothing was ordered"
+
+
+def _orders(base: Snapshot) -> Iterator[Finding]:
+    """One order per approved request, none without."""
+    orders = Counter(
+        row.credential_id
+        for row in base.requests.values()
+        if row.credential_id is not None and not row.is_renewal
+    )
+    for credential in base.credentials.values():
+        if orders[credential.id] != 1:
+            yield Finding(
+                "decided",
+                f"credential {credential.client_id} comes of {orders[credential.id]} requests",
+            )
+    told = Counter(
+        row.facts.get("request") for row in base.audits if row.event == "credential.ordered"
+    )
+    for request_id, count in told.items():
+        if count > 1:
+            yield Finding("decided", f"request {request_id} ordered {count} credentials")
+
+
+# --- What an inventory judges ---------------------------------------------------------------------
+
+
+def early_judgement(view: View) -> Iterator[Finding]:
+    """A stray is a minimum age old and nobody's; a loss has its reason; few at a time without a person."""
+    adopted = [row for row in view.base.audits if row.event == "grant.adopted"]
+    for row in adopted:
+        made = view.desk.made_by_id.get(row.facts.get("remote_id") or 0)
+        before = [one for one in made or [] if one.at <= row.at]
+        if before:
+            yield from _adopted(view, row, before[-1])
+    lost = [row for row in view.base.audits if row.event == "credential.lost"]
+    for row in lost:
+        yield from _lost(view, row)
+    yield from _too_many(view, adopted)
+
+
+def _adopted(view: View, row: Audit, made: Made) -> Iterator[Finding]:
+    age = row.at - made.at
+    if age < view.times.minimum_age - EPSILON and not _is_told_by_lists(view.base, row.at):
+        yield Finding(
+            "early_judgement", f"token {made.token_id} was taken for a stray after {age:.1f} s"
+        )
+    for other in view.base.by_remote.get(made.token_id, []):
+        if other.purpose != "stray" and _owned_at(other, row.at):
+            yield Finding(
+                "early_judgement",
+                f"token {made.token_id} of grant {other.id} was taken for a stray",
+            )
+
+
+def _is_told_by_lists(base: Snapshot, at: float) -> bool:
+    """A proof by two lists that shows more than one new token dooms them all at once."""
+    return any(
+        one.list_before_id is not None
+        and one.answered_at is not None
+        and one.answered_at - 1.0 <= at <= (one.doomed_at or at) + 1.0
+        for one in base.grants.values()
+    )
+
+
+def _owned_at(grant: Grant, at: float) -> bool:
+    """Whether a row was known to own its token then."""
+    since = grant.proved_at
+    ends = [end for end in (grant.gone_at, grant.settled_at) if end is not None]
+    return since is not None and since <= at and at < min(ends, default=at + 1.0)
+
+
+def _lost(view: View, row: Audit) -> Iterator[Finding]:
+    """A healthy token, no refresh that went wrong, no lie: then there was nothing to lose."""
+    for grant in view.base.by_credential.get(int(row.target_id), []):
+        if (
+            grant.proved_at is None
+            or grant.doomed_at is None
+            or abs(grant.doomed_at - row.at) > 0.05
+        ):
+            continue
+        tried = any(
+            one.replaces_id == grant.id and one.sent_at is not None and one.sent_at <= row.at
+            for one in view.base.by_credential[int(row.target_id)]
+        )
+        if (
+            not tried
+            and _is_healthy(view, grant, row.at)
+            and not view.may_have_been_lied_to(row.at)
+        ):
+            yield Finding("early_judgement", f"grant {grant.id} was called lost, its token lived")
+
+
+def _is_healthy(view: View, grant: Grant, at: float) -> bool:
+    made = view.desk.made_by_id.get(grant.remote_id or 0)
+    if not made or view.desk.died(grant.remote_id or 0, before=at + EPSILON):
+        return False
+    ends = made[-1].expires_at
+    changed = view.desk.changed_users.get(made[-1].user_id or 0, [])
+    return ends is not None and ends > at and not any(one <= at for one in changed)
+
+
+def _too_many(view: View, adopted: list[Audit]) -> Iterator[Finding]:
+    """What was ended in one go, which has one moment."""
+    words = [row.at for row in view.base.audits if row.event == "inventory.confirmed"]
+    for at, count in Counter(row.at for row in adopted).items():
+        live = sum(_was_live(grant, at) for grant in view.base.grants.values())
+        if count > max(LEAST_SHARE, live // SHARE) and not any(word <= at for word in words):
+            yield Finding(
+                "early_judgement", f"{count} strays ended at once with {live} live tokens"
+            )
+
+
+def _was_live(grant: Grant, at: float) -> bool:
+    ends = [end for end in (grant.doomed_at, grant.settled_at) if end is not None]
+    return grant.proved_at is not None and grant.proved_at <= at <= min(ends, default=at)

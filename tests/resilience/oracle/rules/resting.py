@@ -1,0 +1,40 @@
+"""With nothing going wrong any more, everything comes to an end: `unsettled`."""
+
+from collections.abc import Iterator
+
+from tests.resilience.oracle.database import Grant, Job
+from tests.resilience.oracle.rules.finding import Finding, View
+
+KEEPS_COMING = ("inventory", "link")
+
+
+def unsettled(view: View) -> Iterator[Finding]:
+    """What still waits for a worker."""
+    for grant in view.base.grants.values():
+        if grant.state in ("intended", "sent", "answered", "unknown"):
+            yield Finding("unsettled", f"grant {grant.id} is {grant.state}")
+        if grant.state == "doomed" and not _only_waits(view, grant):
+            yield Finding("unsettled", f"grant {grant.id} is doomed and not gone")
+    for credential in view.base.credentials.values():
+        if credential.state in ("issuing", "revoking"):
+            yield Finding("unsettled", f"credential {credential.client_id} is {credential.state}")
+    for job in view.base.jobs:
+        if _is_late(view, job):
+            said = f": {job.error}" if job.error else ""
+            yield Finding("unsettled", f"job {job.kind} {job.target_id} is not done{said}")
+
+
+def _only_waits(view: View, grant: Grant) -> bool:
+    """Its deletion is certain; its refresh half, which nobody holds, waits for its own end."""
+    token = view.desk.alive.get(grant.remote_id or 0)
+    is_deleted = any(one.how == "deleted" for one in view.desk.deaths.get(grant.remote_id or 0, []))
+    is_held = bool(grant.refresh_sealed)
+    return is_deleted and not is_held and not (token and token.has_access)
+
+
+def _is_late(view: View, job: Job) -> bool:
+    """Due for longer than the sweep that would find it; an inventory is due again and again."""
+    times = view.times
+    slack = times.due_every + times.sweep_every + times.deadline
+    slack += times.inventory_every if job.kind in KEEPS_COMING else 0.0
+    return job.not_before < view.now - slack and not job.parked_because

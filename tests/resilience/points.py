@@ -1,0 +1,42 @@
+"""A death at each crash point: armed as they are found, fired as they are reached, until none is left or time is over."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.resilience import sites
+from tests.resilience.city import City
+from tests.resilience.run import Goal, Report, prepared
+
+MOST_SECONDS = 480.0
+
+
+def run(folder: Path, **environment: str) -> tuple[Report, set[str]]:
+    """Play until every place in the product's source was reached and every point at it has killed somebody.
+
+    Returns those that were not, or did not.
+    """
+    with prepared(folder, seed=1, armed_at_once=8, **environment) as played:
+        played.chaos.points = lambda: missing_points(played.city)
+        report = played.play(
+            Goal(kills=1, calls=1, most_seconds=MOST_SECONDS),
+            until=lambda: not missing(played.city),
+        )
+        return report, missing(played.city)
+
+
+def missing(city: City) -> set[str]:
+    """Places nobody came to, and points at which nobody died."""
+    return missing_places(city.seen()) | missing_points(city)
+
+
+def missing_places(seen: Iterable[str]) -> set[str]:
+    """Places in the source that were not reached, but for those that are set apart with a reason."""
+    return sites.places() - set(seen) - set(sites.APART)
+
+
+def missing_points(city: City) -> set[str]:
+    """Points that were reached, or belong to a place that was, and have killed nobody yet."""
+    known, seen = sites.places(), city.seen()
+    around = {name.rsplit(" ", 1)[0] for name in seen if name.endswith((" before", " after"))}
+    wanted = {f"{place} {side}" for place in around & known for side in ("before", "after")}
+    return wanted - set(city.ordered_deaths())

@@ -1,0 +1,53 @@
+"""Writes what a soak found into docs/resilience.md, between its two marks; nothing there is written by hand."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from tests.resilience.run import Report
+from tests.resilience.wrong import Wrong
+from tests.stack import ROOT
+
+DOCUMENT = ROOT / "docs" / "resilience.md"
+_MARKS = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+
+
+def write(report: Report, caught: Sequence[tuple[Wrong, str]]) -> None:
+    """Put the results of one soak in place of those before."""
+    text = DOCUMENT.read_text()
+    if not _MARKS.search(text):
+        raise ValueError(f"{DOCUMENT.name} has no place for results.")
+    found = "\n".join([*_right(report), "", *_wrong(caught)])
+    DOCUMENT.write_text(_MARKS.sub(lambda marks: f"{marks[1]}{found}\n{marks[2]}", text))
+
+
+def _right(report: Report) -> list[str]:
+    verdict = f"{len(report.violations)} violations"
+    if report.lacks:
+        verdict = f"void: {', '.join(report.lacks)}"
+    when = f"{datetime.now(UTC):%-d %B %Y}, seed {report.seed}, {report.seconds / 60:.0f} minutes"
+    return [
+        f"Soak of {when}: **{verdict}**.",
+        "",
+        "| what went wrong | how often |",
+        "|---|---|",
+        f"| processes killed with SIGKILL | {report.kills}, at {len(report.deaths)} crash points and at any moment |",
+        f"| calls that met a fault | {report.calls} of {report.requests} |",
+        f"| answers that stayed unknown | {report.unknowns} |",
+        f"| commits after the client had given up | {report.late} |",
+        f"| clicks and fetches raced | {report.races} |",
+        f"| tokens handed out meanwhile | {report.lived['handed out']} |",
+        f"| accesses that lived to their end | {report.lived['life revoked']} |",
+        *(f"| violation: {rule} | {sentence} |" for rule, sentence in report.violations),
+    ]  # fmt: skip
+
+
+def _wrong(caught: Sequence[tuple[Wrong, str]]) -> list[str]:
+    found = sum(bool(rule) for _, rule in caught)
+    return [
+        f"Wrong portals caught: **{found} of {len(caught)}**.",
+        "",
+        "| wrong portal | what it does | caught by |",
+        "|---|---|---|",
+        *(f"| {one.name} | {one.says} | {rule or 'nobody'} |" for one, rule in caught),
+    ]

@@ -1,0 +1,243 @@
+"""One run: a city lives, everything goes wrong, it calms down, and the judge has the last word."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.resilience import chaos, sites
+from tests.resilience.city import FAST, City, running_city
+from tests.resilience.council import Council
+from tests.resilience.lives import Household, Ledger
+from tests.resilience.oracle import Oracle, Times
+from tests.stack import manage
+
+RARELY = 12.0
+CROWD = 18
+"""How many lives a household lives at once when few of them are cut short."""
+SETTLES_WITHIN = 45.0
+"""Seconds within which everything is at rest once nothing goes wrong any more."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """How much must have gone wrong before a run counts."""
+
+    kills: int
+    calls: int
+    late: int = 1
+    unknowns: int = 1
+    races: int = 1
+    most_seconds: float = 3600
+
+
+@dataclass
+class Report:
+    """What a run did and what the judge found."""
+
+    seed: int
+    kills: int = 0
+    calls: int = 0
+    requests: int = 0
+    late: int = 0
+    unknowns: int = 0
+    races: int = 0
+    seconds: float = 0
+    deaths: Counter[str] = field(default_factory=Counter)
+    seen: set[str] = field(default_factory=set)
+    lived: Counter[str] = field(default_factory=Counter)
+    violations: list[tuple[str, str]] = field(default_factory=list)
+    goal: Goal = field(default_factory=lambda: Goal(0, 0))
+
+    @property
+    def lacks(self) -> list[str]:
+        """Why the run is void: what did not go wrong often enough."""
+        return [
+            f"{name} {found} of {wanted}"
+            for name, found, wanted in (
+                ("kills", self.kills, self.goal.kills),
+                ("faulted calls", self.calls, self.goal.calls),
+                ("late commits", self.late, self.goal.late),
+                ("unknown answers", self.unknowns, self.goal.unknowns),
+                ("races", self.races, self.goal.races),
+            )
+            if found < wanted
+        ]
+
+
+def times() -> Times:
+    """The city's scaled times, for the judge."""
+
+    def seconds(name: str) -> float:
+        return float(FAST[f"{name}_SECONDS"])
+
+    return Times(
+        minimum_age=seconds("MINIMUM_AGE"), inventory_every=seconds("INVENTORY"),
+        sweep_every=seconds("SWEEP"), due_every=seconds("DUE_SWEEP"), claim=seconds("CLAIM"),
+        deadline=seconds("CALL_DEADLINE"), send_within=seconds("SEND_WITHIN"),
+        code_life=seconds("CODE_LIFE"), access_least=seconds("ACCESS_TOKEN_LEAST"), slot=0.01,
+        backoff=float(FAST["BACKOFF_SECONDS"].rsplit(",", 1)[1]),
+    )  # fmt: skip
+
+
+@dataclass
+class Run:
+    """A city with its people, its chaos and its judge."""
+
+    city: City
+    seed: int
+    share: float = 0.3
+    households: int = 3
+    at_once: int = 6
+    armed_at_once: int = 3
+    points: Callable[[], set[str]] | None = None
+    violations: dict[tuple[str, str], None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ledger = self.city.folder / "ledger.jsonl"
+        ledger.touch()
+        environment = self.city.environment
+        self.judge = Oracle(
+            database_url=environment["DATABASE_URL"],
+            helpdesk_address=self.city.address("production helpdesk"),
+            client_id=environment["HELPDESK_PRODUCTION_CLIENT_ID"],
+            helpdesk_slug="production", ledger_path=ledger, times=times(),
+            requests_per_minute=int(environment["HELPDESK_PRODUCTION_REQUESTS_PER_MINUTE"]), window=60,
+            redis_url=environment["REDIS_URL"], folders=[self.city.folder / "log"],
+        )  # fmt: skip
+        self.people = [
+            Household(self.city, Ledger(ledger), seed=f"s{self.seed}h{n}", at_once=self.at_once)
+            for n in range(self.households)
+        ]
+        self.council = Council(self.city, seed=self.seed)
+        self.chaos = chaos.Chaos(
+            self.city, seed=self.seed, points=self.points or self.reached_points,
+            share=self.share, at_once=self.armed_at_once,
+        )  # fmt: skip
+
+    def reached_points(self) -> set[str]:
+        """Every crash point that was reached so far."""
+        known = sites.places()
+        return {
+            point for point in self.city.seen()
+            if point.endswith((" before", " after")) and point.rsplit(" ", 1)[0] in known
+        }  # fmt: skip
+
+    def play(
+        self,
+        goal: Goal,
+        *,
+        warm: float = 6,
+        until: Callable[[], bool] | None = None,
+        is_enough: Callable[[], bool] = lambda: False,
+    ) -> Report:
+        """Live, go wrong until the goal is reached or time is over, calm down, be judged.
+
+        `until`: go on until this holds instead. `is_enough`: end it all at once, without a calm.
+        """
+        reached = until or (lambda: self._has_reached(goal))
+        began = time.monotonic()
+        stop, threads = threading.Event(), list[threading.Thread]()
+        for household in self.people:
+            threads.append(threading.Thread(target=household.live, args=(stop.is_set,)))
+        quiet = threading.Event()
+        council = threading.Thread(target=self.council.live, args=(quiet.is_set,))
+        threads += [threading.Thread(target=self._judge, args=(stop.is_set,)), council]
+        for thread in threads:
+            thread.start()
+        try:
+            time.sleep(warm)
+            deadline = time.monotonic() + goal.most_seconds
+            self.chaos.rage(lambda: is_enough() or time.monotonic() > deadline or reached())
+            self.chaos.calm()
+            quiet.set()
+            council.join()
+            if not is_enough():
+                self._settle()
+        finally:
+            quiet.set()
+            stop.set()
+            for thread in threads:
+                thread.join()
+        if not is_enough():
+            self._keep(self.judge.at_rest(within=SETTLES_WITHIN))
+            self._second_opinion()
+        return self._report(goal, time.monotonic() - began)
+
+    def _settle(self) -> None:
+        """People finish what they began, and begin nothing more."""
+        for household in self.people:
+            household.may_begin = False
+        end = time.monotonic() + 20
+        while time.monotonic() < end and any(self._is_busy(one) for one in self.people):
+            self.council.give_word()
+            time.sleep(0.5)
+
+    def _is_busy(self, household: Household) -> bool:
+        return any(not life.is_over and life.plan != "stays" for life in household.lives)
+
+    def _judge(self, is_over: Callable[[], bool]) -> None:
+        outages, deaths = 0, set[float]()
+        while not is_over():
+            for began, ended in self.chaos.outages[outages:]:
+                self.judge.outage(began, ended)
+                outages += 1
+            for at in set(self.city.death_times()) - deaths:
+                self.judge.killed(at)
+                deaths.add(at)
+            self._look()
+            time.sleep(0.7)
+
+    def _look(self) -> None:
+        try:
+            self._keep(self.judge.look())
+        except Exception as error:  # the judge must not fall silent
+            self.violations.setdefault(("judge", f"{type(error).__name__}: {error}"))
+
+    def _keep(self, found: list) -> None:  # type: ignore[type-arg]
+        for violation in found:
+            self.violations.setdefault((violation.rule, violation.sentence))
+
+    def _second_opinion(self) -> None:
+        """`manage.py verify`, and pages that were an error of Keydesk's own."""
+        done = manage(self.city.environment, "verify")
+        if done.returncode:
+            for line in (done.stdout + done.stderr).splitlines()[:-1]:
+                self.violations.setdefault(("verify", line))
+        for who in (*self.people, self.council):
+            for said in who.broken:
+                self.violations.setdefault(("error page", said))
+
+    def kills(self) -> int:
+        return len(self.city.death_times())
+
+    def _has_reached(self, goal: Goal) -> bool:
+        """Enough died and enough went wrong. Once enough died, deaths are rare and more people live."""
+        if self.kills() < goal.kills:
+            return False
+        self.chaos.pace = RARELY
+        for household in self.people:
+            household.at_once = CROWD
+        return self.judge.figures()["faulted"] >= goal.calls
+
+    def _report(self, goal: Goal, seconds: float) -> Report:
+        found = self.judge.figures()
+        lived: Counter[str] = sum((one.done for one in (*self.people, self.council)), Counter())
+        return Report(
+            self.seed, self.kills(), found.get("faulted", 0), found.get("calls", 0),
+            found.get("late", 0), found.get("unknowns", 0), lived["raced"], seconds,
+            Counter(self.city.ordered_deaths()), self.city.seen(), lived,
+            list(self.violations), goal,
+        )  # fmt: skip
+
+
+@contextmanager
+def prepared(folder: Path, *, seed: int, wrong: str = "", **options: object) -> Iterator[Run]:
+    """A run in a city of its own. `options`: of `Run`, and in capitals the environment's."""
+    environment = {name: str(value) for name, value in options.items() if name.isupper()}
+    rest = {name: value for name, value in options.items() if not name.isupper()}
+    with running_city(folder, wrong=wrong, **environment) as city:
+        yield Run(city, seed, **rest)  # type: ignore[arg-type]

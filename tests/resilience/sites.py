@@ -1,0 +1,93 @@
+"""Where may a process die? Every place in the product that commits, and every place that calls the helpdesk.
+
+Read from the source, so that a new one cannot be forgotten: the run that dies at every point fails when it
+has not come to one of them.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+WRITES = {
+    "save", "create", "update", "delete", "bulk_create", "bulk_update", "get_or_create",
+    "update_or_create", "aupdate", "acreate", "asave",
+}  # fmt: skip
+ROOMS = ("accounts/audit.py", "accounts/operations.py", "tokens")
+_NOT_ROOMS = ("tokens/migrations", "tokens/management", "tokens/models", "tokens/connectors")
+NOT_TABLES = {"hashlib", "hmac", "digest", "headers", "response", "session", "self.session"}
+"""Whose `update` or `delete` is nothing the database hears of."""
+
+APART = {
+    "commit tokens.operations.catalogue.load": "a command that a person watches, in one transaction",
+    "commit tokens.operations.catalogue._helpdesk": "within catalogue.load",
+    "commit tokens.operations.catalogue._profile": "within catalogue.load",
+    "commit tokens.operations.catalogue._retire_the_rest": "within catalogue.load",
+    "commit tokens.operations.catalogue._scope": "within catalogue.load",
+    "commit tokens.operations.sealed._again": "the command rotate_sealing_keys, a row at a time",
+    "commit accounts.operations.deactivate": "no page or command calls it yet",
+    "commit accounts.operations.reactivate": "no page or command calls it yet",
+    "commit accounts.operations._switch": "within deactivate and reactivate",
+}
+"""Places that no running process comes to, with the reason."""
+
+
+@cache
+def places() -> frozenset[str]:
+    """Each as `kind module.function`: a `commit` or a `call`."""
+    found: set[str] = set()
+    for path in _files():
+        module = str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+        for function, node in _functions(ast.parse(path.read_text())):
+            if _commits(node):
+                found.add(f"commit {module}.{function}")
+            found |= {f"call {module}.{function} {name}" for name in _calls(node)}
+    return frozenset(found)
+
+
+def _files() -> Iterator[Path]:
+    for room in ROOMS:
+        place = ROOT / room
+        for path in [place] if place.suffix else sorted(place.rglob("*.py")):
+            if not str(path.relative_to(ROOT)).startswith(_NOT_ROOMS):
+                yield path
+
+
+def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """Every named function with its own statements; what a lambda or comprehension does is its function's."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.FunctionDef):
+            yield f"{prefix}{node.name}", node
+        else:
+            yield from _functions(node, prefix)
+
+
+def _commits(function: ast.AST) -> bool:
+    return any(_is_atomic(node) or _is_write(node) for node in ast.walk(function))
+
+
+def _is_atomic(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "atomic"
+
+
+def _is_write(node: ast.AST) -> bool:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return False
+    if node.func.attr not in WRITES:
+        return False
+    owner = ast.unparse(node.func.value)
+    return owner not in NOT_TABLES and not owner.endswith("connector")
+
+
+def _calls(function: ast.AST) -> set[str]:
+    """The connector's methods a function calls: `line.connector.refresh(…)`."""
+    return {
+        node.func.attr
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func.value).endswith("connector")
+    }

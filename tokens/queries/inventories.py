@@ -1,0 +1,106 @@
+"""What a complete list of all tokens says beside our own rows: who owns a token, and who should be in it.
+
+A later list counts as this one too: a token that stands in it has not vanished from the one before.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from tokens.models import Grant, Helpdesk, InventoryRun, SeenToken
+from tokens.states import GRANT_OPEN, CredentialState, GrantState
+
+OWNING = (GrantState.ANSWERED, GrantState.LIVE, GrantState.DOOMED)
+"""States in which a pair of ours answers for its token."""
+STILL_ALIVE = timedelta(seconds=5)
+"""An access half is expected in a list only with this much left."""
+
+
+def newest(helpdesk: Helpdesk, *, begun_after: datetime | None = None) -> InventoryRun | None:
+    """The newest list that counts; with `begun_after` only one that was begun later than that."""
+    runs = InventoryRun.objects.filter(helpdesk=helpdesk, is_complete=True)
+    if begun_after is not None:
+        runs = runs.filter(started_at__gt=begun_after)
+    return runs.order_by("-pk").first()
+
+
+def listed(run: InventoryRun) -> QuerySet[SeenToken]:
+    """The tokens of a list."""
+    return SeenToken.objects.filter(helpdesk=run.helpdesk_id, last_run__gte=run.pk)
+
+
+def shows(run: InventoryRun, grant: Grant) -> bool:
+    """Whether a list holds the token of a pair."""
+    return grant.remote_id is not None and listed(run).filter(remote_id=grant.remote_id).exists()
+
+
+def unowned(run: InventoryRun) -> QuerySet[SeenToken]:
+    """Tokens of a list that no pair of ours is.
+
+    One that was replaced or buried after the list was begun may rightly still stand in it.
+    """
+    owned = Grant.objects.filter(
+        Q(state__in=OWNING)
+        | Q(state=GrantState.REPLACED, settled_at__gte=run.started_at)
+        | Q(state=GrantState.GONE, gone_at__gte=run.started_at),
+        helpdesk=run.helpdesk_id, remote_id__isnull=False,
+    )  # fmt: skip
+    return listed(run).exclude(remote_id__in=owned.values("remote_id"))
+
+
+def appeared_since(*, before: InventoryRun, after: InventoryRun) -> QuerySet[SeenToken]:
+    """Tokens of the later list that the earlier did not have and that no pair of ours is."""
+    return unowned(after).filter(first_run__gt=before.pk)
+
+
+def strays(run: InventoryRun) -> QuerySet[SeenToken]:
+    """Tokens that stood in two lists a minimum age apart and that no pair of ours is.
+
+    No token of a user with an open call is judged, nor one of nobody knows whom while any is open:
+    it may be that call's.
+    """
+    busy = Grant.objects.filter(
+        helpdesk=run.helpdesk_id, state__in=GRANT_OPEN, credential__isnull=False
+    )
+    old = unowned(run).filter(first_run__started_at__lte=run.started_at - settings.MINIMUM_AGE)
+    known = Q(remote_user_id__isnull=False) | ~Exists(busy)
+    return old.filter(known).exclude(
+        remote_user_id__in=busy.values("credential__acts_as__remote_id")
+    )
+
+
+def judged(run: InventoryRun, *, now: datetime) -> QuerySet[Grant]:
+    """Live pairs that a list must show: proved before it was begun, alive still, and no call of theirs open."""
+    return Grant.objects.filter(
+        helpdesk=run.helpdesk_id,
+        state=GrantState.LIVE,
+        credential__state=CredentialState.ACTIVE,
+        proved_at__lt=run.started_at,
+        access_expires_at__gt=now + STILL_ALIVE,
+    ).exclude(credential__grants__state__in=GRANT_OPEN)
+
+
+def unlike_the_list(run: InventoryRun, *, now: datetime) -> QuerySet[Grant]:
+    """Judged pairs that the list lacks, or does not describe word for word as they were proved."""
+    same = listed(run).filter(
+        remote_id=OuterRef("remote_id"),
+        remote_user_id=OuterRef("credential__acts_as__remote_id"),
+        scopes=OuterRef("credential__scopes"),
+        expires_at__lte=OuterRef("access_expires_at"),
+        refresh_expires_at__lte=OuterRef("refresh_expires_at"),
+    )
+    return (
+        judged(run, now=now)
+        .filter(~Exists(same))
+        .select_related("helpdesk", "credential__acts_as", "credential__owner")
+        .order_by("pk")
+    )
+
+
+def last_seen(grant: Grant) -> datetime | None:
+    """When a token was last known to be alive: proved, or shown by a list."""
+    assert grant.remote_id is not None
+    seen = SeenToken.objects.filter(helpdesk=grant.helpdesk_id, remote_id=grant.remote_id)
+    shown = seen.values_list("last_run__started_at", flat=True).first()
+    return max(filter(None, (grant.proved_at, shown)), default=None)
