@@ -164,7 +164,7 @@ SESSION_IDLE = timedelta(hours=1)
 SESSION_ABSOLUTE = timedelta(hours=12)
 SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE.total_seconds())
 RECENT_AUTHENTICATION = env_seconds("RECENT_AUTHENTICATION_SECONDS", 600)
-GROUPS_FRESH = timedelta(hours=1)
+GROUPS_FRESH = env_seconds("GROUPS_FRESH_SECONDS", 3600)
 
 # --- Browser safety ------------------------------------------------------------------------------
 CSRF_COOKIE_NAME = "__Host-keydesk_csrf" if SECURE else "keydesk_csrf"

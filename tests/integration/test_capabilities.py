@@ -11,8 +11,9 @@ from accounts.models import AuditEvent
 from tests.integration._people import browser, words
 from tests.world import World
 from tokens import policies
+from tokens.connectors.base import Unknown
 from tokens.models import Connection, Credential, Grant, Helpdesk, Job
-from tokens.operations import capabilities, connections, credentials, keys, sweeps
+from tokens.operations import capabilities, connections, credentials, sweeps
 from tokens.refusals import StaleState
 from tokens.states import CredentialState, GrantState
 
@@ -74,66 +75,69 @@ def allow(world: World, credential: Credential, trip: connections.Trip) -> Crede
 # --- Finding out -------------------------------------------------------------------------------------
 
 
-def test_it_is_learned_when_the_inventory_misses_a_token_after_a_siblings_consent(world):
+def test_the_first_second_consent_of_a_person_shows_that_one_is_kept(world):
     first = world.active()
-    take(world)
-    second = world.active(script_name="second")
     assert learned(world) == "unknown"
-    take(world)
-    assert fresh(first).state == CredentialState.LOST
-    assert fresh(second).state == CredentialState.ACTIVE
+    second = world.active(script_name="second")
     assert learned(world) == "no"
     event = AuditEvent.objects.get(event="helpdesk.learned", body__contains=policies.SEVERAL_GRANTS)
     assert '"is_so": false' in event.body
-
-
-def test_it_is_learned_when_a_refresh_is_refused_after_a_siblings_consent(world):
-    first = world.active()
-    world.active(script_name="second")
-    world.now = first.grants.get(state=GrantState.LIVE).serve_until
-    keys.order_refresh(fresh(first), now=world.now)
-    world.work()
+    take(world)
     assert fresh(first).state == CredentialState.LOST
-    assert learned(world) == "no"
+    assert fresh(second).state == CredentialState.ACTIVE
 
 
-def test_a_token_that_vanishes_for_another_reason_teaches_nothing(world):
+def test_or_that_several_are_and_then_nobody_looks_again(world):
     world.desk.one_grant_per_user = False
-    first, second = world.active(), world.active(script_name="second")
-    other = world.active(by="piotr", script_name="third")
-    take(world)
+    world.active()
+    world.active(script_name="second")
+    assert learned(world) == "yes"
+    looks = world.desk.calls.count("show")
+    world.active(script_name="third")
+    assert world.desk.calls.count("show") == looks
+
+
+def test_a_demotion_between_two_consents_teaches_nothing(world):
+    """All tokens of the person died before the next consent, so it did not end them."""
+    world.desk.one_grant_per_user = False
+    first = world.active()
     world.desk.end(first.grants.get().remote_id)
-    world.desk.end(other.grants.get().remote_id)
+    second = world.active(script_name="second")
     take(world)
-    assert [fresh(one).state for one in (first, second, other)] == ["lost", "active", "lost"]
+    assert [fresh(one).state for one in (first, second)] == ["lost", "active"]
     assert learned(world) == "unknown"
 
 
 def test_a_consent_of_somebody_else_teaches_nothing(world):
-    world.desk.one_grant_per_user = False
-    first = world.active()
-    take(world)
+    world.active()
     world.active(by="piotr", script_name="second")
-    world.desk.end(first.grants.get().remote_id)
-    take(world)
-    assert fresh(first).state == CredentialState.LOST
     assert learned(world) == "unknown"
 
 
-def test_a_refresh_whose_answer_was_lost_teaches_nothing(world):
-    world.desk.one_grant_per_user = False
-    first = world.active()
+def test_a_refresh_of_the_other_access_meanwhile_teaches_nothing(world):
+    first, second = world.active(), world.ordered(script_name="second")
     grant = first.grants.get()
-    Grant.objects.create(
-        helpdesk=grant.helpdesk, credential=first, purpose=Grant.Purpose.REFRESH, generation=2,
-        replaces=grant, state=GrantState.WRITTEN_OFF, intended_at=world.now, settled_at=world.now,
-    )  # fmt: skip
-    world.active(script_name="second")
-    world.now = grant.serve_until
-    world.desk.end(grant.remote_id)
-    keys.order_refresh(fresh(first), now=world.now)
+
+    def refreshed() -> None:
+        Grant.objects.create(
+            helpdesk=grant.helpdesk, credential=first, purpose=Grant.Purpose.REFRESH, generation=2,
+            replaces=grant, state=GrantState.SENT, intended_at=world.now, sent_at=world.now,
+        )  # fmt: skip
+
+    world.consent(second)
+    world.desk.next_answers["exchange"].append(refreshed)
     world.work()
-    assert fresh(first).state == CredentialState.LOST
+    assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "unknown"
+
+
+def test_a_look_that_fails_hinders_no_exchange(world):
+    world.active()
+    second = world.ordered(script_name="second")
+    world.consent(second)
+    world.desk.next_answers["show"].append(Unknown("It broke off."))
+    world.work()
+    assert fresh(second).state == CredentialState.ACTIVE
     assert learned(world) == "unknown"
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 
+from accounts.models import AuditEvent
 from tests.world import World
 from tokens.connectors.base import GiveUp, Retry, Unknown
 from tokens.models import Grant, Job
@@ -375,3 +376,51 @@ def test_a_code_whose_answer_was_thrown_away_is_not_sent_again(world):
     credential.refresh_from_db()
     assert credential.state == CredentialState.AWAITING_CONSENT
     assert world.desk.calls.count("exchange") == 1
+
+
+def test_a_pair_nobody_can_name_is_asked_once_and_ends_beside_a_stray_that_only_waits(world):
+    """Its access half is dead; a stray of the same person is deleted and waits for its refresh half's end."""
+    credential = world.active()
+    user = credential.acts_as.remote_id
+    stray = world.desk.make(user, frozenset({"tickets:read"}), 60, 7 * 86_400)
+    world.wait(days=1)
+    for _ in range(3):
+        sweeps.order_inventories(now=world.clock())
+        world.work()
+        world.wait(minutes=6)
+    waiting = Grant.objects.get(remote_id=stray.record.id)
+    assert (waiting.state, waiting.is_refresh_dead) == (GrantState.DOOMED, False)
+    assert waiting.deleted_at is not None
+
+    other = world.ordered(script_name="other")
+    world.consent(other)
+    world.desk.next_answers["current"] += [
+        GiveUp("Dead.", code="invalid_token"), GiveUp("Dead.", code="invalid_token"),
+    ]  # fmt: skip
+    world.work()
+    unnamed = other.grants.exclude(purpose=Grant.Purpose.CLOSE).get()
+    for _ in range(5):
+        world.wait(seconds=10)
+        world.work()
+    unnamed.refresh_from_db()
+    assert unnamed.remote_id is None
+    assert unnamed.state == GrantState.GONE
+    asked = AuditEvent.objects.filter(event="grant.access_ended", target_id=str(unnamed.pk))
+    assert asked.count() == 1
+
+
+def test_an_end_that_waits_for_its_tokens_is_not_asked_for_again_and_again(world):
+    credential = world.active()
+    world.desk.next_answers["show"] += [Retry("Busy.")] * 50
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    for _ in range(5):
+        world.work()
+        world.wait(minutes=1)
+        sweeps.find_stuck(now=world.clock())
+    assert Job.objects.filter(kind=Job.Kind.CONFIRM).count() == 1
+    world.desk.next_answers["show"].clear()
+    for _ in range(3):
+        world.wait(minutes=15)
+        world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED

@@ -3,6 +3,7 @@
 `python -m tests.resilience soak`    everything; `KILLS=`, `CALLS=`, `SEED=` from the environment
 `python -m tests.resilience points`  a death at each crash point there is
 `python -m tests.resilience wrong [how many | names]`  wrong portals, in rotation by the day
+`python -m tests.resilience fair [names]`  the right portal in the lives in which wrong ones must show
 
 Exit status 1 on any violation, a wrong portal that was not caught, or a run in which too little went wrong.
 """
@@ -17,21 +18,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from tests.resilience import points, results
-from tests.resilience.run import Goal, Report, prepared
+from tests.resilience.run import SETTLES_WITHIN, Goal, Report, prepared
 from tests.resilience.wrong import Wrong, portals
 
-HUNT = 60.0
-"""Seconds a wrong portal gets before it must have been caught; then the calm after the storm."""
 IN_CI = 5
+FAIR = 30.0
+"""Seconds the right portal lives in the place of a wrong one."""
 
 
 def main(words: list[str]) -> int:
     """Run what was asked for; the exit status."""
-    act = {"soak": soak, "points": every_point, "wrong": wrong_ones}.get(words[0] if words else "")
+    acts = {"soak": soak, "points": every_point, "wrong": wrong_ones, "fair": fair}
+    act = acts.get(words[0] if words else "")
     if act is None:
         print(__doc__, file=sys.stderr)
         return 2
@@ -110,28 +113,41 @@ def _tell(report: Report) -> None:
 
 def _hunt(wrong: Wrong, seed: int) -> str:
     """Which rule caught a wrong portal; "" when none did."""
-    goal = Goal(10_000, 1_000_000, most_seconds=HUNT)
-    with (
-        _folder() as folder,
-        prepared(
-            folder,
-            seed=seed,
-            wrong=wrong.name,
-            share=wrong.share,
-            households=2,
-            **wrong.environment,
-        ) as run,
-    ):
+    options: dict[str, Any] = {"households": 2, **wrong.options}
+    within = options.pop("settles_within", SETTLES_WITHIN)
+    with _folder() as folder, prepared(folder, seed=seed, wrong=wrong.name, **options) as run:
 
         def found() -> str:
             rules = {rule for rule, _ in run.violations}
             return next((rule for rule in wrong.caught_by if rule in rules), "")
 
-        report = run.play(goal, warm=4, is_enough=lambda: bool(found()))
+        report = run.play(
+            _endless(wrong.seconds), warm=1, is_enough=lambda: bool(found()), settles_within=within
+        )
         rule = found()
     by = f"caught by {rule}" if rule else f"NOT CAUGHT, only {report.violations[:5]}"
     print(f"wrong {wrong.name}: {by} after {report.seconds:.0f} s", flush=True)
     return rule
+
+
+def _endless(seconds: float) -> Goal:
+    """A goal that only time reaches."""
+    return Goal(10_000, 1_000_000, most_seconds=seconds)
+
+
+def fair(words: list[str]) -> int:
+    """The right portal, for a while, under the options of these wrong ones: nothing may be found."""
+    accused = 0
+    for one in [portals()[name] for name in words] or portals().values():
+        options: dict[str, Any] = {"households": 2, **one.options}
+        within = options.pop("settles_within", SETTLES_WITHIN)
+        with _folder() as folder, prepared(folder, seed=1, **options) as run:
+            report = run.play(_endless(min(FAIR, one.seconds)), warm=1, settles_within=within)
+        accused += bool(report.violations)
+        print(f"fair {one.name}: {len(report.violations)} violations", flush=True)
+        for rule, sentence in report.violations:
+            print(f"violation {rule}: {sentence}", flush=True)
+    return 1 if accused else 0
 
 
 @contextmanager

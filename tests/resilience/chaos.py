@@ -3,7 +3,7 @@
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,8 +22,9 @@ CLIMATES: tuple[dict[str, float], ...] = (
     {},
     {"other_user": 8, "wider_scopes": 8, "narrower_scopes": 4, "no_expiry": 8, "later_expiry": 8},
     {"keeps_token": 20, "spares_refresh": 20, "401": 3},
-    {"missing_row": 20, "missing_page": 10, "own_only": 10, "repeated_page": 10, "short_list": 10},
+    {"keeps_token": 20, "404": 10},
     {"service_401": 1, "service_403": 1, "invalid_client": 0.5},
+    {"missing_row": 20, "missing_page": 10, "own_only": 10, "repeated_page": 10, "short_list": 10},
 )
 """Kinds that come in turns: a helpdesk that lies in its list, its answers and its deletes alike proves nothing."""
 
@@ -33,13 +34,20 @@ class Chaos:
 
     def __init__(
         self, city: City, *, seed: int, points: Callable[[], set[str]],
-        share: float = 0.3, at_once: int = 3,
+        outside: Callable[[int], None], share: float = 0.3, at_once: int = 3,
+        climate: Mapping[str, float] | None = None, is_deadly: bool = True,
     ) -> None:  # fmt: skip
         self.city = city
         self.random = random.Random(seed)
         self.points = points
+        self.outside = outside
+        """Told the id of each token that is changed by hand, before it is."""
         self.share = share
         self.at_once = at_once
+        self.climate = climate
+        """One climate for ever, instead of all in turns."""
+        self.is_deadly = is_deadly
+        """Whether anything is thrown beside the weather."""
         self.outages: list[tuple[float, float]] = []
         self.pace = 1.0
         """How much slower than about four throws a second."""
@@ -50,9 +58,11 @@ class Chaos:
         throws: list[tuple[int, Callable[[], Any]]] = [
             (60, self._arm), (25, self._kill), (5, self._flush), (1, self._silence_broker),
             (1, self._kill_broker), (1, self._demote_somebody), (1, self._refuse_service),
-            (2, self._change_climate),
+            (1, self._change_token), (2, self._change_climate),
         ]  # fmt: skip
         self._change_climate()
+        while not self.is_deadly and not is_over():
+            time.sleep(0.3)
         while not is_over():
             weights, acts = zip(*throws, strict=True)
             with suppress(OSError, ControlRefused):
@@ -66,7 +76,10 @@ class Chaos:
 
     def _change_climate(self) -> None:
         self._climate += 1
-        self.city.helpdesk.set_weather(**weather(self._climate, self.share))
+        told = weather(self._climate, self.share)
+        if self.climate is not None:
+            told["kinds"] = dict(self.climate)
+        self.city.helpdesk.set_weather(**told)
 
     def _arm(self) -> None:
         """Order a death at a point that was hit least so far."""
@@ -101,6 +114,14 @@ class Chaos:
         self.city.helpdesk.change_user(person.helpdesk_id or 0, role="end-user")
         time.sleep(0.5)
         self.city.helpdesk.change_user(person.helpdesk_id or 0, role="agent")
+
+    def _change_token(self) -> None:
+        """Somebody at the helpdesk gives one of our tokens more than it was approved for."""
+        alive = [one for one in self.city.helpdesk.tokens(alive=True) if one["client"] == "keydesk"]
+        if alive:
+            token = self.random.choice(alive)
+            self.outside(token["id"])
+            self.city.helpdesk.change_token(token["id"], scopes=["read", "write"])
 
     def _refuse_service(self) -> None:
         """Keydesk's own user is no administrator for a while."""

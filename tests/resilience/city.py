@@ -37,6 +37,8 @@ FAST = {
     "SERVE_LEAST_SECONDS": "2",
     "SERVE_MARGIN_SECONDS": "1",
     "TOKEN_WAIT_SECONDS": "3",
+    "RECENT_AUTHENTICATION_SECONDS": "40",
+    "GROUPS_FRESH_SECONDS": "30",
 }
 """Minimum age: code life, time to send and three seconds for late commits."""
 LATEST = 2.8

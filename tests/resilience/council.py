@@ -5,10 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 
 import requests
 
 from tests.resilience.city import City
+from tests.stack import manage
 from tests.story import Actor
 
 
@@ -26,10 +28,14 @@ class Council:
         """Go on until told that it is over; leave nothing frozen behind."""
         while not is_over():
             self._do(self.random.choice(
-                (self.end_everything, self.freeze, self.take_list, self.confirm, self.come_again)
+                (
+                    self.end_everything, self.freeze, self.take_list, self.confirm,
+                    self.come_again, self.trespass, self.restore,
+                )
             ))  # fmt: skip
             time.sleep(self.random.uniform(1, 4))
         for _ in range(20):
+            self._do(self.confirm)
             if self._do(self.thaw):
                 return
             time.sleep(0.5)
@@ -105,6 +111,19 @@ class Council:
         self.admin.open("/").press("Sign out")
         self._admin = None
         self.admin.open("/")
+
+    def trespass(self) -> None:
+        """Somebody goes where they may not, and comes back from no trip."""
+        actor = Actor(self.city.address("portal"), "lena").sign_in()
+        actor.open("/operations")
+        assert actor.answer.status_code == HTTPStatus.FORBIDDEN
+        actor.open("/helpdesks/production/callback?state=nobodys&code=nothing")
+        assert actor.answer.status_code == HTTPStatus.BAD_REQUEST
+
+    def restore(self) -> None:
+        """As after a backup: frozen until an admin has confirmed the list."""
+        manage(dict(self.city.environment), "reconcile", "--restored")
+        self.confirm()
 
     def _press(self, address: str, button: str, **fields: str) -> None:
         self.admin.open(address).press(button, **fields)

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,9 +26,12 @@ ASKERS = ("ada", "noor", "piotr", "lena")
 APPROVERS = ("ben", "june")
 PLANS = (
     "short", "two", "list", "keys", "denied", "withdrawn", "expired", "amended", "by hand",
-    "contested", "contested", "stays", "stays", "stays", "declined", "never connected", "not decided",
+    "contested", "contested", "idle", "regretted", "stays", "stays", "stays", "declined",
+    "never connected", "not decided",
 )  # fmt: skip
 _ENDED = ("revoked", "lapsed", "cancelled")
+_IDLE = 13.0
+"""Seconds after which an access half that nobody asked for again has ended."""
 _PROFILES = {
     "two": ("production/update-tickets", 30),
     "list": ("production/read-rules", 7),
@@ -62,6 +65,7 @@ class Life:
     fetches: int
     key: Key | None = None
     fetched: int = 0
+    rests_until: float = 0
     has_new_secret: bool = False
     was_replaced: bool = False
     was_amended: bool = False
@@ -71,11 +75,14 @@ class Life:
 class Household:
     """One thread of people who live several lives at once, with browsers of their own."""
 
-    def __init__(self, city: City, ledger: Ledger, *, seed: str, at_once: int) -> None:
+    def __init__(
+        self, city: City, ledger: Ledger, *, seed: str, at_once: int, plans: Sequence[str] = PLANS
+    ) -> None:  # fmt: skip
         self.city, self.ledger = city, ledger
         self.random = random.Random(seed)
         self.name = seed
         self.at_once = at_once
+        self.plans = plans
         self.lives: list[Life] = []
         self.people: dict[str, Actor] = {}
         self.done: Counter[str] = Counter()
@@ -112,10 +119,10 @@ class Household:
 
     def _begin(self) -> Life:
         number = next(self._numbers)
-        plan = self.random.choice(PLANS)
+        plan = self.random.choice(self.plans)
         return Life(
             plan, self.random.choice(ASKERS), f"{plan} {self.name} {number}".replace(" ", "-"),
-            fetches=self.random.randrange(2, 7),
+            fetches=1 if plan == "idle" else self.random.randrange(2, 7),
         )  # fmt: skip
 
     def actor(self, key: str) -> Actor:
@@ -221,6 +228,8 @@ class Household:
             self.let_pass("tokens_credential", "connect_by", credential)
         elif state in ("awaiting_consent", "lost"):
             self._connect(life, credential, "Connect on" if state != "lost" else "Connect again")
+        elif life.plan == "regretted" and state in ("issuing", "active"):
+            self._end_it(life, credential)
         elif state == "active":
             self._use(life, credential)
 
@@ -244,11 +253,16 @@ class Household:
         if life.plan == "by hand" and self.random.random() < 0.3:
             return self._by_hand(life, credential)
         if life.fetched < life.fetches or (life.plan == "stays" and self.random.random() < 0.97):
-            chance = self.random.random()
-            if chance < 0.3:
-                self._fetch(life)
-            elif chance < 0.36:
+            if time.monotonic() < life.rests_until:
+                return
+            pause = _IDLE if life.plan == "idle" else self.random.uniform(0.5, 5)
+            life.rests_until = time.monotonic() + pause
+            if self.random.random() < 0.15:
                 self._at_once([lambda: self._fetch(life)] * 4)
+            else:
+                self._fetch(life)
+        elif life.plan == "idle" and time.monotonic() < life.rests_until:
+            return
         elif life.plan == "keys" and not life.has_new_secret:
             life.key = self.actor(life.asker).take_key(credential, "Make a new secret", "secret")
             life.has_new_secret = True
@@ -306,6 +320,9 @@ class Household:
             self.let_pass("tokens_credential", "lives_until", credential)
             return
         self.ledger.note(at=time.time(), client_id=life.key.client_id, event="revoke")
+        self._end_it(life, credential)
+
+    def _end_it(self, life: Life, credential: int) -> None:
         path, button = f"/credentials/{credential}/revoke", "End this access"
         both = [self.actor(life.asker), self.actor("omar")]
         clicks: list[Callable[[], object]] = []

@@ -3,20 +3,21 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from demo.people import BY_KEY
 from tests.resilience import chaos, sites
 from tests.resilience.city import FAST, City, running_city
 from tests.resilience.council import Council
-from tests.resilience.lives import Household, Ledger
+from tests.resilience.lives import PLANS, Household, Ledger
 from tests.resilience.oracle import Oracle, Times
 from tests.stack import manage
 
 RARELY = 12.0
-CROWD = 18
+CROWD = 45
 """How many lives a household lives at once when few of them are cut short."""
 SETTLES_WITHIN = 45.0
 """Seconds within which everything is at rest once nothing goes wrong any more."""
@@ -68,7 +69,7 @@ class Report:
         ]
 
 
-def times() -> Times:
+def times(requests_per_minute: int) -> Times:
     """The city's scaled times, for the judge."""
 
     def seconds(name: str) -> float:
@@ -78,7 +79,8 @@ def times() -> Times:
         minimum_age=seconds("MINIMUM_AGE"), inventory_every=seconds("INVENTORY"),
         sweep_every=seconds("SWEEP"), due_every=seconds("DUE_SWEEP"), claim=seconds("CLAIM"),
         deadline=seconds("CALL_DEADLINE"), send_within=seconds("SEND_WITHIN"),
-        code_life=seconds("CODE_LIFE"), access_least=seconds("ACCESS_TOKEN_LEAST"), slot=0.01,
+        code_life=seconds("CODE_LIFE"), access_least=seconds("ACCESS_TOKEN_LEAST"),
+        slot=60 / requests_per_minute,
         backoff=float(FAST["BACKOFF_SECONDS"].rsplit(",", 1)[1]),
     )  # fmt: skip
 
@@ -93,29 +95,39 @@ class Run:
     households: int = 3
     at_once: int = 6
     armed_at_once: int = 3
+    plans: tuple[str, ...] = PLANS
+    climate: Mapping[str, float] | None = None
+    is_deadly: bool = True
+    has_council: bool = True
     points: Callable[[], set[str]] | None = None
     violations: dict[tuple[str, str], None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        lena = BY_KEY["lena"].helpdesk_id or 0
+        self.city.helpdesk.change_user(lena, external_id="")  # so that she is found by her address
         ledger = self.city.folder / "ledger.jsonl"
         ledger.touch()
         environment = self.city.environment
+        budget = int(environment["HELPDESK_PRODUCTION_REQUESTS_PER_MINUTE"])
         self.judge = Oracle(
             database_url=environment["DATABASE_URL"],
             helpdesk_address=self.city.address("production helpdesk"),
             client_id=environment["HELPDESK_PRODUCTION_CLIENT_ID"],
-            helpdesk_slug="production", ledger_path=ledger, times=times(),
-            requests_per_minute=int(environment["HELPDESK_PRODUCTION_REQUESTS_PER_MINUTE"]), window=60,
+            helpdesk_slug="production", ledger_path=ledger, times=times(budget),
+            requests_per_minute=budget, window=60,
             redis_url=environment["REDIS_URL"], folders=[self.city.folder / "log"],
         )  # fmt: skip
+        book = Ledger(ledger)
         self.people = [
-            Household(self.city, Ledger(ledger), seed=f"s{self.seed}h{n}", at_once=self.at_once)
+            Household(self.city, book, seed=f"s{self.seed}h{n}", at_once=self.at_once, plans=self.plans)
             for n in range(self.households)
         ]
         self.council = Council(self.city, seed=self.seed)
         self.chaos = chaos.Chaos(
             self.city, seed=self.seed, points=self.points or self.reached_points,
-            share=self.share, at_once=self.armed_at_once,
+            share=self.share, at_once=self.armed_at_once, climate=self.climate,
+            is_deadly=self.is_deadly,
+            outside=lambda token: book.note(at=time.time(), event="outside", token_id=token),
         )  # fmt: skip
 
     def reached_points(self) -> set[str]:
@@ -133,6 +145,7 @@ class Run:
         warm: float = 6,
         until: Callable[[], bool] | None = None,
         is_enough: Callable[[], bool] = lambda: False,
+        settles_within: float = SETTLES_WITHIN,
     ) -> Report:
         """Live, go wrong until the goal is reached or time is over, calm down, be judged.
 
@@ -146,6 +159,8 @@ class Run:
         quiet = threading.Event()
         council = threading.Thread(target=self.council.live, args=(quiet.is_set,))
         threads += [threading.Thread(target=self._judge, args=(stop.is_set,)), council]
+        if not self.has_council:
+            quiet.set()
         for thread in threads:
             thread.start()
         try:
@@ -156,22 +171,22 @@ class Run:
             quiet.set()
             council.join()
             if not is_enough():
-                self._settle()
+                self._settle(min(20.0, settles_within))
         finally:
             quiet.set()
             stop.set()
             for thread in threads:
                 thread.join()
         if not is_enough():
-            self._keep(self.judge.at_rest(within=SETTLES_WITHIN))
+            self._keep(self.judge.at_rest(within=settles_within))
             self._second_opinion()
         return self._report(goal, time.monotonic() - began)
 
-    def _settle(self) -> None:
+    def _settle(self, most: float) -> None:
         """People finish what they began, and begin nothing more."""
         for household in self.people:
             household.may_begin = False
-        end = time.monotonic() + 20
+        end = time.monotonic() + most
         while time.monotonic() < end and any(self._is_busy(one) for one in self.people):
             self.council.give_word()
             time.sleep(0.5)
@@ -207,6 +222,9 @@ class Run:
         if done.returncode:
             for line in (done.stdout + done.stderr).splitlines()[:-1]:
                 self.violations.setdefault(("verify", line))
+        (known,) = self.city.rows.one("SELECT capabilities FROM tokens_helpdesk") or ("",)
+        if '"several grants of one user": "no"' in str(known):
+            self.violations.setdefault(("learned", "one per person, which is not so"))
         for who in (*self.people, self.council):
             for said in who.broken:
                 self.violations.setdefault(("error page", said))

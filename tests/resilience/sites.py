@@ -29,6 +29,9 @@ APART = {
     "commit accounts.operations.deactivate": "no page or command calls it yet",
     "commit accounts.operations.reactivate": "no page or command calls it yet",
     "commit accounts.operations._switch": "within deactivate and reactivate",
+    "commit tokens.operations.requests.close": "for leavers, whom no page or command names yet",
+    "commit tokens.operations.helpdesks.freeze_restored": "the command reconcile --restored",
+    "commit tokens.operations.emergencies._note": "for a row that cannot be ended; test_emergency.py",
 }
 """Places that no running process comes to, with the reason."""
 

@@ -3,13 +3,11 @@
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from accounts import audit
-from tokens import policies
-from tokens.models import Grant, Helpdesk
-from tokens.queries import inventories as lists
-from tokens.states import GrantState
+from tokens.models import Credential, Grant, Helpdesk
+from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 
 def hold(helpdesk: Helpdesk) -> None:
@@ -35,24 +33,21 @@ def learn(*, helpdesk: Helpdesk, name: str, is_so: bool, now: datetime) -> None:
     helpdesk.capabilities = known
 
 
-def sibling_since(grant: Grant) -> Grant | None:
-    """The pair of the same person's other access whose consent came after this live one was last seen alive.
-
-    Where this one is dead and that one alive, the helpdesk keeps one token of our client per user. A
-    refresh that was written off explains the death otherwise, and then there is none.
-    """
-    assert grant.credential is not None
-    since = lists.last_seen(grant)
-    if since is None or grant.successors.filter(state=GrantState.WRITTEN_OFF).exists():
-        return None
-    siblings = Grant.objects.filter(
-        helpdesk=grant.helpdesk_id, purpose=Grant.Purpose.EXCHANGE, state=GrantState.LIVE,
-        sent_at__gt=since, credential__acts_as=grant.credential.acts_as_id,
+def siblings(credential: Credential, *, now: datetime) -> QuerySet[Grant]:
+    """Live pairs of the same person's other access on the helpdesk, with no call of theirs open."""
+    return (
+        Grant.objects.filter(
+            helpdesk=credential.helpdesk_id, state=GrantState.LIVE, access_expires_at__gt=now,
+            credential__state=CredentialState.ACTIVE, credential__acts_as=credential.acts_as_id,
+        )
+        .exclude(credential=credential.pk)
+        .exclude(credential__grants__state__in=GRANT_OPEN)
+        .select_related("helpdesk")
+        .order_by("-access_expires_at")
     )  # fmt: skip
-    others = siblings.exclude(credential=grant.credential_id).select_related("helpdesk")
-    return others.order_by("-sent_at").first()
 
 
-def learn_one_per_person(*, helpdesk: Helpdesk, now: datetime) -> None:
-    """A consent was seen to end another access of the same person."""
-    learn(helpdesk=helpdesk, name=policies.SEVERAL_GRANTS, is_so=False, now=now)
+def is_untouched(grant: Grant) -> bool:
+    """Whether nothing of ours has happened to a live pair: no refresh, no end."""
+    still = Grant.objects.filter(pk=grant.pk, state=GrantState.LIVE)
+    return still.exists() and not grant.successors.exists()

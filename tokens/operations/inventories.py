@@ -264,9 +264,6 @@ def _end_vanished(run: InventoryRun, grant: Grant, *, now: datetime) -> bool:
         credential = grants.locked(grant)
         if not lists.judged(run, now=now).filter(pk=grant.pk).exists():
             return False
-        sibling = capabilities.sibling_since(grant)
-        if sibling and lists.shows(run, sibling):
-            capabilities.learn_one_per_person(helpdesk=run.helpdesk, now=now)
         credentials.lose(credential=credential, reason=reason, now=now)
     return True
 

@@ -105,7 +105,9 @@ def keep_alive(*, now: datetime) -> int:
 def find_stuck(*, now: datetime) -> int:
     """Whatever waits for a worker and has no open job, whyever that is."""
     issuing = Credential.objects.filter(state=CredentialState.ISSUING)
-    ending = Credential.objects.filter(state=CredentialState.REVOKING)
+    ending = Credential.objects.filter(state=CredentialState.REVOKING).exclude(
+        grants__state=GrantState.DOOMED  # whose burial asks again
+    )
     lists = Job.objects.filter(kind=Job.Kind.INVENTORY, done_at=None)
     doomed = Grant.objects.filter(state=GrantState.DOOMED).exclude(
         deleted_at__isnull=False, is_refresh_dead=True, helpdesk__jobs__in=lists

@@ -41,7 +41,7 @@ def close(line: Line, grant_id: int) -> None:
 
 def _find_out_which(line: Line, grant: Grant) -> None:
     """A pair that was never proved: ask it who it is, or compare the lists. A dead one stays unknown."""
-    if not grant.access_sealed:
+    if not grant.access_sealed or _is_access_over(grant, line):
         return
     record: TokenRecord | None = None
     try:
@@ -52,6 +52,11 @@ def _find_out_which(line: Line, grant: Grant) -> None:
         record = from_list(line, grant)
     if record is not None:
         grants.identify(grant, record)
+
+
+def _is_access_over(grant: Grant, line: Line) -> bool:
+    """Whether the access half has ended, so that it can say nothing any more."""
+    return grant.access_expires_at is not None and grant.access_expires_at <= line.clock()
 
 
 def _delete(line: Line, grant: Grant) -> None:
@@ -90,10 +95,10 @@ def _kill_refresh_half(line: Line, grant: Grant) -> None:
 
 
 def _strays_of(grant: Grant, credential: Credential) -> QuerySet[Grant]:
-    """Tokens of the same person that are being ended because it could not be told which one is ours."""
+    """Tokens of the same person still to be deleted because it could not be told which one is ours."""
     return Grant.objects.filter(
         helpdesk=grant.helpdesk, state=GrantState.DOOMED, purpose=Grant.Purpose.STRAY,
-        remote_user_id=credential.acts_as.remote_id,
+        remote_user_id=credential.acts_as.remote_id, deleted_at=None,
     )  # fmt: skip
 
 
@@ -131,7 +136,7 @@ def _await_list(line: Line, grant: Grant) -> None:
     """Gone is what a complete list, begun after the deletion, lacks."""
     now = line.clock()
     if grant.remote_id is None:
-        if grant.access_expires_at and grant.access_expires_at <= now:
+        if _is_access_over(grant, line):
             return grants.bury(grant, now=now)
         raise Later(grant.access_expires_at or now + timedelta(minutes=5))
     run = lists.newest(line.helpdesk, begun_after=grant.deleted_at)

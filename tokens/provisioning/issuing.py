@@ -8,10 +8,10 @@ from django.db import transaction
 from tokens import permissions, policies
 from tokens.connectors.base import GiveUp
 from tokens.models import Connection, Credential, Grant, InventoryRun
-from tokens.operations import capabilities, connections, credentials, grants
+from tokens.operations import connections, credentials, grants
+from tokens.provisioning import siblings
 from tokens.provisioning.calls import make_pair, refresh_pair, resume
 from tokens.provisioning.line import Later, Line
-from tokens.provisioning.looks import look
 from tokens.provisioning.proof import prove
 from tokens.provisioning.turns import end_turn, line_up
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
@@ -103,6 +103,7 @@ def _refuse(line: Line, credential: Credential, reason: str) -> None:
 def _exchange(line: Line, credential: Credential, connection: Connection) -> None:
     before = line_up(line, credential)
     try:
+        sibling = siblings.living(line, credential)
         grant = _intend(line, credential, Grant.Purpose.EXCHANGE, before, connection=connection)
         code = connections.open_sealed(connection, connection.code)
         verifier = connections.open_sealed(connection, connection.verifier)
@@ -120,6 +121,7 @@ def _exchange(line: Line, credential: Credential, connection: Connection) -> Non
         except GiveUp as error:
             return _refuse(line, credential, WORDS.get(error.code, error.reason))
         prove(line, grant)
+        siblings.learn_from(line, sibling, new=grant)
     finally:
         end_turn(line, credential)
 
@@ -171,21 +173,10 @@ def _refresh(line: Line, credential: Credential, live: Grant, written_off: Grant
         except GiveUp as error:
             if error.code != "invalid_grant":
                 raise
-            return _lose(line, credential, live)
+            return credentials.lose(credential=credential, reason=CONSENT_DEAD, now=line.clock())
         prove(line, grant)
     finally:
         end_turn(line, credential)
-
-
-def _lose(line: Line, credential: Credential, live: Grant) -> None:
-    """The helpdesk forgot the consent; perhaps because it keeps only one of each person."""
-    sibling = capabilities.sibling_since(live)
-    is_replaced = sibling is not None and look(line, sibling) is not None
-    now = line.clock()
-    with transaction.atomic():
-        if is_replaced and grants.locked(live).state == CredentialState.ACTIVE:
-            capabilities.learn_one_per_person(helpdesk=line.helpdesk, now=now)
-        credentials.lose(credential=credential, reason=CONSENT_DEAD, now=now)
 
 
 def _intend(

@@ -30,11 +30,6 @@ def listed(run: InventoryRun) -> QuerySet[SeenToken]:
     return SeenToken.objects.filter(helpdesk=run.helpdesk_id, last_run__gte=run.pk)
 
 
-def shows(run: InventoryRun, grant: Grant) -> bool:
-    """Whether a list holds the token of a pair."""
-    return grant.remote_id is not None and listed(run).filter(remote_id=grant.remote_id).exists()
-
-
 def unowned(run: InventoryRun) -> QuerySet[SeenToken]:
     """Tokens of a list that no pair of ours is.
 
@@ -96,11 +91,3 @@ def unlike_the_list(run: InventoryRun, *, now: datetime) -> QuerySet[Grant]:
         .select_related("helpdesk", "credential__acts_as", "credential__owner")
         .order_by("pk")
     )
-
-
-def last_seen(grant: Grant) -> datetime | None:
-    """When a token was last known to be alive: proved, or shown by a list."""
-    assert grant.remote_id is not None
-    seen = SeenToken.objects.filter(helpdesk=grant.helpdesk_id, remote_id=grant.remote_id)
-    shown = seen.values_list("last_run__started_at", flat=True).first()
-    return max(filter(None, (grant.proved_at, shown)), default=None)

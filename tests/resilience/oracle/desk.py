@@ -13,6 +13,8 @@ Event = dict[str, Any]
 _KINDS = {"authorization_code": "exchange", "refresh_token": "refresh"}
 _OURS = ("/oauth/tokens", "/api/v2/oauth/", "/api/v2/users")
 """What the portal calls; scripts read tickets."""
+_PLAIN = ("drop_", "late_commit", "stall", "half_", "5", "html", "empty", "redirect", "429", "body_drip", "header_drip", "endless_body", "cut_short", "garbage", "null_")
+"""How the kinds of faults begin that leave the caller without an answer, or with one nobody can take for one."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class Desk:
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[float] = field(default_factory=list)
     """When requests went wrong, since these were last taken away."""
+    lies: list[float] = field(default_factory=list)
+    """When an answer read well and was not true, in order."""
     alive: dict[int, Living] = field(default_factory=dict)
     _last: int = 0
     _consents: dict[str, int | None] = field(default_factory=dict)
@@ -172,6 +176,7 @@ class Desk:
         path, fault = str(detail.get("path", "")), str(detail.get("fault") or "")
         self.counts["faulted"] += bool(fault)
         self.faults += [at] if fault else []
+        self.lies += [at] if fault and not fault.startswith(_PLAIN) else []
         window = int(at // self.window)
         if path.startswith(_OURS):
             self.counts["calls"] += 1

@@ -38,6 +38,7 @@ class Oracle:
     _reported: set[Violation] = field(default_factory=set)
     _suspected: dict[Finding, float] = field(default_factory=dict)
     _looks: int = 0
+    _read_so_far: dict[Path, int] = field(default_factory=dict)
     _said: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -62,6 +63,8 @@ class Oracle:
         found += leaking.in_addresses(view)
         if self.redis_url and self._looks % 5 == 1:
             found += leaking.in_broker(self.redis_url)
+        if self._looks % 5 == 2:
+            found += leaking.in_growth(self.folders, self._read_so_far)
         return self._judged(found)
 
     def at_rest(self, within: float) -> list[Violation]:

@@ -67,9 +67,9 @@ class Pauses:
         """Seconds of [start, end] that do not count."""
         return overlap([*self._outages, *self._wakes], start, end)
 
-    def is_calm(self, start: float, end: float) -> bool:
-        """Whether nothing went wrong in that time."""
-        return self.lost(start, end) == 0
+    def is_out(self, start: float, end: float) -> bool:
+        """Whether an outage reached into that time."""
+        return overlap(self._outages, start, end) > 0
 
 
 def merged(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -7,35 +7,48 @@ replaces one rule of the product in a process of its own. The product never impo
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
+
+NO_STORM: dict[str, Any] = {"is_deadly": False, "has_council": False}
+"""Options of a run in which nothing but the weather goes wrong, so that a hunt is short."""
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """One wrong portal: how it is made, and which lines of the oracle may tell."""
+    """One wrong portal: how it is made, which lines of the oracle may tell, and the life in which it shows."""
 
     name: str
     says: str
     caught_by: tuple[str, ...]
     patch: Callable[[], None]
-    share: float = 0.3
-    """How many of the calls meet a fault while it is hunted."""
-    environment: dict[str, str] = field(default_factory=dict)
+    seconds: float = 60.0
+    """How long it may go wrong before it must have been caught; after that it calms down and is judged."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of `tests.resilience.run.prepared`. The right portal must come through the same without a violation."""
 
 
 PORTALS: dict[str, Wrong] = {}
 
 
 def wrong(
-    name: str, *, caught_by: str, share: float = 0.3, **environment: str
+    name: str, *, caught_by: str, seconds: float = 60.0, **options: Any
 ) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Register a wrong portal; `caught_by` names rules of the oracle, separated by blanks."""
+    """Register a wrong portal; `caught_by` names rules of the oracle, separated by blanks, the truest first."""
 
     def register(patch: Callable[[], None]) -> Callable[[], None]:
         says = (patch.__doc__ or "").strip()
-        PORTALS[name] = Wrong(name, says, tuple(caught_by.split()), patch, share, environment)
+        PORTALS[name] = Wrong(name, says, tuple(caught_by.split()), patch, seconds, options)
         return patch
 
     return register
+
+
+def swap(*owners: Any, **replacements: Any) -> None:
+    """Put something else in the place of a name. Raises `AttributeError` where the product has no such name."""
+    for owner in owners:
+        for name, replacement in replacements.items():
+            getattr(owner, name)
+            setattr(owner, name, replacement)
 
 
 def install(name: str) -> None:

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from celery import current_app
+from django.db import transaction
 
-from tests.resilience.wrong import wrong
+from accounts import audit
+from tests.resilience.wrong import NO_STORM, swap, wrong
 from tokens.connectors.base import Unknown
 from tokens.models import Grant
 from tokens.operations import grants
@@ -15,15 +17,13 @@ from tokens.provisioning import calls, ending, issuing
 from tokens.sealing import portal_ring, worker_ring
 from tokens.states import GrantState
 
-
-def _everywhere(name: str, function: Callable[..., Any]) -> None:
-    """In the module that defines it and in those that took it by name."""
-    for module in (calls, issuing, ending):
-        if hasattr(module, name):
-            setattr(module, name, function)
+SILENCE = {"drop_before": 1, "drop_after": 2, "500_before": 1, "500_after": 2, "half_json_after": 1}
+"""Answers that do not come or cannot be read."""
 
 
-@wrong("no-intent-row", caught_by="unaudited unowned dropped")
+@wrong(
+    "no-intent-row", caught_by="unaudited", climate=SILENCE, plans=("short", "stays"), **NO_STORM
+)
 def no_intent_row() -> None:
     """The call is made first, and written down when its answer is there."""
 
@@ -34,10 +34,10 @@ def no_intent_row() -> None:
         grants.send(grant, now=line.clock())
         grants.answer(grant, pair, now=line.clock())
 
-    _everywhere("make_pair", make_pair)
+    swap(calls, issuing, make_pair=make_pair)
 
 
-@wrong("retry-on-timeout", caught_by="repeated")
+@wrong("retry-on-timeout", caught_by="repeated", climate=SILENCE, plans=("short",), **NO_STORM)
 def retry_on_timeout() -> None:
     """A call without an answer is simply made again."""
     right = calls.make_pair
@@ -51,51 +51,60 @@ def retry_on_timeout() -> None:
 
         right(line, grant, again)
 
-    _everywhere("make_pair", make_pair)
+    swap(calls, issuing, make_pair=make_pair)
 
 
-@wrong("answered-pair-dropped", caught_by="dropped unowned")
+@wrong(
+    "answered-pair-dropped", caught_by="dropped", climate={"500_before": 1},
+    plans=("stays",), **NO_STORM,
+)  # fmt: skip
 def answered_pair_dropped() -> None:
-    """A pair that was answered before a crash is forgotten instead of taken up again."""
+    """A pair that was answered before the work broke off is written off instead of taken up again."""
     right = calls.resume
 
     def resume(line: Any, grant: Grant) -> bool:
-        if grant.state == GrantState.ANSWERED:
+        if grant.state != GrantState.ANSWERED:
+            return right(line, grant)
+        with transaction.atomic():
+            for event in ("grant.lost_track_of", "grant.written_off"):
+                audit.record(event, by=None, target=grant, now=line.clock())
             Grant.objects.filter(pk=grant.pk).update(
                 state=GrantState.WRITTEN_OFF, settled_at=line.clock()
             )
-            grant.refresh_from_db()
-            return False
-        return right(line, grant)
+        grant.refresh_from_db()
+        return False
 
-    _everywhere("resume", resume)
+    swap(calls, issuing, ending, resume=resume)
 
 
-@wrong("unknown-is-failed", caught_by="repeated unowned")
+@wrong("unknown-is-failed", caught_by="repeated", climate=SILENCE, plans=("short",), **NO_STORM)
 def unknown_is_failed() -> None:
-    """An unknown answer counts as a refusal, so the same refresh token is sent again at once."""
+    """An unknown answer counts as a refusal, so the same code or refresh token is sent again at once."""
 
     def forget(grant: Grant, *, reason: str, now: datetime) -> datetime:
         grants.refuse(grant, reason=reason, now=now)
         return now
 
-    grants.forget = forget
+    swap(grants, forget=forget)
 
 
-@wrong("written-off-at-once", caught_by="repeated early_judgement")
+@wrong("written-off-at-once", caught_by="repeated", climate=SILENCE, plans=("stays",), **NO_STORM)
 def written_off_at_once() -> None:
-    """An unknown refresh is tried again at once instead of after the minimum age."""
-    right = calls.resume
+    """An unknown refresh is written off and tried again at once instead of after the minimum age."""
+    right, right_forget = calls.resume, grants.forget
 
     def resume(line: Any, grant: Grant) -> bool:
-        if grant.state == GrantState.UNKNOWN:
-            return False
-        return right(line, grant)
+        return False if grant.state == GrantState.UNKNOWN else right(line, grant)
 
-    _everywhere("resume", resume)
+    def forget(grant: Grant, *, reason: str, now: datetime) -> datetime:
+        right_forget(grant, reason=reason, now=now)
+        return now
+
+    swap(calls, issuing, ending, resume=resume)
+    swap(grants, forget=forget)
 
 
-@wrong("secret-in-message", caught_by="leaked")
+@wrong("secret-in-message", caught_by="leaked", share=0.1, plans=("short",), **NO_STORM)
 def secret_in_message() -> None:
     """A message to the workers carries the token it is about."""
     right = grants.answer
@@ -104,16 +113,16 @@ def secret_in_message() -> None:
         right(grant, pair, now=now)
         current_app.send_task("tokens.beat", countdown=30, headers={"about": pair.access_token})
 
-    grants.answer = answer
+    swap(grants, answer=answer)
 
 
-@wrong("secret-in-log", caught_by="leaked")
+@wrong("secret-in-log", caught_by="leaked", share=0.1, plans=("short",), **NO_STORM)
 def secret_in_log() -> None:
     """What came is logged, to help debugging."""
     right = grants.answer
 
     def answer(grant: Grant, pair: Any, *, now: datetime) -> None:
         right(grant, pair, now=now)
-        logging.getLogger("tokens").info("Got %s for %s", pair.access_token, grant)
+        logging.getLogger("tokens").warning("Got %s for %s", pair.access_token, grant)
 
-    grants.answer = answer
+    swap(grants, answer=answer)

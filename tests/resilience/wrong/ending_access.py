@@ -2,22 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 
 from accounts import clock
-from tests.resilience.wrong import wrong
+from tests.resilience.wrong import NO_STORM, swap, wrong
 from tokens import worker
 from tokens.connectors.base import ConnectorError, TokenRecord
-from tokens.connectors.zendesk import connector as zendesk
+from tokens.connectors.zendesk.connector import ZendeskConnector
 from tokens.models import Credential, Grant, Job, SeenToken
 from tokens.operations import credentials, grants, inventories, sweeps
-from tokens.provisioning import ending
+from tokens.provisioning import ending, issuing
+from tokens.queries import inventories as lists
 from tokens.states import GrantState
 
+_TAKING = import_module("tokens.provisioning.inventory")
+"""The module, whose name in its package is a function."""
 
-@wrong("gone-after-204", caught_by="false_end unowned")
+
+@wrong(
+    "gone-after-204", caught_by="false_end", share=0.5, climate={"keeps_token": 1},
+    plans=("short",), **NO_STORM,
+)  # fmt: skip
 def gone_after_204() -> None:
     """A delete that was answered with 204 is the end of it: nobody looks again."""
 
@@ -34,13 +42,18 @@ def gone_after_204() -> None:
     worker.WORK[Job.Kind.CLOSE] = close
 
 
-@wrong("ended-at-once", caught_by="false_end")
+@wrong(
+    "ended-at-once", caught_by="false_end", climate={"500_before": 1}, plans=("short",), **NO_STORM
+)
 def ended_at_once() -> None:
     """A revoked credential is called ended without waiting for its tokens."""
-    credentials._still_there = lambda _credential: ""
+    swap(credentials, _still_there=lambda _credential: "")
 
 
-@wrong("ended-beside-a-call", caught_by="false_end")
+@wrong(
+    "ended-beside-a-call", caught_by="false_end", climate={"drop_after": 1, "late_commit": 1},
+    plans=("regretted", "short"), **NO_STORM,
+)  # fmt: skip
 def ended_beside_a_call() -> None:
     """A revoke does not wait for a call that is out, nor look for what an unknown one made."""
 
@@ -48,85 +61,88 @@ def ended_beside_a_call() -> None:
         held = credential.grants.filter(state__in=(GrantState.LIVE, GrantState.DOOMED))
         return "Not yet." if held.exists() else ""
 
-    credentials._still_there = still_there
+    swap(credentials, _still_there=still_there)
 
 
-@wrong("refresh-half-forgotten", caught_by="false_end unowned")
+@wrong("refresh-half-forgotten", caught_by="false_end", share=0.0, plans=("idle",), **NO_STORM)
 def refresh_half_forgotten() -> None:
-    """Once the access half is deleted nobody asks about the refresh half."""
-    ending._kill_refresh_half = lambda line, grant: grants.note_refresh_dead(
-        grant, now=line.clock()
-    )
-    ending._was_alive = lambda _line, _shown: True
+    """Once the access half is deleted nobody asks about the refresh half, not even of one that had ended."""
+    swap(ending, _was_alive=lambda _line, _shown: True)
 
 
-@wrong("swallowed-404", caught_by="false_end")
+@wrong(
+    "swallowed-404", caught_by="false_end", share=0.5, climate={"404": 1},
+    plans=("short",), **NO_STORM,
+)  # fmt: skip
 def swallowed_404() -> None:
-    """Whatever goes wrong at a look or a delete counts as not there, and so as gone."""
-    show, delete = zendesk.ZendeskConnector.show, zendesk.ZendeskConnector.delete
-
-    def swallowing_show(self: Any, **asked: Any) -> TokenRecord | None:
-        try:
-            return show(self, **asked)
-        except ConnectorError:
-            return None
-
-    def swallowing_delete(self: Any, **asked: Any) -> None:
-        try:
-            delete(self, **asked)
-        except ConnectorError:
-            return
-
-    zendesk.ZendeskConnector.show = swallowing_show
-    zendesk.ZendeskConnector.delete = swallowing_delete
-    ending._await_list = lambda line, grant: grants.bury(grant, now=line.clock())
+    """A 404 means that the token is gone: nobody asks the list or the refresh half."""
+    swap(
+        ending,
+        _was_alive=lambda _line, _shown: True,
+        _await_list=lambda line, grant: grants.bury(grant, now=line.clock()),
+    )
 
 
-@wrong("never-expires", caught_by="outlived unsettled")
+@wrong("never-expires", caught_by="outlived", share=0.0, plans=("expired",), **NO_STORM)
 def never_expires() -> None:
-    """The sweep for ends is missing."""
-    sweeps.SWEEPS = tuple(one for one in sweeps.SWEEPS if one is not sweeps.expire_credentials)
-    sweeps.expire_credentials = lambda *, now: 0
-    credentials.expire = lambda *, credential, now: None
+    """Nothing finds out that a lease is over."""
+    swap(sweeps, SWEEPS=tuple(one for one in sweeps.SWEEPS if one is not sweeps.expire_credentials))
+    swap(sweeps, expire_credentials=lambda *, now: 0)
+    swap(issuing, _has_ended=lambda _line, _credential: False)
 
 
-@wrong("stray-adopted", caught_by="unowned")
+@wrong(
+    "stray-adopted", caught_by="unowned", share=0.15, climate={"drop_after": 1, "500_after": 1},
+    plans=("short", "expired"), **NO_STORM,
+)  # fmt: skip
 def stray_adopted() -> None:
-    """A token nobody owns is kept: it will be somebody's."""
-    inventories._end_strays = lambda *_args, **_kept: 0
+    """A token that nobody owns is kept, as if it were somebody's."""
+
+    def end_stray(run: Any, seen: SeenToken, *, now: datetime) -> bool:
+        if not lists.strays(run).filter(pk=seen.pk).exists():
+            return False
+        stray = grants.adopt(helpdesk=run.helpdesk, seen=seen, now=now)
+        Job.objects.filter(kind=Job.Kind.CLOSE, target_id=stray.pk).delete()
+        Grant.objects.filter(pk=stray.pk).update(state=GrantState.LIVE, proved_at=now)
+        return True
+
+    swap(inventories, _end_stray=end_stray)
 
 
-@wrong("sweep-without-minimum-age", caught_by="early_judgement killed_early")
+@wrong(
+    "sweep-without-minimum-age", caught_by="early_judgement",
+    climate={"drop_after": 1, "500_after": 1, "stall": 1}, plans=("short",), **NO_STORM,
+)  # fmt: skip
 def sweep_without_minimum_age() -> None:
     """Whatever nobody owns at this moment is ended, however young, also beside an open call."""
-
-    def strays(run: Any) -> Any:
-        owned = Grant.objects.filter(
-            helpdesk=run.helpdesk, state__in=inventories.OWNING, remote_id__isnull=False
-        )
-        return SeenToken.objects.filter(last_run=run).exclude(
-            remote_id__in=owned.values("remote_id")
-        )
-
-    inventories.strays = strays
+    swap(lists, strays=lists.unowned)
 
 
-@wrong("sweep-on-half-a-list", caught_by="false_end early_judgement killed_early")
+@wrong(
+    "sweep-on-half-a-list", caught_by="early_judgement",
+    climate={"500_before": 1, "half_json_after": 1, "drop_before": 1}, plans=("stays",), **NO_STORM,
+)  # fmt: skip
 def sweep_on_half_a_list() -> None:
-    """A list that breaks off counts as far as it came, and what it lacks counts as gone."""
+    """A list that breaks off counts as far as it came, and what it lacks counts as gone, however much."""
+    right = ZendeskConnector.tokens_of_client
 
     def tokens_of_client(self: Any, **asked: Any) -> Sequence[TokenRecord]:
         try:
-            return right(self, **asked)[:1]
+            return right(self, **asked)
         except ConnectorError:
             return ()
 
-    right = zendesk.ZendeskConnector.tokens_of_client
-    zendesk.ZendeskConnector.tokens_of_client = tokens_of_client
-    inventories.is_refresh_half_dead = lambda *_args, **_at: True
+    def looks(line: Any, run: Any) -> dict[int, TokenRecord | None]:
+        return dict.fromkeys(
+            grant.pk for grant in inventories.findings(run, now=line.clock()).suspects
+        )
+
+    swap(ZendeskConnector, tokens_of_client=tokens_of_client)
+    swap(inventories, share=lambda _helpdesk: 1_000_000)
+    swap(_TAKING, _look_at_suspects=looks, _must_not_lack=lambda _line, _ids: None)
 
 
-@wrong("local-clock", caught_by="outlived late_served killed_early unaudited")
+@wrong("local-clock", caught_by="late_served killed_early", share=0.0, plans=("short",), **NO_STORM)
 def local_clock() -> None:
     """Every process believes its own clock, and this one's is slow."""
     right, slow = clock.now, 6 * settings.MINIMUM_AGE
@@ -134,4 +150,4 @@ def local_clock() -> None:
     def now() -> datetime:
         return right() - min(slow, timedelta(hours=1))
 
-    clock.now = now
+    swap(clock, now=now)

@@ -1,17 +1,14 @@
 """Wrong about the proof: something is kept or handed out that is not exactly what was approved."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from tests.resilience.wrong import wrong
+from tests.resilience.wrong import NO_STORM, swap, wrong
 from tokens import policies
-from tokens.models import Grant
-from tokens.operations import grants
-from tokens.provisioning import issuing, proof
+from tokens.models import Credential, Grant
+from tokens.operations import credentials
+from tokens.provisioning import issuing
 from tokens.refusals import Answer
-
-_FAR = datetime(2090, 1, 1, tzinfo=UTC)
 
 
 def _forgiving(**overlooked: str) -> None:
@@ -22,45 +19,51 @@ def _forgiving(**overlooked: str) -> None:
         facts = {name: getattr(want, source) for name, source in overlooked.items()}
         return right(replace(record, **facts), want)
 
-    policies.is_proved = is_proved
+    swap(policies, is_proved=is_proved)
 
 
-@wrong("any-user", caught_by="wrong_user")
+@wrong("any-user", caught_by="wrong_user", climate={"other_user": 1}, **NO_STORM)
 def any_user() -> None:
     """Whose token it is is not looked at."""
     _forgiving(user_id="user_id")
 
 
-@wrong("any-scopes", caught_by="wider")
+@wrong("any-scopes", caught_by="wider", climate={"wider_scopes": 1}, **NO_STORM)
 def any_scopes() -> None:
     """What the token may do is not looked at."""
     _forgiving(scopes="scopes")
 
 
-@wrong("any-end", caught_by="endless outlived")
+@wrong("no-end-needed", caught_by="endless", climate={"no_expiry": 1}, **NO_STORM)
+def no_end_needed() -> None:
+    """Whether the token has an end at all is not looked at."""
+    right = policies.is_proved
+
+    def is_proved(record: Any, want: policies.Wanted) -> Answer:
+        known = replace(
+            record,
+            expires_at=record.expires_at or want.access_by,
+            refresh_expires_at=record.refresh_expires_at or want.refresh_by,
+        )
+        return right(known, want)
+
+    swap(policies, is_proved=is_proved)
+
+
+@wrong("any-end", caught_by="endless", climate={"later_expiry": 1}, **NO_STORM)
 def any_end() -> None:
     """Until when the token lives is not looked at."""
     _forgiving(expires_at="access_by", refresh_expires_at="refresh_by")
 
 
-@wrong("unproved", caught_by="unproved wrong_user wider endless")
+@wrong("unproved", caught_by="unproved", share=0.0, plans=("short",), **NO_STORM)
 def unproved() -> None:
-    """A pair is handed out as it came; the proof is taken for granted."""
+    """A pair is handed out as it came: nobody asks the helpdesk what it is."""
 
     def prove(line: Any, grant: Grant) -> None:
-        Grant.objects.filter(pk=grant.pk).update(proved_at=None)
-        right(line, grant)
+        credential = Credential.objects.select_related("helpdesk", "owner").get(
+            pk=grant.credential_id
+        )
+        credentials.activate(credential=credential, grant=grant, now=line.clock())
 
-    right = proof.prove
-    is_proved, go_live = policies.is_proved, grants.go_live
-
-    def anything(record: Any, want: policies.Wanted) -> Answer:
-        is_proved(record, want)
-        return policies.YES
-
-    def live(grant: Grant, *, lives_until: datetime, now: datetime) -> None:
-        go_live(grant, lives_until=lives_until, now=now)
-        Grant.objects.filter(pk=grant.pk).update(proved_at=None)
-
-    policies.is_proved, grants.go_live = anything, live
-    issuing.prove = prove
+    swap(issuing, prove=prove)

@@ -1,5 +1,6 @@
 """Wrong about work: budget, claims, serving, audit and decisions."""
 
+import random
 import time
 from datetime import datetime
 from typing import Any
@@ -7,20 +8,24 @@ from typing import Any
 from django.db import connection, transaction
 
 from accounts import audit
-from tests.resilience.wrong import wrong
+from accounts.models import User
+from tests.resilience.wrong import NO_STORM, swap, wrong
 from tokens import limiter, outbox, policies, worker
-from tokens.models import AccessRequest, Grant, Helpdesk, Job
+from tokens.models import AccessRequest, Decision, Grant, Job
 from tokens.operations import decisions
 from tokens.provisioning import issuing
 
 
-@wrong("does-nothing", caught_by="unsettled")
+@wrong(
+    "does-nothing", caught_by="unsettled", seconds=6, settles_within=12, share=0.0,
+    plans=("short",), **NO_STORM,
+)  # fmt: skip
 def does_nothing() -> None:
     """A portal that makes no mistake because it does no work."""
-    worker.run_due = lambda **_: 0
+    swap(worker, run_due=lambda **_: 0)
 
 
-@wrong("served-too-long", caught_by="late_served killed_early")
+@wrong("served-too-long", caught_by="late_served", share=0.0, plans=("stays",), **NO_STORM)
 def served_too_long() -> None:
     """A token is handed out for as long as the helpdesk lets it live."""
 
@@ -28,13 +33,12 @@ def served_too_long() -> None:
         ends = grant.access_expires_at
         return int((ends - now).total_seconds()) if ends and ends > now else None
 
-    policies.seconds_to_tell = seconds_to_tell
+    swap(policies, seconds_to_tell=seconds_to_tell)
 
 
-@wrong("refreshed-too-early", caught_by="killed_early late_served")
+@wrong("refreshed-too-early", caught_by="killed_early", share=0.0, plans=("stays",), **NO_STORM)
 def refreshed_too_early() -> None:
     """A pair is replaced whenever somebody asks, whatever clients were told."""
-    issuing._is_due = lambda *_: True
     right = policies.seconds_to_tell
 
     def seconds_to_tell(grant: Grant, *, now: datetime) -> int | None:
@@ -44,42 +48,42 @@ def refreshed_too_early() -> None:
             )
         return right(grant, now=now)
 
-    policies.seconds_to_tell = seconds_to_tell
+    swap(policies, seconds_to_tell=seconds_to_tell)
+    swap(issuing, _is_due=lambda *_: True)
 
 
-@wrong("unique-while-open", caught_by="repeated two_pairs")
+@wrong("unique-while-open", caught_by="repeated", share=0.0, plans=("stays",), **NO_STORM)
 def unique_while_open() -> None:
     """A refresh token is guarded only while a call is open, and a job may have two workers."""
-    _drop("one_successor_per_grant", "one_live_grant", "one_open_grant")
+    right, held = issuing._is_due, outbox._held
 
-    def claim(helpdesk: Helpdesk, *, worker: str, now: datetime) -> Job | None:
-        job = outbox.due_jobs(helpdesk, now).first() or (
-            Job.objects.filter(helpdesk=helpdesk, done_at=None, kind=Job.Kind.REFRESH).first()
-        )
-        if job is not None:
-            Job.objects.filter(pk=job.pk).update(claimed_by="everybody")
-            job.claimed_by = "everybody"
-        return job
+    def is_due(*asked: Any) -> bool:
+        found = right(*asked)
+        time.sleep(random.uniform(0, 0.5) if found else 0)
+        return found
 
-    outbox.claim = claim
-    issuing._is_due = lambda *_: True
-
-
-def _drop(*indexes: str) -> None:
     with connection.cursor() as cursor:
-        for name in indexes:
-            cursor.execute(f"DROP INDEX IF EXISTS {name}")
+        cursor.execute("DROP INDEX IF EXISTS one_successor_per_grant")
     connection.close()
+    swap(issuing, _is_due=is_due)
+    swap(
+        outbox,
+        _held=lambda worker, now: {**held(worker, now), "claimed_until": now},
+        renew_claim=lambda _job, *, now: True,
+    )
 
 
-@wrong("unshared-429", caught_by="over_limit")
+@wrong(
+    "unshared-429", caught_by="over_limit", share=0.0, plans=("short",), at_once=10,
+    HELPDESK_PRODUCTION_REQUESTS_PER_MINUTE="150", **NO_STORM,
+)  # fmt: skip
 def unshared_429() -> None:
-    """Each process paces itself, and a 429 is nobody else's business."""
-    limiter.BudgetGate.heard = lambda *_args, **_said: None
-    limiter.RedisLimiter.take = lambda *_args, **_wish: True
+    """Each process goes at its own pace, and a 429 is nobody else's business."""
+    swap(limiter.BudgetGate, heard=lambda *_args, **_said: None)
+    swap(limiter.RedisLimiter, take=lambda *_args, **_wish: True)
 
 
-@wrong("audit-after-commit", caught_by="unaudited")
+@wrong("audit-after-commit", caught_by="unaudited", share=0.1)
 def audit_after_commit() -> None:
     """What was done is recorded once it is done, in a transaction of its own."""
     right = audit.record
@@ -92,32 +96,41 @@ def audit_after_commit() -> None:
 
         transaction.on_commit(later)
 
-    audit.record = record
+    swap(audit, record=record)
 
 
-@wrong("read-then-write-approval", caught_by="decided")
+@wrong(
+    "read-then-write-approval", caught_by="decided", share=0.0, plans=("contested",), **NO_STORM
+)
 def read_then_write_approval() -> None:
-    """Whether a request still waits is read, and written a moment later."""
+    """How many have approved is read, and written a moment later."""
 
-    def count_up(asked: AccessRequest, *, revision: int, now: datetime) -> None:
-        AccessRequest.objects.filter(pk=asked.pk).update(approvals=asked.approvals + 1)
-        asked.refresh_from_db()
-
-    right = decisions._load
-
-    def load(number: int, by: Any) -> AccessRequest:
-        found = right(number, by)
+    def approve(
+        *, access_request_id: int, revision: int, scopes: frozenset[str], days: int,
+        reason: str, by: User, now: datetime,
+    ) -> AccessRequest:  # fmt: skip
+        asked = decisions._load(access_request_id, by)
+        said: dict[str, Any] = {"scopes": scopes, "days": days, "reason": reason, "now": now}
+        asked.approvals += 1
         time.sleep(0.3)
-        return found
+        with transaction.atomic():
+            AccessRequest.objects.filter(pk=asked.pk).update(approvals=asked.approvals)
+            decisions._decide(asked, Decision.Verdict.APPROVE, by=by, **said)
+            audit.record("request.approved", by=by, target=asked, revision=revision, **said)
+            if asked.approvals >= asked.profile_version.approvals_needed:
+                decisions._grant(asked, now=now)
+        return asked
 
-    decisions._load, decisions._count_up = load, count_up
+    swap(decisions, approve=approve)
 
 
-@wrong("approve-without-count-up", caught_by="decided")
+@wrong(
+    "approve-without-count-up", caught_by="decided", share=0.0, plans=("contested",), **NO_STORM
+)
 def approve_without_count_up() -> None:
     """The decision is inserted, and nobody counts: the first approval grants."""
 
     def count_up(asked: AccessRequest, *, revision: int, now: datetime) -> None:
         asked.approvals = asked.profile_version.approvals_needed
 
-    decisions._count_up = count_up
+    swap(decisions, _count_up=count_up)

@@ -11,6 +11,8 @@ ENDED = ("revoking", "revoked", "lapsed", "cancelled")
 
 def outlived(view: View) -> Iterator[Finding]:
     """No access half past its lease by more than the least life, none served by an ended credential's grant."""
+    for credential in view.base.credentials.values():
+        yield from _not_ended(view, credential)
     for grant in view.base.grants.values():
         credential = view.base.credentials.get(grant.credential_id or 0)
         if credential is not None:
@@ -50,15 +52,19 @@ def _alive(
     if credential is None:
         return
     yield from _beyond_lease(view, grant, credential, token)
-    ends = credential.lives_until
-    if ends is not None and grant.state == "live" and credential.state not in ENDED:
-        bound = view.times.revocation(view.queued) + view.times.sweep_every
-        if view.late_by(ends, bound) > 0:
-            yield Finding(
-                "outlived",
-                f"credential {credential.client_id}: its end is past, it is {credential.state}",
-                1.0,
-            )
+
+
+def _not_ended(view: View, credential: Credential) -> Iterator[Finding]:
+    """A lease that is over is found by the next sweep, whatever the helpdesk says."""
+    if credential.lives_until is None or credential.state in ENDED:
+        return
+    bound = view.times.due_every + view.times.sweep_every + view.times.noise
+    if view.late_by(credential.lives_until, bound) > 0:
+        yield Finding(
+            "outlived",
+            f"credential {credential.client_id}: its end is past, it is {credential.state}",
+            1.0,
+        )
 
 
 def _beyond_lease(

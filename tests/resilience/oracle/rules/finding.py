@@ -1,5 +1,6 @@
 """What a rule hands on, and what it may look at."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,8 +120,15 @@ class View:
         return ends
 
     def may_have_been_lied_to(self, at: float) -> bool:
-        """Whether the helpdesk met somebody with a fault shortly before."""
-        return not self.pauses.is_calm(at - self.times.noise, at)
+        """Whether the helpdesk told somebody an untruth shortly before, or was out of order as a whole."""
+        start = bisect_left(self.desk.lies, at - self._lie_lasts)
+        is_lied_to = start < len(self.desk.lies) and self.desk.lies[start] <= at + EPSILON
+        return is_lied_to or self.pauses.is_out(at - self._lie_lasts, at)
+
+    @property
+    def _lie_lasts(self) -> float:
+        """How long what was told may be acted on: the work's claim, and a list in between."""
+        return self.times.noise + self.times.claim + self.times.inventory_every
 
     @cached_property
     def served(self) -> list[Served]:

@@ -22,6 +22,8 @@ FORMS = re.compile(
 )
 _BODY = re.compile(rb'"body": ?"([A-Za-z0-9+/=]{8,})"')
 _LARGEST = 200_000_000
+_ACROSS = 2_000
+"""Bytes a secret may span."""
 
 
 def in_bytes(data: bytes) -> bool:
@@ -51,6 +53,18 @@ def in_files(folders: list[Path]) -> Iterator[Finding]:
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             if path.stat().st_size < _LARGEST and in_bytes(path.read_bytes()):
+                yield Finding("leaked", f"a secret stands in {path.name}")
+
+
+def in_growth(folders: list[Path], read_so_far: dict[Path, int]) -> Iterator[Finding]:
+    """The same, of what was written since the last time, and a little before it."""
+    for folder in folders:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            with path.open("rb") as file:
+                file.seek(max(0, read_so_far.get(path, 0) - _ACROSS))
+                data = file.read(_LARGEST)
+            read_so_far[path] = path.stat().st_size
+            if in_bytes(data):
                 yield Finding("leaked", f"a secret stands in {path.name}")
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.resilience.oracle.database import OWNING, Grant, Run
+from tests.resilience.oracle.database import OWNING, TERMINAL, Credential, Grant, Run
 from tests.resilience.oracle.desk import Living, Made
 from tests.resilience.oracle.rules.finding import Finding, View
 from tests.resilience.oracle.times import EPSILON, merged, overlap
@@ -18,6 +18,8 @@ def unowned(view: View) -> Iterator[Finding]:
         if len({owner.credential_id for owner in owners}) > 1:
             ids = ", ".join(str(owner.id) for owner in owners)
             yield Finding("unowned", f"token {token.id} has several owners: grants {ids}", 1.0)
+        if any(one.state == "live" and one.credential_id is None for one in owners):
+            yield Finding("unowned", f"token {token.id} is kept, and no credential's")
         if not owners and not _is_under_way(view, token):
             yield from _without_owner(view, token)
 
@@ -118,6 +120,19 @@ def false_end(view: View) -> Iterator[Finding]:
             yield Finding("false_end", f"grant {grant.id} is gone, token {grant.remote_id} lives")
     for made in view.desk.made:
         yield from _born_ended(view, made)
+    for credential in view.base.credentials.values():
+        if credential.state == "revoked":
+            yield from _ended_before(view, credential)
+
+
+def _ended_before(view: View, credential: Credential) -> Iterator[Finding]:
+    """A call or a pair of a revoked credential that is not over."""
+    for grant in view.base.by_credential.get(credential.id, []):
+        if grant.state not in TERMINAL:
+            yield Finding(
+                "false_end",
+                f"credential {credential.client_id} is revoked, its grant {grant.id} {grant.state}",
+            )
 
 
 def _lives(view: View, token_id: int) -> bool:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from tests.resilience.oracle.database import Credential, Grant, Words
-from tests.resilience.oracle.desk import Death
+from tests.resilience.oracle.desk import Death, Made
 from tests.resilience.oracle.rules.finding import Finding, Served, View
 from tests.resilience.oracle.rules.ownership import gaps
 from tests.resilience.oracle.times import EPSILON
 
+TOLERANCE = 60.0
+"""Seconds by which a token may live longer than was asked for."""
 LATENCY = 2.0
 """Seconds between a moment that is written down and the commit or the answer that follows it."""
 
@@ -50,6 +52,7 @@ def bound(view: View) -> Iterator[Finding]:
             ends = (one.made.expires_at, one.made.refresh_expires_at)
             made = one.made
             yield from _unlike(one.credential, made.token_id, made.user_id, made.scopes, ends)
+            yield from _too_long(made, one.grant)
     yield from _terms(view)
 
 
@@ -88,6 +91,17 @@ def _unlike(
         yield Finding("wider", f"{what} may {may}, approved was {approved}")
     if None in ends:
         yield Finding("endless", f"{what} has a half without an end")
+
+
+def _too_long(made: Made, grant: Grant | None) -> Iterator[Finding]:
+    """More than a minute longer than was asked for is no end that was asked for."""
+    if grant is None or made.expires_at is None:
+        return
+    beyond = made.expires_at - (grant.answered_at or made.at) - grant.asked_access_seconds
+    if beyond > TOLERANCE + 1.0:
+        yield Finding(
+            "endless", f"token {made.token_id} lives {beyond:.0f} s longer than was asked for"
+        )
 
 
 def _terms(view: View) -> Iterator[Finding]:
