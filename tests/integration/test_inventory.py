@@ -207,6 +207,16 @@ def test_a_token_that_changed_is_thrown_away_and_its_owner_reads_why(world, told
     assert remote_id not in [pair.record.id for pair in world.desk.living()]
 
 
+def test_a_token_that_changed_is_thrown_away_also_once_its_access_half_is_over(world):
+    credential = world.active()
+    grant = live(credential)
+    world.now = grant.access_expires_at + timedelta(hours=1)
+    world.desk.told[grant.remote_id] = {"scopes": frozenset({"read", "write"})}
+    take(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.LOST
+
+
 def test_a_token_that_outlives_its_lease_is_thrown_away_and_one_within_it_is_not(world):
     short, longer = world.active(days=1), world.active(script_name="other")
     for credential in (short, longer):

@@ -424,3 +424,27 @@ def test_an_end_that_waits_for_its_tokens_is_not_asked_for_again_and_again(world
         world.work()
     credential.refresh_from_db()
     assert credential.state == CredentialState.REVOKED
+
+
+def test_a_pair_whose_scopes_were_changed_by_hand_is_closed_by_naming_none(world):
+    credential = world.active()
+    grant = credential.grants.get()
+    world.now = grant.access_expires_at + timedelta(minutes=1)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.desk.next_answers["refresh"].append(GiveUp("Beyond.", code="invalid_scope"))
+    for _ in range(3):
+        world.work()
+        world.wait(minutes=5)
+        sweeps.order_inventories(now=world.clock())
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+
+
+def test_a_list_that_fails_gives_the_turn_back(world):
+    """Else nobody could exchange or refresh until the turn ends by itself."""
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["tokens_of_client"].append(Unknown("It broke off."))
+    world.work()
+    assert world.helpdesk.proof_turn is None

@@ -33,6 +33,7 @@ class Council:
                     self.come_again, self.trespass, self.restore,
                 )
             ))  # fmt: skip
+            self.give_word()
             time.sleep(self.random.uniform(1, 4))
         for _ in range(20):
             self._do(self.confirm)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,8 @@ PLANS = (
     "contested", "contested", "idle", "regretted", "stays", "stays", "stays", "declined",
     "never connected", "not decided",
 )  # fmt: skip
+STAYS = 0.9995
+"""How likely a script that stays goes on, at each look."""
 _ENDED = ("revoked", "lapsed", "cancelled")
 _IDLE = 13.0
 """Seconds after which an access half that nobody asked for again has ended."""
@@ -89,6 +92,7 @@ class Household:
         self.surprises: Counter[str] = Counter()
         self.broken: list[str] = []
         self.may_begin = True
+        self.scripts = ThreadPoolExecutor(16)
         self._numbers = itertools.count(1)
 
     def live(self, is_over: Callable[[], bool]) -> None:
@@ -96,6 +100,7 @@ class Household:
         while not is_over():
             self.step()
             time.sleep(0.05)
+        self.scripts.shutdown()
 
     def step(self) -> None:
         """Take every life one step further; begin new ones where there is room."""
@@ -252,15 +257,15 @@ class Household:
             return self._take_key(life, credential)
         if life.plan == "by hand" and self.random.random() < 0.3:
             return self._by_hand(life, credential)
-        if life.fetched < life.fetches or (life.plan == "stays" and self.random.random() < 0.97):
+        if life.fetched < life.fetches or (life.plan == "stays" and self.random.random() < STAYS):
             if time.monotonic() < life.rests_until:
                 return
             pause = _IDLE if life.plan == "idle" else self.random.uniform(0.5, 5)
             life.rests_until = time.monotonic() + pause
-            if self.random.random() < 0.15:
-                self._at_once([lambda: self._fetch(life)] * 4)
-            else:
-                self._fetch(life)
+            together = 4 if self.random.random() < 0.15 else 1
+            for _ in range(together):
+                self.scripts.submit(self._fetch, life, life.key)
+            self.done["raced"] += together > 1
         elif life.plan == "idle" and time.monotonic() < life.rests_until:
             return
         elif life.plan == "keys" and not life.has_new_secret:
@@ -283,19 +288,22 @@ class Household:
         life.key = self.actor(life.asker).take_key(credential, button, page)
         self.done["keys"] += 1
 
-    def _fetch(self, life: Life) -> None:
-        assert life.key is not None
+    def _fetch(self, life: Life, key: Key) -> None:
+        """What a script does, in a thread of its own: it may have to wait."""
         began = time.time()
-        answer = life.key.fetch()
+        try:
+            answer = key.fetch()
+        except requests.RequestException:
+            return
         if answer.status_code == 200:
             told = answer.json()
             self.ledger.note(
-                at=began, client_id=life.key.client_id,
+                at=began, client_id=key.client_id,
                 access_token=told["access_token"], expires_in=told["expires_in"],
             )  # fmt: skip
             life.fetched += 1
             self.done["handed out"] += 1
-        elif answer.status_code == 401:
+        elif answer.status_code == 401 and life.key is key:
             life.key = None  # the page of a newer secret was lost
         elif answer.status_code == 500:
             self.broken.append(f"/oauth/token answered {answer.status_code}: {answer.text[:200]}")
@@ -335,7 +343,9 @@ class Household:
     def let_pass(self, table: str, clock: str, number: int) -> None:
         """As if its time were over: only the row's clock is moved to now."""
         now = "strftime('%Y-%m-%d %H:%M:%f', 'now')" if self.city.rows.is_sqlite else "now()"
-        self.city.rows.write(f"UPDATE {table} SET {clock} = {now} WHERE id = ?", number)
+        self.city.rows.write(
+            f"UPDATE {table} SET {clock} = {now} WHERE id = ? AND {clock} > {now}", number
+        )
         self.done["time passed"] += 1
 
     def _end(self, life: Life, state: str) -> None:

@@ -17,8 +17,10 @@ from tests.resilience.oracle import Oracle, Times
 from tests.stack import manage
 
 RARELY = 12.0
-CROWD = 45
+CROWD = 30
 """How many lives a household lives at once when few of them are cut short."""
+SETTLED = ("stays",) * 60
+"""What most of them are then: scripts that fetch and fetch."""
 SETTLES_WITHIN = 45.0
 """Seconds within which everything is at rest once nothing goes wrong any more."""
 
@@ -100,7 +102,10 @@ class Run:
     is_deadly: bool = True
     has_council: bool = True
     points: Callable[[], set[str]] | None = None
+    is_loud: bool = False
+    """Whether it says at once what it finds, and how far it is every minute."""
     violations: dict[tuple[str, str], None] = field(default_factory=dict)
+    _told_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         lena = BY_KEY["lena"].helpdesk_id or 0
@@ -119,7 +124,9 @@ class Run:
         )  # fmt: skip
         book = Ledger(ledger)
         self.people = [
-            Household(self.city, book, seed=f"s{self.seed}h{n}", at_once=self.at_once, plans=self.plans)
+            Household(
+                self.city, book, seed=f"s{self.seed}h{n}", at_once=self.at_once, plans=self.plans
+            )
             for n in range(self.households)
         ]
         self.council = Council(self.city, seed=self.seed)
@@ -178,7 +185,7 @@ class Run:
             for thread in threads:
                 thread.join()
         if not is_enough():
-            self._keep(self.judge.at_rest(within=settles_within))
+            self._rest(settles_within)
             self._second_opinion()
         return self._report(goal, time.monotonic() - began)
 
@@ -190,6 +197,22 @@ class Run:
         while time.monotonic() < end and any(self._is_busy(one) for one in self.people):
             self.council.give_word()
             time.sleep(0.5)
+
+    def _rest(self, within: float) -> None:
+        """The judge waits until nothing is left to do; an admin gives their word where one is waited for."""
+        is_over = threading.Event()
+
+        def give_words() -> None:
+            while not is_over.wait(0.5):
+                self.council.give_word()
+
+        admin = threading.Thread(target=give_words)
+        admin.start()
+        try:
+            self._keep(self.judge.at_rest(within=within))
+        finally:
+            is_over.set()
+            admin.join()
 
     def _is_busy(self, household: Household) -> bool:
         return any(not life.is_over and life.plan != "stays" for life in household.lives)
@@ -203,43 +226,55 @@ class Run:
             for at in set(self.city.death_times()) - deaths:
                 self.judge.killed(at)
                 deaths.add(at)
+            began = time.monotonic()
             self._look()
-            time.sleep(0.7)
+            time.sleep(max(0.7, 4 * (time.monotonic() - began)))
 
     def _look(self) -> None:
         try:
             self._keep(self.judge.look())
         except Exception as error:  # the judge must not fall silent
-            self.violations.setdefault(("judge", f"{type(error).__name__}: {error}"))
+            self._say("judge", f"{type(error).__name__}: {error}")
 
     def _keep(self, found: list) -> None:  # type: ignore[type-arg]
         for violation in found:
-            self.violations.setdefault((violation.rule, violation.sentence))
+            self._say(violation.rule, violation.sentence)
+
+    def _say(self, rule: str, sentence: str) -> None:
+        """A violation, told once and at once."""
+        if (rule, sentence) not in self.violations:
+            self.violations[rule, sentence] = None
+            if self.is_loud:
+                print(f"violation {rule}: {sentence}", flush=True)
 
     def _second_opinion(self) -> None:
         """`manage.py verify`, and pages that were an error of Keydesk's own."""
         done = manage(self.city.environment, "verify")
         if done.returncode:
             for line in (done.stdout + done.stderr).splitlines()[:-1]:
-                self.violations.setdefault(("verify", line))
+                self._say("verify", line)
         (known,) = self.city.rows.one("SELECT capabilities FROM tokens_helpdesk") or ("",)
         if '"several grants of one user": "no"' in str(known):
-            self.violations.setdefault(("learned", "one per person, which is not so"))
+            self._say("learned", "one per person, which is not so")
         for who in (*self.people, self.council):
             for said in who.broken:
-                self.violations.setdefault(("error page", said))
+                self._say("error page", said)
 
     def kills(self) -> int:
         return len(self.city.death_times())
 
     def _has_reached(self, goal: Goal) -> bool:
         """Enough died and enough went wrong. Once enough died, deaths are rare and more people live."""
+        faulted = self.judge.figures()["faulted"]
+        if self.is_loud and time.monotonic() > self._told_at + 60:
+            self._told_at = time.monotonic()
+            print(f"so far kills={self.kills()} calls={faulted}", flush=True)
         if self.kills() < goal.kills:
             return False
         self.chaos.pace = RARELY
         for household in self.people:
-            household.at_once = CROWD
-        return self.judge.figures()["faulted"] >= goal.calls
+            household.at_once, household.plans = CROWD, (*self.plans, *SETTLED)
+        return faulted >= goal.calls
 
     def _report(self, goal: Goal, seconds: float) -> Report:
         found = self.judge.figures()

@@ -169,6 +169,13 @@ def _stray_shown_twice(scene: Scene) -> None:
     )
 
 
+def _stray_kept(scene: Scene) -> None:
+    """Nobody's token, kept by a row without a credential."""
+    scene.make(103, ago=20)
+    _adopt(scene, 103, ago=2)
+    scene.run("UPDATE tokens_grant SET state = 'live' WHERE purpose = 'stray'")
+
+
 def _two_owners(scene: Scene) -> None:
     stray = scene.row(
         "tokens_grant", helpdesk_id=1, purpose="stray", state="doomed", remote_id=101,
@@ -201,6 +208,12 @@ def _never_expired(scene: Scene) -> None:
     )
 
 
+def _end_not_noticed(scene: Scene) -> None:
+    """Nothing of it lives on the helpdesk any more, but nobody has ended it here."""
+    _never_expired(scene)
+    scene.delete(101, ago=25)
+
+
 def _wider_token(scene: Scene) -> None:
     scene.desk.tokens[101]["scopes"] = [*SCOPES.split(), "users:write"]
 
@@ -230,6 +243,14 @@ def _wrong_client(scene: Scene) -> None:
 
 def _endless(scene: Scene) -> None:
     scene.desk.tokens[101]["refresh_expires_at"] = None
+
+
+def _longer_than_asked(scene: Scene) -> None:
+    grant = scene.sent(scene.credential, ago=5, purpose="refresh", replaces_id=scene.grant)
+    scene.change("tokens_grant", scene.grant, state="replaced", settled_at=scene.at(4.5))
+    scene.audit("grant.replaced", "Grant", scene.grant, 4.5)
+    scene.live(grant, ago=5, token=102, replaces=101, life=100)
+    scene.hand_out(ago=4, told=10, token=102, grant=grant)
 
 
 def _handed_out_before_proof(scene: Scene) -> None:
@@ -357,6 +378,15 @@ def _revoked_but_born(scene: Scene) -> None:
     scene.bury(scene.grant, ago=1)
 
 
+def _revoked_beside_a_call(scene: Scene) -> None:
+    """Ended, though nobody knows yet what a call of it made."""
+    lost = scene.sent(scene.credential, ago=3, purpose="refresh", state="unknown")
+    scene.audit("grant.lost_track_of", "Grant", lost, 2)
+    scene.revoke(ago=1, state="revoked")
+    scene.delete(101, ago=1)
+    scene.bury(scene.grant, ago=1)
+
+
 def _adopt(scene: Scene, token: int, *, ago: float) -> None:
     stray = scene.row(
         "tokens_grant", helpdesk_id=1, purpose="stray", generation=0, state="doomed",
@@ -446,6 +476,8 @@ def _served_after_the_end(scene: Scene) -> None:
 
 BROKEN: tuple[tuple[str, Plant], ...] = (
     ("unowned", _old_stray), ("unowned", _stray_shown_twice), ("unowned", _two_owners),
+    ("unowned", _stray_kept), ("outlived", _end_not_noticed), ("endless", _longer_than_asked),
+    ("false_end", _revoked_beside_a_call),
     ("outlived", _doomed_for_ever), ("outlived", _live_though_ended),
     ("outlived", _token_beyond_lease), ("outlived", _asked_beyond_lease),
     ("outlived", _never_expired), ("wider", _wider_token), ("wider", _wider_credential),

@@ -168,7 +168,10 @@ class Connector(Protocol):
         expires_in: int,
         refresh_expires_in: int,
     ) -> TokenPair:
-        """Swap a refresh token for a new pair; the old pair dies. GiveUp(code="invalid_grant") when dead."""
+        """Swap a refresh token for a new pair; the old pair dies. GiveUp(code="invalid_grant") when dead.
+
+        Empty `scopes` ask for those the pair has.
+        """
 
     def mint_service_token(self, *, expires_in: int) -> ServiceToken:
         """Get Keydesk's own access by `client_credentials`."""

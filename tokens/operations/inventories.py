@@ -262,7 +262,7 @@ def _end_vanished(run: InventoryRun, grant: Grant, *, now: datetime) -> bool:
     reason = f"Its token was deleted on {run.helpdesk}. Connect it again."
     with transaction.atomic():
         credential = grants.locked(grant)
-        if not lists.judged(run, now=now).filter(pk=grant.pk).exists():
+        if not lists.expected(run, now=now).filter(pk=grant.pk).exists():
             return False
         credentials.lose(credential=credential, reason=reason, now=now)
     return True
@@ -274,7 +274,7 @@ def _end_changed(run: InventoryRun, grant: Grant, record: TokenRecord, *, now: d
         return False
     with transaction.atomic():
         credential = grants.locked(grant)
-        if not lists.judged(run, now=now).filter(pk=grant.pk).exists():
+        if not lists.judged(run).filter(pk=grant.pk).exists():
             return False
         reason = f"{answer.reason} It was thrown away. Connect it again."
         credentials.lose(credential=credential, reason=reason, now=now)

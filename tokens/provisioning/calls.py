@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from tokens.connectors.base import Broken, GiveUp, Retry, TokenPair, Unknown
-from tokens.models import Credential, Grant
+from tokens.models import Grant
 from tokens.operations import grants
 from tokens.provisioning.line import Later, Line
 from tokens.sealing import Place, portal_ring, worker_ring
@@ -30,15 +30,18 @@ def make_pair(line: Line, grant: Grant, call: Callable[[], TokenPair]) -> None:
     grants.answer(grant, pair, now=line.clock())
 
 
-def refresh_pair(line: Line, *, credential: Credential, old: Grant, new: Grant) -> None:
-    """Swap the refresh half of `old` for a pair that `new` is the intent of. Raises as `make_pair` does."""
+def refresh_pair(line: Line, *, old: Grant, new: Grant, scopes: frozenset[str]) -> None:
+    """Swap the refresh half of `old` for a pair that `new` is the intent of; no scopes: those it has.
+
+    Raises as `make_pair` does.
+    """
     token = refresh_half(old)
     make_pair(
         line,
         new,
         lambda: line.connector.refresh(
             refresh_token=token,
-            scopes=credential.scopes,
+            scopes=scopes,
             expires_in=new.asked_access_seconds,
             refresh_expires_in=new.asked_refresh_seconds,
         ),

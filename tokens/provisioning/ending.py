@@ -105,6 +105,23 @@ def _strays_of(grant: Grant, credential: Credential) -> QuerySet[Grant]:
 def _refresh_to_close(
     line: Line, grant: Grant, credential: Credential, before: InventoryRun | None
 ) -> None:
+    """Where somebody gave the token other scopes since, naming ours is refused; then none are named."""
+    try:
+        _refresh_once(line, grant, credential, before, scopes=credential.scopes)
+    except GiveUp as error:
+        if error.code != "invalid_scope":
+            raise
+        _refresh_once(line, grant, credential, before, scopes=frozenset())
+
+
+def _refresh_once(
+    line: Line,
+    grant: Grant,
+    credential: Credential,
+    before: InventoryRun | None,
+    *,
+    scopes: frozenset[str],
+) -> None:
     try:
         closing = grants.intend(
             credential=credential, purpose=Grant.Purpose.CLOSE,
@@ -113,7 +130,7 @@ def _refresh_to_close(
     except StaleState as error:
         raise Later(line.clock() + timedelta(seconds=2)) from error
     try:
-        refresh_pair(line, credential=credential, old=grant, new=closing)
+        refresh_pair(line, old=grant, new=closing, scopes=scopes)
     except GiveUp as error:
         if error.code != "invalid_grant":
             raise

@@ -80,12 +80,12 @@ def _look_at_suspects(line: Line, run: InventoryRun) -> dict[int, TokenRecord | 
         line.must_be_admin()
     for grant in found.suspects:
         record = looks[grant.pk]
-        if record and policies.is_as_proved(record, grant) and _must_be_listed(run, grant, line):
+        if record and policies.is_as_proved(record, grant) and _must_be_listed(run, grant):
             inventories.discard(run=run, reason=CONTRADICTED, now=line.clock())
             raise Unknown(CONTRADICTED)
     return looks
 
 
-def _must_be_listed(run: InventoryRun, grant: Grant, line: Line) -> bool:
+def _must_be_listed(run: InventoryRun, grant: Grant) -> bool:
     """Whether it still is what it was when the list was judged: a refresh in between explains the difference."""
-    return lists.judged(run, now=line.clock()).filter(pk=grant.pk).exists()
+    return lists.judged(run).filter(pk=grant.pk).exists()

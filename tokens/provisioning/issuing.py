@@ -169,7 +169,7 @@ def _refresh(line: Line, credential: Credential, live: Grant, written_off: Grant
                 grants.write_off(written_off, now=line.clock())
             grant = _intend(line, credential, Grant.Purpose.REFRESH, before, replaces=live)
         try:
-            refresh_pair(line, credential=credential, old=live, new=grant)
+            refresh_pair(line, old=live, new=grant, scopes=credential.scopes)
         except GiveUp as error:
             if error.code != "invalid_grant":
                 raise
@@ -188,7 +188,9 @@ def _intend(
     connection: Connection | None = None,
     replaces: Grant | None = None,
 ) -> Grant:
-    """The row of the call; one that would cross another's proof by list waits."""
+    """The row of the call; one that would cross another's proof by list waits, and looks once more after."""
+    if before is None and line.is_turn_of_another(credential.pk):
+        raise Later(line.clock() + timedelta(seconds=1))
     grant = grants.intend(
         credential=credential, purpose=purpose, now=line.clock(),
         connection=connection, replaces=replaces, list_before=before,

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from tokens.connectors.base import ConnectorError
 from tokens.models import Credential, Grant, InventoryRun
 from tokens.provisioning.inventory import take_list
 from tokens.provisioning.line import Later, Line
@@ -25,7 +26,11 @@ def line_up(line: Line, credential: Credential) -> InventoryRun | None:
     ).exclude(credential=credential)
     if under_way.exists():
         raise Later(line.clock() + timedelta(seconds=1))
-    return take_list(line)
+    try:
+        return take_list(line)
+    except (ConnectorError, Later):
+        line.end_turn(credential.pk)
+        raise
 
 
 def end_turn(line: Line, credential: Credential) -> None:

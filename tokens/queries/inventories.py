@@ -65,29 +65,34 @@ def strays(run: InventoryRun) -> QuerySet[SeenToken]:
     )
 
 
-def judged(run: InventoryRun, *, now: datetime) -> QuerySet[Grant]:
-    """Live pairs that a list must show: proved before it was begun, alive still, and no call of theirs open."""
+def judged(run: InventoryRun) -> QuerySet[Grant]:
+    """Live pairs that a list tells about: proved before it was begun, and no call of theirs open."""
     return Grant.objects.filter(
         helpdesk=run.helpdesk_id,
         state=GrantState.LIVE,
         credential__state=CredentialState.ACTIVE,
         proved_at__lt=run.started_at,
-        access_expires_at__gt=now + STILL_ALIVE,
     ).exclude(credential__grants__state__in=GRANT_OPEN)
 
 
+def expected(run: InventoryRun, *, now: datetime) -> QuerySet[Grant]:
+    """Judged pairs that a list must show: those whose access half is alive still."""
+    return judged(run).filter(access_expires_at__gt=now + STILL_ALIVE)
+
+
 def unlike_the_list(run: InventoryRun, *, now: datetime) -> QuerySet[Grant]:
-    """Judged pairs that the list lacks, or does not describe word for word as they were proved."""
-    same = listed(run).filter(
-        remote_id=OuterRef("remote_id"),
+    """Judged pairs that the list should have and lacks, or does not describe word for word as they were proved."""
+    shown = listed(run).filter(remote_id=OuterRef("remote_id"))
+    same = shown.filter(
         remote_user_id=OuterRef("credential__acts_as__remote_id"),
         scopes=OuterRef("credential__scopes"),
         expires_at__lte=OuterRef("access_expires_at"),
         refresh_expires_at__lte=OuterRef("refresh_expires_at"),
     )
+    missing = Q(pk__in=expected(run, now=now).values("pk")) & ~Exists(shown)
     return (
-        judged(run, now=now)
-        .filter(~Exists(same))
+        judged(run)
+        .filter(missing | (Exists(shown) & ~Exists(same)))
         .select_related("helpdesk", "credential__acts_as", "credential__owner")
         .order_by("pk")
     )

@@ -13,7 +13,10 @@ Event = dict[str, Any]
 _KINDS = {"authorization_code": "exchange", "refresh_token": "refresh"}
 _OURS = ("/oauth/tokens", "/api/v2/oauth/", "/api/v2/users")
 """What the portal calls; scripts read tickets."""
-_PLAIN = ("drop_", "late_commit", "stall", "half_", "5", "html", "empty", "redirect", "429", "body_drip", "header_drip", "endless_body", "cut_short", "garbage", "null_")
+_PLAIN = (
+    "drop_", "late_commit", "stall", "half_", "5", "html", "empty", "redirect", "429", "body_drip",
+    "header_drip", "endless_body", "cut_short", "garbage", "null_",
+)  # fmt: skip
 """How the kinds of faults begin that leave the caller without an answer, or with one nobody can take for one."""
 
 

@@ -110,8 +110,8 @@ def stray_adopted() -> None:
 
 
 @wrong(
-    "sweep-without-minimum-age", caught_by="early_judgement",
-    climate={"drop_after": 1, "500_after": 1, "stall": 1}, plans=("short",), **NO_STORM,
+    "sweep-without-minimum-age", caught_by="early_judgement", share=0.1, at_once=3,
+    climate={"drop_after": 1, "500_after": 1}, plans=("short",), **NO_STORM,
 )  # fmt: skip
 def sweep_without_minimum_age() -> None:
     """Whatever nobody owns at this moment is ended, however young, also beside an open call."""

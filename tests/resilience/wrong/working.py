@@ -99,9 +99,7 @@ def audit_after_commit() -> None:
     swap(audit, record=record)
 
 
-@wrong(
-    "read-then-write-approval", caught_by="decided", share=0.0, plans=("contested",), **NO_STORM
-)
+@wrong("read-then-write-approval", caught_by="decided", share=0.0, plans=("contested",), **NO_STORM)
 def read_then_write_approval() -> None:
     """How many have approved is read, and written a moment later."""
 
@@ -124,9 +122,7 @@ def read_then_write_approval() -> None:
     swap(decisions, approve=approve)
 
 
-@wrong(
-    "approve-without-count-up", caught_by="decided", share=0.0, plans=("contested",), **NO_STORM
-)
+@wrong("approve-without-count-up", caught_by="decided", share=0.0, plans=("contested",), **NO_STORM)
 def approve_without_count_up() -> None:
     """The decision is inserted, and nobody counts: the first approval grants."""
 

@@ -66,13 +66,14 @@ class ZendeskConnector:
     def refresh(
         self, *, refresh_token: str, scopes: frozenset[str], expires_in: int, refresh_expires_in: int
     ) -> TokenPair:  # fmt: skip
-        """Swap a refresh token for a new pair."""
+        """Swap a refresh token for a new pair. No scopes: none are named, which asks for those it has."""
+        named = {"scope": _joined(scopes)} if scopes else {}
         return parse.token_pair(
             self._ask_as_agents_client(
                 {
                     "grant_type": "refresh_token",
                     "refresh_token": refresh_token,
-                    "scope": _joined(scopes),
+                    **named,
                     "expires_in": expires_in,
                     "refresh_token_expires_in": refresh_expires_in,
                 }
