@@ -109,7 +109,7 @@ def lacking() -> str:
 
 
 def _may_work(helpdesk: Helpdesk, now: datetime) -> bool:
-    """While our own access is refused only one try each half minute is made."""
+    """While our own access is refused a try is made only every `PROBE_EVERY`."""
     stopped = helpdesk.stopped_at
     return stopped is None or now >= stopped + settings.PROBE_EVERY
 

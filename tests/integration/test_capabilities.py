@@ -13,8 +13,8 @@ from tests.world import World
 from tokens import policies
 from tokens.connectors.base import Unknown
 from tokens.models import Connection, Credential, Grant, Helpdesk, Job
-from tokens.operations import capabilities, connections, credentials, sweeps
-from tokens.refusals import StaleState
+from tokens.operations import capabilities, connections, credentials, helpdesks, sweeps
+from tokens.refusals import Denied, StaleState
 from tokens.states import CredentialState, GrantState
 
 pytestmark = pytest.mark.django_db
@@ -324,3 +324,75 @@ def test_nobodys_script_is_killed_to_find_out_twice(world):
     lost = Credential.objects.filter(state=CredentialState.LOST)
     assert list(lost) == [first]
     assert world.now > first.issued_at + timedelta(minutes=15)
+
+
+# --- What may not be taken for one per person --------------------------------------------------------
+
+
+def test_a_sibling_that_is_about_to_end_by_itself_teaches_nothing(world):
+    world.desk.one_grant_per_user = False
+    first = world.active()
+    second = world.ordered(script_name="second")
+    left = settings.MINIMUM_AGE - timedelta(seconds=5)
+    world.now = first.grants.get().access_expires_at - left
+    world.consent(second)
+    world.work()
+    assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "unknown"
+
+
+def test_a_sibling_whose_end_came_near_during_the_exchange_teaches_nothing(world):
+    first = world.active()
+    second = world.ordered(script_name="second")
+    world.now = first.grants.get().access_expires_at - settings.MINIMUM_AGE - timedelta(seconds=20)
+    world.desk.next_answers["exchange"].append(lambda: world.wait(seconds=30))
+    world.consent(second)
+    world.work()
+    assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "unknown"
+
+
+def test_a_sibling_that_only_its_own_token_may_look_at_teaches_no_end(world):
+    world.desk.forbidden.add("show")
+    world.active()
+    second = world.active(script_name="second")
+    assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "unknown"
+
+
+def test_but_one_that_its_own_token_shows_teaches_that_several_are_held(world):
+    world.desk.forbidden.add("show")
+    world.desk.one_grant_per_user = False
+    world.active()
+    world.active(script_name="second")
+    assert learned(world) == "yes"
+
+
+def test_an_admin_has_it_forgotten_and_the_history_says_so(world):
+    know(world)
+    omar = world.person("omar")
+    forget = {"helpdesk": world.helpdesk, "name": policies.SEVERAL_GRANTS}
+    with pytest.raises(Denied):
+        capabilities.forget(**forget, by=world.person("cleo"), now=world.clock())
+    capabilities.forget(**forget, by=omar, now=world.clock())
+    assert learned(world) == "unknown"
+    event = AuditEvent.objects.get(event="helpdesk.forgot")
+    assert (event.actor, event.target_id) == (f"user:{omar.pk}", str(world.helpdesk.pk))
+    assert "no longer believes what was learned about the helpdesk: several grants" in words(
+        browser(world, "omar").get("/audit")
+    )
+    with pytest.raises(StaleState, match="nothing to forget"):
+        capabilities.forget(**forget, by=omar, now=world.clock())
+
+
+def test_a_consent_that_comes_back_to_a_frozen_helpdesk_ends_nothing(world):
+    first, second = world.active(), world.ordered(script_name="second")
+    know(world)
+    trip = connect(world, second, replaces=[first.pk])
+    helpdesks.freeze(
+        helpdesk=world.helpdesk, by=world.person("omar"), reason="Incident", now=world.clock()
+    )
+    with pytest.raises(StaleState, match="Nothing was ended"):
+        allow(world, second, trip)
+    assert fresh(first).state == CredentialState.ACTIVE
+    assert fresh(second).state == CredentialState.AWAITING_CONSENT

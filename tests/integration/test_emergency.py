@@ -20,7 +20,7 @@ from tests.sign_in import sign_in
 from tests.world import World
 from tokens import outbox
 from tokens.connectors.base import Retry
-from tokens.models import Credential, Emergency, Fetch, Job
+from tokens.models import Credential, Emergency, Fetch, Job, ProfileVersion
 from tokens.operations import connections, credentials, emergencies, keys, sweeps
 from tokens.queries import emergencies as queries
 from tokens.refusals import Denied, Invalid, StaleState
@@ -438,6 +438,59 @@ def test_what_is_ordered_later_is_none_of_its_business(world):
     later.refresh_from_db()
     assert later.state == "awaiting_consent"
     connections.start(credential=later, by=later.owner, session_key="s", now=world.clock())
+
+
+def by_policy(world: World, by: str = "ada") -> dict[str, Any]:
+    """A request that policy approves at other times."""
+    terms = ProfileVersion.objects.filter(
+        policy_days__gt=0, profile__helpdesk__slug=world.slug
+    ).first()
+    assert terms is not None
+    return {"by": by, "profile": terms.profile.slug, "days": terms.policy_days}
+
+
+@pytest.mark.parametrize("kind", ["person", "profile", "helpdesk"])
+def test_policy_approves_nothing_new_of_its_subject_until_the_last_was_ended(world, kind):
+    asked = by_policy(world)
+    world.ordered(**asked)
+    keys_of = {"profile": f"profile:{world.profile(asked['profile']).pk}"}
+    subject = queries.find(keys_of.get(kind) or key_of(world, kind))
+    assert subject is not None
+    emergencies.order(subject=subject, reason="Stolen", by=world.person("omar"), now=world.clock())
+    assert world.ask(**asked, script_name="thief").state == "pending"
+    others = world.ask(**by_policy(world, "noor"), script_name="noors")
+    assert others.state == ("approved" if kind == "person" else "pending")
+    sweeps.carry_on_emergencies(now=world.clock())
+    assert world.ask(**asked, script_name="later").state == "approved"
+
+
+def test_the_page_before_says_that_new_requests_stay_possible(world, omar):
+    world.active()
+    page = words(omar.get(f"/emergencies?subject={key_of(world)}"))
+    assert "New requests stay possible, also those that policy approves." in page
+    assert "policy approves none of this person: a person decides." in page
+
+
+@pytest.mark.parametrize("kind", ["person", "profile", "helpdesk"])
+def test_an_order_and_an_approval_wait_for_each_other(world, kind):
+    """Both hold the subject's row before they look or write, so that none falls between the two."""
+    table = {
+        "person": "accounts_user",
+        "profile": "tokens_accessprofile",
+        "helpdesk": "tokens_helpdesk",
+    }[kind]
+    row = world.ask(script_name="race")
+    with CaptureQueriesContext(connection) as approving:
+        world.approve(row)
+    with CaptureQueriesContext(connection) as ordering:
+        order(world, kind)
+    for asked, then in (
+        (approving, 'INSERT INTO "tokens_credential"'),
+        (ordering, 'SELECT MAX("tokens_credential"'),
+    ):
+        said = [query["sql"] for query in asked.captured_queries]
+        held = next(n for n, sql in enumerate(said) if sql.startswith(f'UPDATE "{table}"'))
+        assert held < next(n for n, sql in enumerate(said) if sql.startswith(then))
 
 
 # --- Whatever happens --------------------------------------------------------------------------------

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
 
+from accounts import clock
 from accounts.models import AuditEvent
-from tests.fakes import INTEGRATION
+from tests.fakes import INTEGRATION, FakeConnector, Pair
+from tests.integration._people import browser
 from tests.world import World
-from tokens.connectors.base import Broken, GiveUp, Unknown
+from tokens.connectors.base import Broken, GiveUp, TokenRecord, Unknown
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, Notification, SeenToken
 from tokens.operations import (
     credentials,
@@ -21,6 +24,9 @@ from tokens.operations import (
     service_access,
     sweeps,
 )
+from tokens.presenters import operations as presenters
+from tokens.provisioning import Line, open_line
+from tokens.provisioning.inventory import take_list
 from tokens.queries import inventories as lists
 from tokens.refusals import Denied, StaleState
 from tokens.states import CredentialState, GrantState
@@ -49,6 +55,25 @@ def live(credential: Credential) -> Grant:
 
 def several(world: World, count: int) -> list[Credential]:
     return [world.active(script_name=f"script-{n}") for n in range(count)]
+
+
+CROWD = ("ada", "noor", "piotr", "omar", "june", "ben", "cleo", "lena")
+
+
+def crowd(world: World, count: int) -> list[Credential]:
+    """An access each for different people: what happens to one of them is one finding."""
+    held = []
+    for key in CROWD[:count]:
+        row = world.ask(by=key, script_name=f"of-{key}")
+        row = world.approve(row, by="june" if key == "ben" else "ben")
+        assert row.credential is not None
+        world.consent(row.credential)
+        held.append(row.credential)
+    world.work()
+    for credential in held:
+        credential.refresh_from_db()
+        assert credential.state == CredentialState.ACTIVE, credential.problem
+    return held
 
 
 def states(held: list[Credential]) -> list[str]:
@@ -287,24 +312,31 @@ def test_a_token_of_nobody_knows_whom_waits_while_any_call_is_open(world):
 # --- The share, and a person's word ------------------------------------------------------------------
 
 
-def test_findings_of_every_kind_share_one_limit(world):
-    held = several(world, 4)
+def test_vanished_and_changed_share_one_limit_and_strays_have_their_own(world):
+    held = crowd(world, 8)
     world.desk.end(live(held[0]).remote_id)
     world.desk.told[live(held[1]).remote_id] = {"user_id": 1}
-    for _ in range(2):
-        world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    strays = [world.desk.make(1, frozenset({"read"}), 80_000, 700_000) for _ in range(2)]
     run = take(world)
     assert run.held_back == 0  # nobody's tokens have stood in one list only
     assert states(held).count(CredentialState.LOST) == 2
-    world.desk.end(live(held[2]).remote_id)
-    world.desk.told[live(held[3]).remote_id] = {"user_id": 1}
-    calls = len(world.desk.calls)
+    for credential in held[2:4]:
+        world.desk.end(live(credential).remote_id)
+    for credential in held[4:]:
+        world.desk.told[live(credential).remote_id] = {"user_id": 1}
     run = take(world)
-    assert run.held_back == 4
+    assert run.held_back == 6
     assert "a person must look" in run.error
-    assert states(held).count(CredentialState.ACTIVE) == 2
-    assert not Grant.objects.filter(purpose=Grant.Purpose.STRAY).exists()
-    assert "show" not in world.desk.calls[calls:]
+    assert states(held).count(CredentialState.ACTIVE) == 6
+    assert all(stray.is_deleted for stray in strays)
+
+
+def test_of_what_is_held_back_only_a_few_are_looked_at(world):
+    for credential in crowd(world, 8):
+        world.desk.end(live(credential).remote_id)
+    calls = len(world.desk.calls)
+    assert take(world).held_back == 8
+    assert world.desk.calls[calls:].count("show") == 5
 
 
 def test_three_at_once_are_no_bad_day(world):
@@ -316,7 +348,7 @@ def test_three_at_once_are_no_bad_day(world):
 
 
 def test_an_admins_word_lets_the_next_list_act_on_what_he_saw_and_on_no_more(world):
-    held = several(world, 9)
+    held = crowd(world, 8)
     for credential in held[:4]:
         world.desk.end(live(credential).remote_id)
     run = take(world)
@@ -344,7 +376,7 @@ def test_strays_of_a_confirmed_list_are_ended_and_younger_ones_are_not(world):
 
 
 def test_a_word_does_not_count_for_ever(world):
-    held = several(world, 4)
+    held = crowd(world, 4)
     run = take(world)
     inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
     world.work()
@@ -359,7 +391,7 @@ def test_a_word_does_not_count_for_ever(world):
 
 
 def test_a_list_nobody_looked_at_is_judged_anew_by_the_next(world):
-    held = several(world, 4)
+    held = crowd(world, 4)
     for credential in held:
         world.desk.end(live(credential).remote_id)
     first = take(world)
@@ -421,13 +453,125 @@ def test_a_list_from_before_the_backup_came_back_ends_no_freeze(world):
     assert world.helpdesk.frozen_at is not None
 
 
+def test_a_word_about_strays_is_no_word_about_anything_else(world):
+    """Nor is one about what vanished a word about the same access when its token has changed."""
+    held = crowd(world, 8)
+    for _ in range(4):
+        world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    run = take(world)
+    assert run.held_back == 4
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    for credential in held:
+        world.desk.told[live(credential).remote_id] = {"user_id": 1}
+    world.work()
+    newest = InventoryRun.objects.order_by("-pk")[0]
+    assert newest.held_back == 8
+    assert set(states(held)) == {CredentialState.ACTIVE}
+    assert not any(pair.record.user_id == 1 for pair in world.desk.living())
+
+
+def test_a_word_about_what_vanished_is_none_about_what_changed(world):
+    held = crowd(world, 4)
+    ids = [live(credential).remote_id for credential in held]
+    for token_id in ids:
+        world.desk.end(token_id)
+    run = take(world)
+    assert run.held_back == 4
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    for pair in world.desk.pairs:
+        if pair.record.id in ids:
+            pair.is_deleted = False
+            world.desk.told[pair.record.id] = {"user_id": 1}
+    world.work()
+    assert InventoryRun.objects.order_by("-pk")[0].held_back == 4
+    assert set(states(held)) == {CredentialState.ACTIVE}
+
+
+def test_slices_within_the_share_are_one_bad_day_within_an_hour(world):
+    held = crowd(world, 8)
+    for credential in held[:3]:
+        world.desk.end(live(credential).remote_id)
+    assert take(world).held_back == 0
+    for credential in held[3:6]:
+        world.desk.end(live(credential).remote_id)
+    run = take(world)
+    assert run.held_back == 3
+    assert states(held).count(CredentialState.ACTIVE) == 5
+    world.wait(seconds=12 * settings.INVENTORY_EVERY.total_seconds())
+    assert take(world).held_back == 0
+    assert states(held).count(CredentialState.ACTIVE) == 2
+
+
+def test_strays_in_slices_are_one_bad_day_too_but_for_those_a_person_agreed_to(world):
+    def more(count: int) -> None:
+        for _ in range(count):
+            world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+        take(world)
+
+    more(4)
+    run = take(world)
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.work()
+    assert world.desk.living() == []
+    more(3)
+    assert take(world).held_back == 0
+    assert world.desk.living() == []
+    more(1)
+    assert take(world).held_back == 1
+    assert len(world.desk.living()) == 1
+
+
+def test_who_deletes_all_their_tokens_is_one_finding_and_keeps_no_stray_alive(world):
+    held = several(world, 4)
+    stray = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    for credential in held:
+        world.desk.end(live(credential).remote_id)
+    assert take(world).held_back == 0
+    assert set(states(held)) == {CredentialState.LOST}
+    assert stray.is_deleted
+
+
+def test_one_persons_many_are_many_where_tokens_of_theirs_are_nobodys(world):
+    """Then it may be our books that are old: each was refreshed since, and a backup came back."""
+    held = several(world, 4)
+    for credential in held:
+        world.desk.end(live(credential).remote_id)
+        world.desk.make(credential.acts_as.remote_id, credential.scopes, 80_000, 700_000)
+    assert take(world).held_back == 4
+    assert set(states(held)) == {CredentialState.ACTIVE}
+
+
+def test_the_page_shows_the_first_of_many_and_says_how_many_more(world, monkeypatch):
+    monkeypatch.setattr(presenters, "MOST_FINDINGS", 3)
+    for credential in crowd(world, 4):
+        world.desk.end(live(credential).remote_id)
+    for _ in range(4):
+        world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    run = take(world)
+    assert run.held_back == 8
+    found = inventories.findings(run, now=world.now)
+    assert len(presenters.findings(world.helpdesk, found.strays, found.suspects)) == 3
+    few = presenters.findings(world.helpdesk, found.strays[:1], found.suspects)
+    assert len(few) == 3
+    monkeypatch.setattr(clock, "now", world.clock)
+    page = browser(world, "omar").get("/operations/production/confirm").content.decode()
+    assert page.split("<tbody>")[1].count("<tr>") == 3
+    assert "differ in 8 places" in page
+    assert "And 5 more that are not shown. Confirming is about them too." in page
+
+
 # --- A list that counts ------------------------------------------------------------------------------
 
 
 def test_a_list_that_lacks_everything_ends_nothing(world):
-    held = several(world, 4)
+    held = crowd(world, 4)
     world.desk.hidden |= {live(credential).remote_id for credential in held}
-    assert take(world).held_back == 4
+    run = take(world)
+    assert (run.is_complete, run.held_back) == (False, 0)
+    assert "does not count" in run.error
     assert set(states(held)) == {CredentialState.ACTIVE}
 
 
@@ -473,6 +617,148 @@ def test_an_inventory_that_is_owed_keeps_its_pace(world):
     assert sweeps.order_inventories(now=world.now) == 0
     again = Job.objects.get(pk=job.pk)
     assert (again.not_before, again.orders) == (job.not_before, job.orders)
+
+
+def line_of(world: World) -> Line:
+    return open_line(world.helpdesk, gate=None, clock=world.clock, connect=world._connect)
+
+
+def test_a_list_for_a_proof_that_lacks_what_exists_counts_for_nothing(world):
+    kept = world.active()
+    world.desk.hidden.add(live(kept).remote_id)
+    before = lists.newest(world.helpdesk)
+    world.wait(seconds=5)
+    with pytest.raises(Unknown, match="does not count"):
+        take_list(line_of(world))
+    run = InventoryRun.objects.order_by("-pk")[0]
+    assert (run.is_complete, "does not count" in run.error) == (False, True)
+    assert lists.newest(world.helpdesk) == before
+
+
+def test_a_list_counts_only_after_it_was_looked_at(world):
+    """Between the reading and the look another worker must find nothing to bury by it."""
+    kept = world.active()
+    world.desk.hidden.add(live(kept).remote_id)
+    before = lists.newest(world.helpdesk)
+    found: list[object] = []
+    real = FakeConnector.show
+
+    def show(self: FakeConnector, **asked: Any) -> TokenRecord | None:
+        found.append(lists.newest(world.helpdesk))
+        return real(self, **asked)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeConnector, "show", show)
+        take(world)
+    assert found == [before]
+
+
+def test_a_list_that_agrees_costs_no_look(world):
+    several(world, 3)
+    calls = len(world.desk.calls)
+    take_list(line_of(world))
+    assert "show" not in world.desk.calls[calls:]
+
+
+def test_a_reading_overtaken_by_one_that_is_noted_already_is_taken_again(world):
+    world.active()
+    early = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    late = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    records = [pair.record for pair in world.desk.living()]
+    assert inventories.note(run=late, records=records, now=world.clock())
+    assert not inventories.note(run=early, records=records, now=world.clock())
+    early.refresh_from_db()
+    assert (early.is_complete, early.error) == (False, inventories.OVERTAKEN)
+    inventories.keep(run=late, now=world.clock())
+    assert lists.listed(late).count() == 1
+
+
+# --- Whose application's ------------------------------------------------------------------------------
+
+
+def tell(world: World, pair: Pair, *, in_list: int | None, by_id: int | None) -> None:
+    """What the helpdesk says of a token's application, in the list and by its id."""
+    world.desk.told[pair.record.id] = {"client_id": in_list}
+    world.clients[pair.record.id] = by_id
+
+
+@pytest.fixture
+def two_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.clients = {}
+    real = FakeConnector.show
+
+    def show(self: FakeConnector, *, token_id: int, access_token: str) -> TokenRecord | None:
+        found = real(self, token_id=token_id, access_token=access_token)
+        if found is None or token_id not in world.clients:
+            return found
+        return replace(found, client_id=world.clients[token_id])
+
+    monkeypatch.setattr(FakeConnector, "show", show)
+
+
+@pytest.mark.usefixtures("two_words")
+@pytest.mark.parametrize(
+    ("in_list", "by_id", "is_ended"),
+    [(77, 77, True), (None, 77, True), (77, None, True), (None, None, False), (None, 99, False),
+     (77, 99, False)],
+)  # fmt: skip
+def test_only_what_the_helpdesk_says_is_our_applications_is_ended(world, in_list, by_id, is_ended):
+    world.active()
+    pair = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    tell(world, pair, in_list=in_list, by_id=by_id)
+    take(world)
+    run = take(world)
+    take(world)
+    assert pair.is_deleted is is_ended
+    if in_list is None and not is_ended:
+        assert run.is_complete
+        assert "nobody says which application they belong to: 1" in run.error
+
+
+def test_where_nobody_may_look_a_token_of_no_application_is_left_alone(world):
+    world.active()
+    pair = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    world.desk.told[pair.record.id] = {"client_id": None}
+    world.desk.forbidden.add("show")
+    take(world)
+    assert take(world).is_complete
+    assert not pair.is_deleted
+
+
+@pytest.mark.usefixtures("two_words")
+def test_a_proof_by_list_takes_no_token_of_another_application_for_ours(world):
+    world.desk.narrow_may_ask_current = False
+    credential = world.ordered()
+    theirs: list[Pair] = []
+
+    def beside() -> None:
+        """Ours is left out of the list, and theirs appears in it at the same moment."""
+        world.desk.hidden.add(world.desk.living()[-1].record.id)
+        user_id = credential.acts_as.remote_id
+        theirs.append(world.desk.make(user_id, credential.scopes, 80_000, 700_000))
+        tell(world, theirs[0], in_list=None, by_id=99)
+
+    world.desk.next_answers["exchange"].append(beside)
+    world.consent(credential)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert not Grant.objects.filter(remote_id=theirs[0].record.id).exists()
+    assert not theirs[0].is_deleted
+
+
+def test_a_stray_that_a_list_shows_and_nobody_finds_by_id_is_left_to_the_next_list(
+    world, monkeypatch
+):
+    ghost = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    ghost.is_deleted = True
+    real = FakeConnector.tokens_of_client
+    monkeypatch.setattr(
+        FakeConnector, "tokens_of_client", lambda self, **k: [*real(self, **k), ghost.record]
+    )
+    take(world)
+    take(world)
+    assert not Grant.objects.filter(purpose=Grant.Purpose.STRAY).exists()
 
 
 # --- Our own access refused --------------------------------------------------------------------------

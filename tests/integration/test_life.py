@@ -1,15 +1,21 @@
 """The life of a credential through real operations and a real worker loop, against a helpdesk in memory."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
 
 from accounts.models import AuditEvent
+from accounts.operations import deactivate
+from tests.fakes import FakeConnector
 from tests.world import World
+from tokens import outbox
 from tokens.connectors.base import GiveUp, Retry, Unknown
-from tokens.models import Grant, Job
-from tokens.operations import credentials, grants, keys, sweeps
+from tokens.models import Grant, InventoryRun, Job
+from tokens.operations import credentials, grants, helpdesks, keys, sweeps
+from tokens.provisioning.turns import capability
 from tokens.refusals import StaleState
 from tokens.states import CredentialState, GrantState
 
@@ -448,3 +454,171 @@ def test_a_list_that_fails_gives_the_turn_back(world):
     world.desk.next_answers["tokens_of_client"].append(Unknown("It broke off."))
     world.work()
     assert world.helpdesk.proof_turn is None
+
+
+# --- What the helpdesk says of a token is believed only where it can be ------------------------------
+
+
+def closing_again(world: World) -> Job:
+    return Job.objects.get(kind=Job.Kind.CLOSE, done_at=None)
+
+
+def test_an_end_that_a_list_contradicts_fails_its_tries_and_orders_no_list_after_list(
+    world, monkeypatch
+):
+    """Deleted by its id, listed all the same: else the two would order each other for ever, before all else."""
+    credential = world.active()
+    grant = credential.grants.get()
+    ghost = world.desk.living()[0].record
+    right = FakeConnector.tokens_of_client
+
+    def haunted(self: FakeConnector, **asked: Any) -> list[Any]:
+        return [*right(self, **asked), ghost]
+
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeConnector, "tokens_of_client", haunted)
+        lists_before = InventoryRun.objects.count()
+        assert world.work() < 10
+        for _ in range(outbox.TRIES_BEFORE_RED):
+            world.wait(minutes=20)
+            sweeps.sweep(now=world.clock())
+            assert world.work() < 10
+    assert InventoryRun.objects.count() - lists_before <= outbox.TRIES_BEFORE_RED + 2
+    job = closing_again(world)
+    assert job.tries >= outbox.TRIES_BEFORE_RED
+    assert "still shows it" in job.error
+    assert AuditEvent.objects.filter(event="grant.deleted", target_id=str(grant.pk)).count() == 1
+    for _ in range(4):
+        world.wait(minutes=20)
+        sweeps.sweep(now=world.clock())
+        world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert AuditEvent.objects.filter(event="grant.deleted", target_id=str(grant.pk)).count() == 1
+
+
+def test_new_access_is_not_held_up_by_a_list_that_contradicts_an_end(world, monkeypatch):
+    credential, new = world.active(), world.ordered(script_name="new")
+    ghost = world.desk.living()[0].record
+    right = FakeConnector.tokens_of_client
+    monkeypatch.setattr(
+        FakeConnector, "tokens_of_client", lambda self, **asked: [*right(self, **asked), ghost]
+    )
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.consent(new)
+    assert world.work() < 10
+    new.refresh_from_db()
+    assert new.state == CredentialState.ACTIVE
+
+
+def test_an_id_that_another_access_holds_is_never_deleted_by(world, monkeypatch):
+    """The helpdesk answers the new token with somebody else's description, once and again."""
+    victim = world.active()
+    held = victim.grants.get()
+    other = world.ordered(script_name="other")
+    lie = replace(world.desk.living()[0].record, user_id=4242)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeConnector, "current", lambda self, *, access_token: lie)
+        world.consent(other)
+        world.work()
+    assert world.desk.living()[0].record.id == held.remote_id
+    for _ in range(6):
+        world.wait(minutes=6)
+        sweeps.sweep(now=world.clock())
+        world.work()
+    victim.refresh_from_db()
+    other.refresh_from_db()
+    assert victim.state == CredentialState.ACTIVE
+    assert other.state == CredentialState.AWAITING_CONSENT
+    assert not other.grants.filter(remote_id=held.remote_id).exists()
+    assert [pair.record.id for pair in world.desk.living()] == [held.remote_id]
+
+
+def test_a_pair_with_another_ones_id_is_thrown_away_though_all_else_is_right(world, monkeypatch):
+    victim = world.active()
+    other = world.ordered(script_name="other", scopes=victim.scopes)
+    lie = world.desk.living()[0].record
+    monkeypatch.setattr(FakeConnector, "current", lambda self, *, access_token: lie)
+    world.consent(other)
+    world.work()
+    victim.refresh_from_db()
+    other.refresh_from_db()
+    assert (victim.state, other.state) == ("active", "awaiting_consent")
+    assert "could not tell" in other.problem
+    assert lie.id in [pair.record.id for pair in world.desk.living()]
+
+
+def test_a_token_of_another_application_is_not_deleted_by_its_id(world, monkeypatch):
+    theirs = world.desk.make(4242, frozenset({"read"}), 80_000, 700_000)
+    theirs.record = replace(theirs.record, client_id=99)
+    credential = world.ordered()
+    monkeypatch.setattr(FakeConnector, "current", lambda self, *, access_token: theirs.record)
+    monkeypatch.setattr(FakeConnector, "tokens_of_client", lambda self, **asked: [])
+    world.consent(credential)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert not theirs.is_deleted
+
+
+def test_a_refusal_to_say_is_learned_only_where_the_list_proves_the_token(world):
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["current"].append(GiveUp("Suspended.", code="forbidden"))
+    stranger = credential.acts_as.remote_id
+    world.desk.next_answers["exchange"].append(
+        lambda: world.desk.make(stranger, frozenset({"read"}), 3600, 700_000)
+    )
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    assert "no" not in world.helpdesk.capabilities.values()
+    world.consent(credential)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+    assert "yes" in world.helpdesk.capabilities.values()
+
+
+def test_a_refusal_where_it_was_answered_before_is_found_out_anew(world):
+    world.active()
+    second = world.ordered(script_name="second")
+    world.desk.narrow_may_ask_current = False
+    world.consent(second)
+    world.work()
+    second.refresh_from_db()
+    assert second.state == CredentialState.AWAITING_CONSENT
+    name = capability(second)
+    assert name not in world.helpdesk.capabilities
+    assert AuditEvent.objects.get(event="helpdesk.forgot").actor == "system"
+    world.consent(second)
+    world.work()
+    second.refresh_from_db()
+    assert second.state == CredentialState.ACTIVE
+    assert world.helpdesk.capabilities[name] == "no"
+
+
+# --- A word that comes while a list is taken ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["freeze", "leave"])
+def test_what_changes_while_the_list_before_is_taken_stops_the_exchange(world, monkeypatch, word):
+    credential = world.ordered()
+    world.consent(credential)
+    right = FakeConnector.tokens_of_client
+
+    def slow(self: FakeConnector, **asked: Any) -> Any:
+        if word == "leave":
+            deactivate(user=credential.owner, by=None, reason="Left.", now=world.clock())
+        else:
+            helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
+        return right(self, **asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeConnector, "tokens_of_client", slow)
+        world.work()
+    assert "exchange" not in world.desk.calls
+    assert world.helpdesk.proof_turn is None
+    credential.refresh_from_db()
+    assert credential.state == ("issuing" if word == "freeze" else "cancelled")

@@ -1,16 +1,25 @@
 """What time changes and what messages miss: each sweep finds its rows from the database alone, and twice is once."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 
 from accounts.operations import deactivate
 from tests.world import World
 from tokens import outbox
 from tokens.connectors.base import RemoteUser, Unknown
-from tokens.models import Grant, Helpdesk, InventoryRun, Job, Notification
-from tokens.operations import connections, credentials, grants, inventories, sealed, sweeps
+from tokens.models import AccessRequest, Grant, Helpdesk, InventoryRun, Job, Notification
+from tokens.operations import (
+    connections,
+    credentials,
+    grants,
+    inventories,
+    requests,
+    sealed,
+    sweeps,
+)
 from tokens.operations.moves import StaleState
 from tokens.refusals import Refusal
 from tokens.sealing import Place, Ring, worker_ring
@@ -232,3 +241,63 @@ def test_a_proof_by_list_waits_for_the_turn_of_another(world):
     world.work()
     credential.refresh_from_db()
     assert credential.state == CredentialState.ACTIVE
+
+
+# --- One that fails stops no other -------------------------------------------------------------------
+
+
+def test_a_sweep_that_fails_is_named_in_the_log_and_the_others_go_on(world, monkeypatch, caplog):
+    def lame(*, now: datetime) -> int:
+        raise ValueError("?")
+
+    done: list[datetime] = []
+
+    def sound(*, now: datetime) -> int:
+        done.append(now)
+        return 2
+
+    monkeypatch.setattr(sweeps, "SWEEPS", (lame, sound))
+    assert sweeps.sweep(now=world.now) == 2
+    assert done == [world.now]
+    assert "The sweep lame" in caplog.text
+
+
+def test_a_row_that_fails_is_named_in_the_log_and_the_others_go_on(world, monkeypatch, caplog):
+    first, second = world.ask(script_name="first"), world.ask(script_name="second")
+    right = requests.lapse
+
+    def lapse(*, access_request: AccessRequest, now: datetime) -> None:
+        if access_request.pk == first.pk:
+            raise ValueError("?")
+        right(access_request=access_request, now=now)
+
+    monkeypatch.setattr(requests, "lapse", lapse)
+    assert sweeps.lapse_requests(now=second.decide_by) == 1
+    second.refresh_from_db()
+    assert second.state == RequestState.LAPSED
+    assert f"AccessRequest {first.pk}" in caplog.text
+
+
+def test_a_database_that_is_away_ends_the_sweep(world, monkeypatch):
+    def lame(*, now: datetime) -> int:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(sweeps, "SWEEPS", (lame,))
+    with pytest.raises(OperationalError):
+        sweeps.sweep(now=world.now)
+    world.ask()
+    monkeypatch.setattr(requests, "lapse", lambda **_: lame(now=world.now))
+    with pytest.raises(OperationalError):
+        sweeps.lapse_requests(now=world.now + timedelta(days=30))
+
+
+def test_ends_that_all_fail_do_not_look_like_nothing_to_do(world, monkeypatch):
+    """The task that ends leases at their moment goes on at once as long as something is due."""
+    credential = world.active()
+
+    def lame(**_: object) -> None:
+        raise ValueError("?")
+
+    monkeypatch.setattr(credentials, "expire", lame)
+    with pytest.raises(RuntimeError, match="could not be ended"):
+        sweeps.expire_credentials(now=credential.lives_until)

@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -14,7 +15,10 @@ from tests.resilience.city import LATEST, City
 ALWAYS = {
     "drop_before": 3, "drop_after": 5, "late_commit": 5, "500_before": 2, "500_after": 3,
     "502_after": 1, "503_before": 0.3, "html": 1, "html_after": 2, "empty": 1, "empty_after": 2,
-    "half_json_after": 1, "stall": 2, "redirect": 1, "redirect_after": 1,
+    "half_json_after": 1, "cut_short": 0.7, "garbage": 0.7, "half_open": 0.5, "half_open_after": 0.5,
+    "body_drip": 0.3, "header_drip": 0.3, "endless_body": 0.2, "missing_expiry": 0.5,
+    "missing_user_id": 0.3, "ids_as_text": 0.3, "lives_as_text": 0.3, "missing_tokens": 0.3,
+    "null_for_object": 0.3, "stall": 2, "redirect": 1, "redirect_after": 1,
     "429": 0.3, "429_bare": 0.3, "429_zero": 0.3, "429_date": 0.1,
 }  # fmt: skip
 """Kinds of faults, and how often each rains beside the others: those that may come at any time."""
@@ -49,6 +53,9 @@ class Chaos:
         self.is_deadly = is_deadly
         """Whether anything is thrown beside the weather."""
         self.outages: list[tuple[float, float]] = []
+        self.random_deaths = 25
+        """How often somebody dies at no chosen point, beside sixty that do."""
+        self.climate_changes = 2
         self.pace = 1.0
         """How much slower than about four throws a second."""
         self._climate = seed
@@ -56,9 +63,9 @@ class Chaos:
     def rage(self, is_over: Callable[[], bool]) -> None:
         """One thing after another."""
         throws: list[tuple[int, Callable[[], Any]]] = [
-            (60, self._arm), (25, self._kill), (5, self._flush), (1, self._silence_broker),
-            (1, self._kill_broker), (1, self._demote_somebody), (1, self._refuse_service),
-            (1, self._change_token), (2, self._change_climate),
+            (60, self._arm), (self.random_deaths, self._kill), (5, self._flush), (1, self._silence_broker),
+            (1, self._kill_broker), (2, self._demote_somebody), (1, self._refuse_service),
+            (3, self._change_token), (self.climate_changes, self._change_climate),
         ]  # fmt: skip
         self._change_climate()
         while not self.is_deadly and not is_over():
@@ -83,13 +90,13 @@ class Chaos:
 
     def _arm(self) -> None:
         """Order a death at a point that was hit least so far."""
-        if len(self.city.armed()) >= self.at_once:
+        armed = self.city.armed()
+        known = sorted(self.points() - armed)
+        if len(armed) >= self.at_once or not known:
             return
-        hit = self.city.ordered_deaths()
-        known = sorted(self.points())
-        if known:
-            least = min(hit.count(point) for point in known)
-            self.city.arm(self.random.choice([p for p in known if hit.count(p) == least]))
+        hit = Counter(self.city.ordered_deaths())
+        least = min(hit[point] for point in known)
+        self.city.arm(self.random.choice([p for p in known if hit[p] == least]))
 
     def _kill(self) -> None:
         self.city.kill(

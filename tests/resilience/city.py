@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,8 +159,13 @@ class City(Stack):
 
 
 @contextmanager
-def running_city(folder: Path, *, wrong: str = "", **overrides: str) -> Iterator[City]:
-    """A city with the starter catalogue; everything of it ends with the block. `wrong`: one of the wrong portals."""
+def running_city(
+    folder: Path, *, wrong: str = "", armed: Iterable[str] = (), **overrides: str
+) -> Iterator[City]:
+    """A city with the starter catalogue; everything of it ends with the block.
+
+    `wrong`: one of the wrong portals. `armed`: crash points that are armed before anybody starts.
+    """
     base = free_base()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("HELPDESK", "OIDC_"))},
@@ -186,6 +191,7 @@ def running_city(folder: Path, *, wrong: str = "", **overrides: str) -> Iterator
             done = manage(environment, *words)
             assert done.returncode == 0, done.stdout + done.stderr
         city.wait_for_surroundings()
+        city.arm(*armed)
         city.start_portal()
         yield city
     finally:

@@ -100,11 +100,10 @@ class Council:
 
     def give_word(self) -> None:
         """A list that was held back waits for a person: look at it and confirm it."""
-        newest = self.city.rows.one(
-            "SELECT held_back, confirmed_at FROM tokens_inventoryrun"
-            " WHERE is_complete ORDER BY id DESC LIMIT 1"
-        )
-        if newest and newest[0] and newest[1] is None:
+        if self.city.rows.count(
+            "SELECT count(*) FROM tokens_inventoryrun"
+            " WHERE is_complete AND held_back > 0 AND confirmed_at IS NULL"
+        ):
             self._do(self.confirm)
 
     def come_again(self) -> None:
@@ -116,10 +115,13 @@ class Council:
     def trespass(self) -> None:
         """Somebody goes where they may not, and comes back from no trip."""
         actor = Actor(self.city.address("portal"), "lena").sign_in()
-        actor.open("/operations")
-        assert actor.answer.status_code == HTTPStatus.FORBIDDEN
-        actor.open("/helpdesks/production/callback?state=nobodys&code=nothing")
-        assert actor.answer.status_code == HTTPStatus.BAD_REQUEST
+        for address, right in (
+            ("/operations", HTTPStatus.FORBIDDEN),
+            ("/helpdesks/production/callback?state=nobodys&code=nothing", HTTPStatus.BAD_REQUEST),
+        ):
+            found = actor.open(address).answer.status_code
+            if found != right:
+                self.broken.append(f"{address} answered {found} to somebody who may not.")
 
     def restore(self) -> None:
         """As after a backup: frozen until an admin has confirmed the list."""

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -114,6 +113,8 @@ class Household:
                 self.done["unanswered"] += 1
             except AssertionError as error:
                 self._not_as_expected(life, str(error))
+            except Exception as error:  # a household must not fall silent
+                self.broken.append(f"{type(error).__name__} in {life.plan}: {error}")
 
     def _not_as_expected(self, life: Life, said: str) -> None:
         """A page that was not the one expected: somebody was faster, or the web died under it."""
@@ -135,7 +136,7 @@ class Household:
         if key not in self.people:
             self.people[key] = Actor(self.city.address("portal"), key).sign_in()
         actor = self.people[key]
-        if not actor.url.startswith(actor.portal):
+        if not str(actor.answer.url).startswith(actor.portal):
             actor.answer = requests.Response()  # back from wherever the last step ended
         return actor
 
@@ -208,16 +209,20 @@ class Household:
         )
         if self.random.random() < 0.6:
             both.append(self.random.choice(others)())
-        self._at_once(both)
+        self._at_once(life, both)
 
-    def _at_once(self, clicks: list[Callable[[], object]]) -> None:
+    def _at_once(self, life: Life, clicks: list[Callable[[], object]]) -> None:
         """Every click from a thread of its own, let go together. Who is refused is told so on a page."""
         gate = threading.Barrier(len(clicks))
 
         def go(click: Callable[[], object]) -> None:
             gate.wait(10)
-            with suppress(requests.RequestException, AssertionError):
+            try:
                 click()
+            except requests.RequestException:
+                self.done["unanswered"] += 1
+            except AssertionError as error:
+                self._not_as_expected(life, str(error))
 
         threads = [threading.Thread(target=go, args=(click,)) for click in clicks]
         for thread in threads:
@@ -298,7 +303,7 @@ class Household:
         if answer.status_code == 200:
             told = answer.json()
             self.ledger.note(
-                at=began, client_id=key.client_id,
+                at=began, answered_at=time.time(), client_id=key.client_id,
                 access_token=told["access_token"], expires_in=told["expires_in"],
             )  # fmt: skip
             life.fetched += 1
@@ -337,7 +342,7 @@ class Household:
         for actor in both if self.random.random() < 0.3 else both[:1]:
             actor.open(path)
             clicks.append(partial(actor.press, button))
-        self._at_once(clicks) if len(clicks) > 1 else clicks[0]()
+        self._at_once(life, clicks) if len(clicks) > 1 else clicks[0]()
         self.done["ended by hand"] += 1
 
     def let_pass(self, table: str, clock: str, number: int) -> None:

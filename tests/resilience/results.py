@@ -12,12 +12,17 @@ DOCUMENT = ROOT / "docs" / "resilience.md"
 _MARKS = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
+def check() -> None:
+    """Raises `ValueError` where the document has no place for results; asked before a long run."""
+    if not _MARKS.search(DOCUMENT.read_text()):
+        raise ValueError(f"{DOCUMENT.name} has no place for results.")
+
+
 def write(report: Report, caught: Sequence[tuple[Wrong, str]]) -> None:
     """Put the results of one soak in place of those before."""
-    text = DOCUMENT.read_text()
-    if not _MARKS.search(text):
-        raise ValueError(f"{DOCUMENT.name} has no place for results.")
+    check()
     found = "\n".join([*_right(report), "", *_wrong(caught)])
+    text = DOCUMENT.read_text()
     DOCUMENT.write_text(_MARKS.sub(lambda marks: f"{marks[1]}{found}\n{marks[2]}", text))
 
 

@@ -1,9 +1,10 @@
 """One run: a city lives, everything goes wrong, it calms down, and the judge has the last word."""
 
+import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ class Goal:
     late: int = 1
     unknowns: int = 1
     races: int = 1
+    acts: tuple[str, ...] = ()
+    """What an admin must have done at least once."""
     most_seconds: float = 3600
 
 
@@ -66,6 +69,8 @@ class Report:
                 ("late commits", self.late, self.goal.late),
                 ("unknown answers", self.unknowns, self.goal.unknowns),
                 ("races", self.races, self.goal.races),
+                ("tokens handed out", self.lived["handed out"], 1),
+                *((f"acts of {act}", self.lived[act], 1) for act in self.goal.acts),
             )
             if found < wanted
         ]
@@ -253,8 +258,9 @@ class Run:
         if done.returncode:
             for line in (done.stdout + done.stderr).splitlines()[:-1]:
                 self._say("verify", line)
-        (known,) = self.city.rows.one("SELECT capabilities FROM tokens_helpdesk") or ("",)
-        if '"several grants of one user": "no"' in str(known):
+        (known,) = self.city.rows.one("SELECT capabilities FROM tokens_helpdesk") or ("{}",)
+        learned = known if isinstance(known, dict) else json.loads(known)
+        if learned.get("several grants of one user") == "no":
             self._say("learned", "one per person, which is not so")
         for who in (*self.people, self.council):
             for said in who.broken:
@@ -288,9 +294,11 @@ class Run:
 
 
 @contextmanager
-def prepared(folder: Path, *, seed: int, wrong: str = "", **options: object) -> Iterator[Run]:
+def prepared(
+    folder: Path, *, seed: int, wrong: str = "", armed: Iterable[str] = (), **options: object
+) -> Iterator[Run]:
     """A run in a city of its own. `options`: of `Run`, and in capitals the environment's."""
     environment = {name: str(value) for name, value in options.items() if name.isupper()}
     rest = {name: value for name, value in options.items() if not name.isupper()}
-    with running_city(folder, wrong=wrong, **environment) as city:
+    with running_city(folder, wrong=wrong, armed=armed, **environment) as city:
         yield Run(city, seed, **rest)  # type: ignore[arg-type]

@@ -401,6 +401,13 @@ def _adopted_young(scene: Scene) -> None:
     _adopt(scene, 103, ago=10)
 
 
+def _adopted_young_beside_a_proof_by_list(scene: Scene) -> None:
+    """Another call was proved by two lists, but that was long before."""
+    run = scene.inventory(ago=42)
+    scene.change("tokens_grant", scene.grant, list_before_id=run)
+    _adopted_young(scene)
+
+
 def _adopted_though_owned(scene: Scene) -> None:
     _adopt(scene, 101, ago=3)
 
@@ -493,6 +500,7 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("repeated", _refresh_token_twice), ("repeated", _row_sent_too_soon),
     ("false_end", _gone_but_alive), ("false_end", _gone_but_refreshable),
     ("false_end", _revoked_but_born), ("early_judgement", _adopted_young),
+    ("early_judgement", _adopted_young_beside_a_proof_by_list),
     ("early_judgement", _adopted_though_owned), ("early_judgement", _adopted_many),
     ("early_judgement", _deleted_while_told), ("dropped", _answered_for_ever),
     ("dropped", _answer_forgotten), ("decided", _decided_alone),

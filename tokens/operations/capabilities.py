@@ -2,11 +2,15 @@
 
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 
 from accounts import audit
+from accounts.models import User
+from tokens import permissions
 from tokens.models import Credential, Grant, Helpdesk
+from tokens.refusals import Denied, StaleState
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 
@@ -33,11 +37,43 @@ def learn(*, helpdesk: Helpdesk, name: str, is_so: bool, now: datetime) -> None:
     helpdesk.capabilities = known
 
 
+def forget(*, helpdesk: Helpdesk, name: str, by: User | None, now: datetime) -> None:
+    """Believe no longer what was found out; the next call that can tell finds it out anew.
+
+    `by`: an admin, or None where Keydesk itself was told otherwise. Raises `Denied`, and `StaleState` when
+    nothing is known under this name.
+    """
+    if by is not None and not (answer := permissions.may_operate(by)):
+        raise Denied(answer.reason)
+    with transaction.atomic():
+        hold(helpdesk)
+        known = Helpdesk.objects.values_list("capabilities", flat=True).get(pk=helpdesk.pk)
+        if name not in known:
+            raise StaleState(
+                "Keydesk knows nothing about this any more, so there is nothing to forget."
+            )
+        rest = {other: word for other, word in known.items() if other != name}
+        Helpdesk.objects.filter(pk=helpdesk.pk).update(capabilities=rest)
+        audit.record(
+            "helpdesk.forgot",
+            by=by,
+            target=helpdesk,
+            now=now,
+            what=name,
+            was_so=known[name] == "yes",
+        )
+    helpdesk.capabilities = rest
+
+
 def siblings(credential: Credential, *, now: datetime) -> QuerySet[Grant]:
-    """Live pairs of the same person's other access on the helpdesk, with no call of theirs open."""
+    """Live pairs of the same person's other access on the helpdesk, with no call of theirs open.
+
+    Only those whose access half lives for a minimum age yet, so that their own end explains nothing.
+    """
     return (
         Grant.objects.filter(
-            helpdesk=credential.helpdesk_id, state=GrantState.LIVE, access_expires_at__gt=now,
+            helpdesk=credential.helpdesk_id, state=GrantState.LIVE,
+            access_expires_at__gt=now + settings.MINIMUM_AGE,
             credential__state=CredentialState.ACTIVE, credential__acts_as=credential.acts_as_id,
         )
         .exclude(credential=credential.pk)
@@ -47,7 +83,9 @@ def siblings(credential: Credential, *, now: datetime) -> QuerySet[Grant]:
     )  # fmt: skip
 
 
-def is_untouched(grant: Grant) -> bool:
-    """Whether nothing of ours has happened to a live pair: no refresh, no end."""
-    still = Grant.objects.filter(pk=grant.pk, state=GrantState.LIVE)
+def is_untouched(grant: Grant, *, now: datetime) -> bool:
+    """Whether nothing of ours has happened to a live pair: no refresh, no end, and its own is not near."""
+    still = Grant.objects.filter(
+        pk=grant.pk, state=GrantState.LIVE, access_expires_at__gt=now + settings.MINIMUM_AGE
+    )
     return still.exists() and not grant.successors.exists()

@@ -13,7 +13,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.models import User
 from tokens import outbox, permissions, policies
-from tokens.models import Connection, Credential, Job
+from tokens.models import Connection, Credential, Helpdesk, Job
 from tokens.operations import capabilities, credentials
 from tokens.operations.moves import move
 from tokens.refusals import Denied, Invalid, Refusal, StaleState
@@ -149,10 +149,23 @@ def _end_others(connection: Connection, *, by: User, now: datetime) -> None:
     since = _connected_since(connection)
     if unnamed := [one for one in ended if not connection.replaces_others or one.pk in since]:
         raise _not_agreed(credential, unnamed)
+    if ended:
+        _must_take_new_access(credential)
     reason = f"Replaced by “{credential.script_name}”: {credential.helpdesk} keeps one access per person."
     for other in ended:
         actor = by if other.owner_id == by.pk else None
         credentials.revoke(credential=other, by=actor, reason=reason, now=now)
+
+
+def _must_take_new_access(credential: Credential) -> None:
+    """Nothing is ended for access that cannot be issued now. The helpdesk's row is held, so this stays so."""
+    helpdesk = Helpdesk.objects.get(pk=credential.helpdesk_id)
+    if not (answer := policies.takes_new_access(helpdesk)):
+        raise StaleState(
+            f"{answer.reason} Nothing was ended.",
+            href=f"/credentials/{credential.pk}",
+            label="Open it",
+        )
 
 
 def _connected_since(connection: Connection) -> set[int]:

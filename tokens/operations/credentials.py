@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from accounts import audit
 from accounts.models import User
 from tokens import notifications, outbox, permissions, policies
 from tokens.models import (
+    AccessProfile,
     AccessRequest,
     Credential,
     Grant,
+    Helpdesk,
     Job,
 )
 from tokens.operations import grants
@@ -35,6 +38,7 @@ def order(*, access_request: AccessRequest, now: datetime) -> Credential:
     """Make the credential an approved request stands for. Runs inside the approving transaction."""
     version = access_request.profile_version
     assert access_request.granted_days is not None
+    _hold_subjects(access_request)
     credential = Credential.objects.create(
         client_id=_new_client_id(version.profile.helpdesk.slug),
         helpdesk=version.profile.helpdesk, owner=access_request.requester,
@@ -53,6 +57,14 @@ def order(*, access_request: AccessRequest, now: datetime) -> Credential:
         scopes=credential.scopes, days=credential.days, request=access_request.pk,
     )  # fmt: skip
     return credential
+
+
+def _hold_subjects(access_request: AccessRequest) -> None:
+    """Hold every row an emergency can be about until the commit: its order then comes wholly before or after."""
+    profile = access_request.profile_version.profile
+    User.objects.filter(pk=access_request.requester_id).update(email=F("email"))
+    AccessProfile.objects.filter(pk=profile.pk).update(slug=F("slug"))
+    Helpdesk.objects.filter(pk=profile.helpdesk_id).update(kind=F("kind"))
 
 
 def _new_client_id(slug: str) -> str:

@@ -12,6 +12,7 @@ from tokens import notifications, permissions, policies
 from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
 from tokens.operations.moves import move, stale
+from tokens.queries import emergencies
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import ACCESS_REQUEST, RequestState
 
@@ -69,7 +70,12 @@ def deny(
 
 
 def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
-    """Approve by rule where one says so. Runs inside the transaction that submits or amends."""
+    """Approve by rule where one says so. Runs inside the transaction that submits or amends.
+
+    Not while all access of the same person, profile or helpdesk is being ended: then a person decides.
+    """
+    if emergencies.over_request(access_request) is not None:
+        return False
     version = access_request.profile_version
     answer = policies.approves_by_itself(
         version,

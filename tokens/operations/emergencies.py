@@ -11,12 +11,12 @@ from threading import Thread
 from celery import current_app
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
-from django.db.models import Exists, Max
+from django.db.models import Exists, F, Max, Model
 
 from accounts import audit
 from accounts.models import User
 from tokens import permissions
-from tokens.models import Credential, Emergency
+from tokens.models import AccessProfile, Credential, Emergency, Helpdesk
 from tokens.operations import credentials, moves
 from tokens.queries import emergencies as queries
 from tokens.queries.emergencies import Subject
@@ -27,6 +27,12 @@ logger = logging.getLogger(__name__)
 BATCH = 100
 TASK = "tokens.carry_on_emergencies"
 LONGEST_REASON = 300
+HELD: dict[Emergency.Kind, tuple[type[Model], str]] = {
+    Emergency.Kind.PERSON: (User, "email"),
+    Emergency.Kind.PROFILE: (AccessProfile, "slug"),
+    Emergency.Kind.HELPDESK: (Helpdesk, "kind"),
+}
+"""The row that an order, and each approval it might miss, holds until its commit."""
 NOTHING = "There is nothing to end: no such access works or waits to be connected."
 
 
@@ -48,6 +54,7 @@ def order(*, subject: Subject, reason: str, by: User, now: datetime) -> Emergenc
 
 
 def _order(subject: Subject, *, reason: str, by: User, now: datetime) -> Emergency:
+    _hold(subject)
     total = subject.credentials().filter(state__in=queries.STANDING).count()
     newest = Credential.objects.aggregate(newest=Max("pk"))["newest"]
     if not total:
@@ -62,6 +69,12 @@ def _order(subject: Subject, *, reason: str, by: User, now: datetime) -> Emergen
     )  # fmt: skip
     nudge()
     return emergency
+
+
+def _hold(subject: Subject) -> None:
+    """Wait for every approval that is being committed for it, and let the next ones wait for this order."""
+    model, column = HELD[subject.kind]
+    model._default_manager.filter(pk=subject.pk).update(**{column: F(column)})
 
 
 def _under_way(subject: Subject) -> StaleState:

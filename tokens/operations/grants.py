@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q
 
 from accounts import audit
+from accounts.models import AuditEvent
 from tokens import outbox, policies
 from tokens.connectors.base import TokenPair, TokenRecord
 from tokens.models import (
@@ -219,15 +220,38 @@ def adopt(*, helpdesk: Helpdesk, seen: SeenToken, now: datetime) -> Grant:
     return stray
 
 
-def mark_deleted(grant: Grant, *, is_refresh_dead: bool, now: datetime) -> None:
-    """Deleted by id and no longer shown. A later complete list has to lack it before it is gone."""
+def is_anothers(grant: Grant, remote_id: int) -> bool:
+    """Whether a pair of ours that is not of the same credential holds a token of the helpdesk."""
+    holding = (GrantState.ANSWERED, GrantState.LIVE, GrantState.DOOMED, GrantState.REPLACED)
+    others = Grant.objects.filter(
+        helpdesk=grant.helpdesk_id, remote_id=remote_id, state__in=holding
+    ).exclude(pk=grant.pk)
+    return others.exclude(credential=grant.credential_id).exists()
+
+
+def deletions(grant: Grant) -> list[datetime]:
+    """When it was deleted, or first found to be, oldest first."""
+    events = AuditEvent.objects.filter(
+        event="grant.deleted", target_type="Grant", target_id=str(grant.pk)
+    )
+    return list(events.order_by("id").values_list("at", flat=True))
+
+
+def mark_deleted(
+    grant: Grant, *, is_refresh_dead: bool, now: datetime, was_there: bool = True
+) -> None:
+    """Deleted by id and no longer shown. A later complete list has to lack it before it is gone.
+
+    One that was not there any more (`was_there`) and was told of before is news to nobody.
+    """
     with transaction.atomic():
         Grant.objects.filter(pk=grant.pk).update(
             deleted_at=now, is_refresh_dead=grant.is_refresh_dead or is_refresh_dead
         )
-        audit.record(
-            "grant.deleted", by=None, target=grant, now=now, is_refresh_dead=is_refresh_dead
-        )
+        if was_there or not deletions(grant):
+            audit.record(
+                "grant.deleted", by=None, target=grant, now=now, is_refresh_dead=is_refresh_dead
+            )
         grant.refresh_from_db()
 
 

@@ -3,12 +3,14 @@
 Every sweep may run twice at once and at any time; each returns how many rows it moved.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q, QuerySet
 
 from tokens import notifications, outbox
@@ -22,6 +24,8 @@ from tokens.states import (
     GrantState,
     RequestState,
 )
+
+logger = logging.getLogger(__name__)
 
 BATCH = 500
 SOON = (14, 7, 1)
@@ -53,12 +57,18 @@ def lapse_credentials(*, now: datetime) -> int:
 
 
 def expire_credentials(*, now: datetime) -> int:
-    """Access that has reached its end."""
+    """Access that has reached its end.
+
+    Raises `RuntimeError` where all of it failed: who goes on until nothing is due would go on for ever.
+    """
     rows = Credential.objects.filter(state__in=CREDENTIAL_USABLE, lives_until__lte=now)
-    return _each(
+    moved = _each(
         rows.select_related("helpdesk").order_by("lives_until", "id")[:BATCH],
         lambda row: credentials.expire(credential=row, now=now),
     )
+    if not moved and rows.exists():
+        raise RuntimeError("Access that has reached its end could not be ended.")
+    return moved
 
 
 def next_end() -> datetime | None:
@@ -131,11 +141,10 @@ def order_inventories(*, now: datetime) -> int:
     owed_or_recent = Job.objects.filter(
         Q(done_at=None) | Q(done_at__gt=now - settings.INVENTORY_EVERY), kind=Job.Kind.INVENTORY
     )
-    ordered = 0
-    for helpdesk in Helpdesk.objects.exclude(pk__in=owed_or_recent.values("helpdesk")):
-        _owe(Job.Kind.INVENTORY, helpdesk.pk, helpdesk, now)
-        ordered += 1
-    return ordered
+    return _each(
+        Helpdesk.objects.exclude(pk__in=owed_or_recent.values("helpdesk")),
+        lambda helpdesk: _owe(Job.Kind.INVENTORY, helpdesk.pk, helpdesk, now),
+    )
 
 
 def tell_ends_soon(*, now: datetime) -> int:
@@ -148,9 +157,7 @@ def tell_ends_soon(*, now: datetime) -> int:
             lives_until__gt=now + timedelta(days=days - 1),
             lives_until__lte=now + timedelta(days=days),
         ).select_related("owner", "deputy")
-        for credential in rows[:BATCH]:
-            notifications.ends_soon(credential, days, now=now)
-            told += 1
+        told += _each(rows[:BATCH], partial(notifications.ends_soon, days=days, now=now))
     return told
 
 
@@ -168,8 +175,21 @@ SWEEPS: tuple[Callable[..., int], ...] = (
 
 
 def sweep(*, now: datetime) -> int:
-    """All of them. Returns how many rows were moved."""
-    return sum(one(now=now) for one in SWEEPS)
+    """All of them. Returns how many rows were moved. One that fails is logged and stops no other.
+
+    Raises only what says that the database is away.
+    """
+    return sum(_swept(one, now=now) for one in SWEEPS)
+
+
+def _swept(one: Callable[..., int], *, now: datetime) -> int:
+    try:
+        return one(now=now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("The sweep %s", one.__name__)
+        return 0
 
 
 def _owe(
@@ -191,13 +211,22 @@ def _without_job(kind: Job.Kind, rows: QuerySet[Any], now: datetime) -> int:
     return _each(found, lambda row: _owe(kind, row.pk, row.helpdesk, now))
 
 
-def _each(rows: Iterable[Any], act: Callable[[Any], None]) -> int:
-    """Act on each row; one that somebody else moved first is not ours any more."""
-    moved = 0
-    for row in rows:
-        try:
-            act(row)
-            moved += 1
-        except StaleState:
-            continue
-    return moved
+def _each(rows: Iterable[Any], act: Callable[[Any], object]) -> int:
+    """Act on each row; one that somebody else moved first is not ours any more.
+
+    One that cannot be moved is logged and stops no other. A database that is away ends the sweep.
+    """
+    return sum(_acted(row, act) for row in rows)
+
+
+def _acted(row: Any, act: Callable[[Any], object]) -> bool:
+    try:
+        act(row)
+    except StaleState:
+        return False
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("A sweep, %s %s", type(row).__name__, row.pk)
+        return False
+    return True

@@ -185,6 +185,9 @@ SENTENCES: dict[str, Says] = {
     "helpdesk.unfrozen": lambda t: f"{t.who} ended the freeze: new access is issued again.",
     "inventory.ordered": lambda t: f"{t.who} had the list of all tokens taken.",
     "helpdesk.learned": _learned,
+    "helpdesk.forgot": lambda t: (
+        f"{t.who} no longer believes what was learned about the helpdesk: {t.word('what')}."
+    ),
     "inventory.confirmed": lambda t: (
         f"{t.who} confirmed the list of all tokens: what it shows may be acted on."
     ),

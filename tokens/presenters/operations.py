@@ -23,6 +23,7 @@ from tokens.queries.requests import ScopeTable, scope_table
 
 Beat = tuple[str, bool, str]
 MOST_VIOLATIONS = 50
+MOST_FINDINGS = 200
 LATE = 3
 """After so many times its interval without a complete inventory somebody should look."""
 
@@ -399,7 +400,12 @@ class Finding:
 def findings(
     helpdesk: Helpdesk, strays: Sequence[SeenToken], suspects: Sequence[Grant]
 ) -> list[Finding]:
-    """What would be done, in words: tokens of nobody deleted, access that is not as it was proved disconnected."""
+    """What would be done, in words: tokens of nobody deleted, access that is not as it was proved disconnected.
+
+    The first `MOST_FINDINGS` of it: nobody reads more.
+    """
+    strays = strays[:MOST_FINDINGS]
+    suspects = suspects[: MOST_FINDINGS - len(strays)]
     table = scope_table()
     people = queries.people_by_number(helpdesk, [seen.remote_user_id for seen in strays])
     found = [

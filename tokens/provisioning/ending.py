@@ -13,7 +13,7 @@ from tokens.operations.inventories import is_refresh_half_dead
 from tokens.provisioning.calls import access_half, refresh_pair, resume
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.looks import delete, look
-from tokens.provisioning.proof import from_list
+from tokens.provisioning.proof import from_list, is_ours
 from tokens.provisioning.turns import end_turn, line_up
 from tokens.queries import inventories as lists
 from tokens.refusals import StaleState
@@ -23,6 +23,8 @@ _LIVING = (CredentialState.ISSUING, CredentialState.ACTIVE)
 """States in which an open call is somebody's who will take it up."""
 _STILL_ALIVE = timedelta(seconds=5)
 """An access half counts as alive at its deletion only with this much left."""
+STILL_LISTED = "By its id the token is gone, but the list of all tokens still shows it."
+NOT_OURS = "The helpdesk describes the token as another one, so it is not deleted by that id."
 
 
 def close(line: Line, grant_id: int) -> None:
@@ -36,11 +38,17 @@ def close(line: Line, grant_id: int) -> None:
         _delete(line, grant)
     if not is_refresh_half_dead(grant, at=line.clock()):
         _kill_refresh_half(line, grant)
+        if grant.remote_id is None:
+            _find_out_which(line, grant)
     _await_list(line, grant)
 
 
 def _find_out_which(line: Line, grant: Grant) -> None:
-    """A pair that was never proved: ask it who it is, or compare the lists. A dead one stays unknown."""
+    """A pair that was never proved: ask it who it is, or compare the lists. A dead one stays unknown.
+
+    So does one that says it is another's: it is ended by its refresh half, never by that id. What that
+    made is not refreshed in its turn, which would go on for ever; it is asked again later.
+    """
     if not grant.access_sealed or _is_access_over(grant, line):
         return
     record: TokenRecord | None = None
@@ -50,6 +58,11 @@ def _find_out_which(line: Line, grant: Grant) -> None:
         if refused.code == "invalid_token":
             return grants.note_access_dead(grant, now=line.clock())
         record = from_list(line, grant)
+    else:
+        if not is_ours(line, grant, record):
+            if grant.purpose == Grant.Purpose.CLOSE:
+                raise Retry(NOT_OURS)
+            return
     if record is not None:
         grants.identify(grant, record)
 
@@ -65,7 +78,22 @@ def _delete(line: Line, grant: Grant) -> None:
         delete(line, grant)
         if look(line, grant) is not None:
             raise Retry("The helpdesk said it deleted the token, and still shows it.")
-    grants.mark_deleted(grant, is_refresh_dead=_was_alive(line, shown), now=line.clock())
+    elif _is_still_listed(line, grant):
+        if grant.refresh_sealed and not is_refresh_half_dead(grant, at=line.clock()):
+            _kill_refresh_half(line, grant)
+        raise Retry(STILL_LISTED)
+    grants.mark_deleted(
+        grant, was_there=shown is not None, is_refresh_dead=_was_alive(line, shown),
+        now=line.clock(),
+    )  # fmt: skip
+
+
+def _is_still_listed(line: Line, grant: Grant) -> bool:
+    """Whether it was found deleted before, and the newest list begun since then shows it all the same."""
+    assert grant.remote_id is not None
+    deletions = grants.deletions(grant)
+    run = lists.newest(line.helpdesk, begun_after=deletions[-1]) if deletions else None
+    return run is not None and lists.listed(run).filter(remote_id=grant.remote_id).exists()
 
 
 def _was_alive(line: Line, shown: TokenRecord | None) -> bool:
@@ -150,7 +178,11 @@ def _settle(line: Line, grant: Grant) -> bool:
 
 
 def _await_list(line: Line, grant: Grant) -> None:
-    """Gone is what a complete list, begun after the deletion, lacks."""
+    """Gone is what a complete list, begun after the deletion, lacks.
+
+    One is ordered at once after the first deletion. Where a list has contradicted that, the next comes
+    with the sweep, so that a list and a look that disagree do not order each other for ever.
+    """
     now = line.clock()
     if grant.remote_id is None:
         if _is_access_over(grant, line):
@@ -159,6 +191,11 @@ def _await_list(line: Line, grant: Grant) -> None:
     run = lists.newest(line.helpdesk, begun_after=grant.deleted_at)
     if run and not lists.listed(run).filter(remote_id=grant.remote_id).exists():
         return grants.bury(grant, now=now)
+    if run:
+        raise Retry(STILL_LISTED)
+    first = next(iter(grants.deletions(grant)), grant.deleted_at)
+    if lists.newest(line.helpdesk, begun_after=first) is not None:
+        return
     with transaction.atomic():
         outbox.order(
             Job.Kind.INVENTORY, line.helpdesk.pk, helpdesk=line.helpdesk, now=now, urgency=0

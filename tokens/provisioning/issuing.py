@@ -8,7 +8,7 @@ from django.db import transaction
 from tokens import permissions, policies
 from tokens.connectors.base import GiveUp
 from tokens.models import Connection, Credential, Grant, InventoryRun
-from tokens.operations import connections, credentials, grants
+from tokens.operations import capabilities, connections, credentials, grants
 from tokens.provisioning import siblings
 from tokens.provisioning.calls import make_pair, refresh_pair, resume
 from tokens.provisioning.line import Later, Line
@@ -24,6 +24,14 @@ WORDS = {
     "Ask an admin to allow them for it, then connect again.",
 }
 CONSENT_DEAD = "The helpdesk no longer honours your consent. Connect it again."
+
+
+class NotAnyMore(Exception):
+    """What may have been done when the job began may not be done any more; `sentence` says why."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
 
 
 def exchange(line: Line, credential_id: int) -> None:
@@ -92,7 +100,7 @@ def _would_end(line: Line, credential: Credential) -> str:
 
 def _refuse(line: Line, credential: Credential, reason: str) -> None:
     """Back to where it came from; and on to its end when the owner may not have it any more."""
-    now = line.clock()
+    now, credential = line.clock(), _load(credential.pk)
     is_over = not permissions.may_keep(credential)
     with transaction.atomic():
         credentials.refuse(credential=credential, reason=reason, now=now)
@@ -104,7 +112,10 @@ def _exchange(line: Line, credential: Credential, connection: Connection) -> Non
     before = line_up(line, credential)
     try:
         sibling = siblings.living(line, credential)
-        grant = _intend(line, credential, Grant.Purpose.EXCHANGE, before, connection=connection)
+        try:
+            grant = _intend(line, credential, Grant.Purpose.EXCHANGE, before, connection=connection)
+        except NotAnyMore as refusal:
+            return _refuse(line, credential, refusal.sentence)
         code = connections.open_sealed(connection, connection.code)
         verifier = connections.open_sealed(connection, connection.verifier)
         try:
@@ -124,6 +135,14 @@ def _exchange(line: Line, credential: Credential, connection: Connection) -> Non
         siblings.learn_from(line, sibling, new=grant)
     finally:
         end_turn(line, credential)
+
+
+def _must_still_be_right(line: Line, credential: Credential, connection: Connection) -> None:
+    """With the helpdesk's row held, so that a freeze comes wholly before the intent or after it."""
+    capabilities.hold(line.helpdesk)
+    line.helpdesk.refresh_from_db()
+    if refusal := _why_not(line, _load(credential.pk), connection):
+        raise NotAnyMore(refusal)
 
 
 def refresh(line: Line, credential_id: int) -> None:
@@ -188,13 +207,19 @@ def _intend(
     connection: Connection | None = None,
     replaces: Grant | None = None,
 ) -> Grant:
-    """The row of the call; one that would cross another's proof by list waits, and looks once more after."""
+    """The row of the call; one that would cross another's proof by list waits, and looks once more after.
+
+    An exchange is asked again whether it may be: a list may have taken long. Raises `NotAnyMore`.
+    """
     if before is None and line.is_turn_of_another(credential.pk):
         raise Later(line.clock() + timedelta(seconds=1))
-    grant = grants.intend(
-        credential=credential, purpose=purpose, now=line.clock(),
-        connection=connection, replaces=replaces, list_before=before,
-    )  # fmt: skip
+    with transaction.atomic():
+        if connection is not None:
+            _must_still_be_right(line, credential, connection)
+        grant = grants.intend(
+            credential=credential, purpose=purpose, now=line.clock(),
+            connection=connection, replaces=replaces, list_before=before,
+        )  # fmt: skip
     if before is None and line.is_turn_of_another(credential.pk):
         grants.abandon(grant, now=line.clock())
         raise Later(line.clock() + timedelta(seconds=1))

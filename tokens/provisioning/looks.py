@@ -31,12 +31,20 @@ def delete(line: Line, grant: Grant) -> None:
     )  # fmt: skip
 
 
+def show_one(line: Line, token_id: int) -> TokenRecord | None:
+    """What our own access is told about a token by its id; None: a 404.
+
+    Raises `GiveUp(code="forbidden")` where it may not look.
+    """
+    return line.as_service_where_allowed(
+        lambda t: line.connector.show(token_id=token_id, access_token=t)
+    )
+
+
 def is_shown(line: Line, token_id: int) -> bool:
     """Whether the helpdesk shows a token of nobody by its id; where our access may not look, no."""
     try:
-        return line.as_service_where_allowed(
-            lambda t: line.connector.show(token_id=token_id, access_token=t)
-        ) is not None  # fmt: skip
+        return show_one(line, token_id) is not None
     except GiveUp as refused:
         if refused.code != "forbidden":
             raise

@@ -8,13 +8,13 @@ from django.db import transaction
 from tokens import policies
 from tokens.connectors.base import GiveUp, TokenRecord
 from tokens.models import Credential, Grant
-from tokens.operations import credentials, grants, inventories
+from tokens.operations import capabilities, credentials, grants, inventories
 from tokens.provisioning.calls import access_half
 from tokens.provisioning.inventory import take_list
 from tokens.provisioning.line import Line
+from tokens.provisioning.looks import show_one
 from tokens.provisioning.turns import capability
 from tokens.queries import inventories as lists
-from tokens.refusals import StaleState
 
 UNPROVABLE = "Keydesk could not tell which token the helpdesk gave, so it was thrown away."
 
@@ -28,41 +28,89 @@ def prove(line: Line, grant: Grant) -> None:
     record = _describe(line, credential, grant)
     if record is None:
         return _reject(line, credential, grant, UNPROVABLE)
-    try:
-        grants.identify(grant, record)
-    except StaleState:
-        return
     want = policies.wanted(credential, grant, client_number=line.client_number())
     answer = policies.is_proved(record, want)
-    if not answer:
-        return _reject(line, credential, grant, answer.reason)
+    believed = _is_plainly_ours(line, grant, record)
+    if believed:
+        grants.identify(grant, record)
+    if not (answer and believed):
+        return _reject(line, credential, grant, answer.reason or UNPROVABLE)
     credentials.activate(credential=credential, grant=grant, now=line.clock())
 
 
 def _describe(line: Line, credential: Credential, grant: Grant) -> TokenRecord | None:
     """The helpdesk's description of the new token; None when it cannot be told which it is."""
     name = capability(credential)
-    if line.can(name) is not False:
-        try:
-            record = line.connector.current(access_token=access_half(grant))
-        except GiveUp as refused:
-            if refused.code != "forbidden":
-                return None
-            line.learn(name, is_so=False)
-        else:
-            line.learn(name, is_so=True)
-            return _completed(line, record)
-    return from_list(line, grant)
+    if line.can(name) is False:
+        return from_list(line, grant)
+    try:
+        record = line.connector.current(access_token=access_half(grant))
+    except GiveUp as refused:
+        if refused.code != "forbidden":
+            return None
+        listed = from_list(line, grant)
+        _learn_refused(line, credential, grant, listed)
+        return listed
+    line.learn(name, is_so=True)
+    return _completed(line, record)
+
+
+def _learn_refused(
+    line: Line, credential: Credential, grant: Grant, listed: TokenRecord | None
+) -> None:
+    """A refusal counts only for a token that the list proves; else it may be about the person, not the scopes.
+
+    Then what was known is no longer believed either, so that the next proof has a list to go by.
+    """
+    name, number = capability(credential), line.client_number()
+    if listed and policies.is_proved(
+        listed, policies.wanted(credential, grant, client_number=number)
+    ):
+        line.learn(name, is_so=False)
+    elif line.can(name):
+        capabilities.forget(helpdesk=line.helpdesk, name=name, by=None, now=line.clock())
+
+
+def _is_plainly_ours(line: Line, grant: Grant, record: TokenRecord) -> bool:
+    """Whether an id may be believed as it was told: of the right client and user, and no other pair of ours has it."""
+    return (
+        record.client_id in (line.client_number(), None)
+        and record.user_id == _user(grant)
+        and not grants.is_anothers(grant, record.id)
+    )
+
+
+def _user(grant: Grant) -> int | None:
+    return grant.credential.acts_as.remote_id if grant.credential else None
+
+
+def is_ours(line: Line, grant: Grant, record: TokenRecord) -> bool:
+    """Whether an id that `current` told may be believed, so that a pair is deleted by it.
+
+    Of anybody else's, and of another client's, only if the helpdesk says by that id too that it is our
+    client's, and no other pair of ours has it.
+    """
+    if _is_plainly_ours(line, grant, record):
+        return True
+    if grants.is_anothers(grant, record.id):
+        return False
+    number, users = line.client_number(), (record.user_id, _user(grant))
+    try:
+        shown = show_one(line, record.id)
+    except GiveUp as refused:
+        if refused.code != "forbidden":
+            raise
+        seen = lists.listed(take_list(line)).filter(remote_id=record.id)
+        return seen.filter(remote_user_id__in=[user for user in users if user]).exists()
+    return shown is not None and shown.client_id == number and shown.user_id in users
 
 
 def _completed(line: Line, record: TokenRecord) -> TokenRecord:
-    """A field that `current` leaves out is read by id through the service access."""
+    """A field that a description leaves out is read by id through the service access."""
     if not policies.lacks_proof(record):
         return record
     try:
-        shown = line.as_service_where_allowed(
-            lambda t: line.connector.show(token_id=record.id, access_token=t)
-        )
+        shown = show_one(line, record.id)
     except GiveUp:
         return record
     return shown or record
@@ -83,7 +131,7 @@ def from_list(line: Line, grant: Grant) -> TokenRecord | None:
         for seen in new:
             grants.adopt(helpdesk=line.helpdesk, seen=seen, now=line.clock())
         return None
-    return inventories.as_record(new[0])
+    return _completed(line, inventories.as_record(new[0]))
 
 
 def _reject(line: Line, credential: Credential, grant: Grant, reason: str) -> None:

@@ -11,7 +11,7 @@ from tokens.connectors.base import ConnectorError
 from tokens.models import Credential, Grant
 from tokens.operations import capabilities
 from tokens.provisioning.line import Later, Line
-from tokens.provisioning.looks import look
+from tokens.provisioning.looks import SHOWS, look
 from tokens.states import GrantState
 
 
@@ -28,13 +28,18 @@ def learn_from(line: Line, sibling: Grant | None, *, new: Grant) -> None:
     if sibling is None or not Grant.objects.filter(pk=new.pk, state=GrantState.LIVE).exists():
         return
     is_shown = _is_shown(line, sibling)
-    if is_shown is None or not capabilities.is_untouched(sibling):
+    if is_shown is None or not capabilities.is_untouched(sibling, now=line.clock()):
         return
     line.learn(policies.SEVERAL_GRANTS, is_so=is_shown)
 
 
 def _is_shown(line: Line, grant: Grant) -> bool | None:
-    """Whether the helpdesk shows a token; None when it did not say. Nobody's exchange fails over it."""
+    """Whether the helpdesk shows a token; None when it did not say. Nobody's exchange fails over it.
+
+    A token that may only be asked itself says nothing once it is dead: it may have ended by itself.
+    """
     with suppress(ConnectorError, Later):
-        return look(line, grant) is not None
+        if look(line, grant) is not None:
+            return True
+        return None if line.can(SHOWS) is False else False
     return None

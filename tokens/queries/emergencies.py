@@ -198,6 +198,18 @@ def over(credential: Credential) -> Emergency | None:
     return rows.select_related("ordered_by").order_by("pk").first()
 
 
+def over_request(access_request: AccessRequest) -> Emergency | None:
+    """The open emergency about whom or what a request is for new access of. One query."""
+    profile = AccessProfile.objects.filter(pk=access_request.profile_id)
+    rows = Emergency.objects.filter(
+        Q(kind=Kind.PERSON, subject_id=access_request.requester_id)
+        | Q(kind=Kind.PROFILE, subject_id=access_request.profile_id)
+        | Q(kind=Kind.HELPDESK, subject_id__in=profile.values("helpdesk_id")),
+        finished_at__isnull=True,
+    )
+    return rows.order_by("pk").first()
+
+
 def covered(emergency: Emergency) -> QuerySet[Credential]:
     """Everything of its subject that was there when it was ordered, whatever has become of it."""
     rows = Credential.objects.filter(pk__lte=emergency.newest_credential_id)

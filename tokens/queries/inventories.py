@@ -3,11 +3,14 @@
 A later list counts as this one too: a token that stands in it has not vanished from the one before.
 """
 
+import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from accounts.models import AuditEvent
 from tokens.models import Grant, Helpdesk, InventoryRun, SeenToken
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
@@ -23,6 +26,11 @@ def newest(helpdesk: Helpdesk, *, begun_after: datetime | None = None) -> Invent
     if begun_after is not None:
         runs = runs.filter(started_at__gt=begun_after)
     return runs.order_by("-pk").first()
+
+
+def is_overtaken(run: InventoryRun) -> bool:
+    """Whether a later list is noted already: an earlier one would make its tokens look absent."""
+    return SeenToken.objects.filter(helpdesk=run.helpdesk_id, last_run__gt=run.pk).exists()
 
 
 def listed(run: InventoryRun) -> QuerySet[SeenToken]:
@@ -42,6 +50,15 @@ def unowned(run: InventoryRun) -> QuerySet[SeenToken]:
         helpdesk=run.helpdesk_id, remote_id__isnull=False,
     )  # fmt: skip
     return listed(run).exclude(remote_id__in=owned.values("remote_id"))
+
+
+def vouched_for(helpdesk: Helpdesk, ids: Iterable[int]) -> set[int]:
+    """Of these tokens, those known to be our application's: a pair of ours proved it, or an earlier list."""
+    wanted = set(ids)
+    pairs = Grant.objects.filter(helpdesk=helpdesk, remote_id__in=wanted)
+    seen = SeenToken.objects.filter(helpdesk=helpdesk, remote_id__in=wanted)
+    found = {*seen.values_list("remote_id", flat=True)}
+    return found | {pair.remote_id for pair in pairs if pair.remote_id is not None}
 
 
 def appeared_since(*, before: InventoryRun, after: InventoryRun) -> QuerySet[SeenToken]:
@@ -96,3 +113,37 @@ def unlike_the_list(run: InventoryRun, *, now: datetime) -> QuerySet[Grant]:
         .select_related("helpdesk", "credential__acts_as", "credential__owner")
         .order_by("pk")
     )
+
+
+# --- What inventories ended of late, and what a person agreed to ---------------------------------------
+
+
+def ended_strays(helpdesk: Helpdesk, *, since: datetime) -> QuerySet[Grant]:
+    """Tokens of nobody that were doomed since then."""
+    return Grant.objects.filter(
+        helpdesk=helpdesk, purpose=Grant.Purpose.STRAY, doomed_at__gt=since
+    ).order_by("pk")
+
+
+def ended_pairs(helpdesk: Helpdesk, *, since: datetime, starts: str, ends: str) -> QuerySet[Grant]:
+    """Pairs doomed since then for a reason that starts or ends so: an inventory's."""
+    reasons = Q(reason__startswith=starts) | Q(reason__endswith=ends)
+    return (
+        Grant.objects.filter(helpdesk=helpdesk, credential__isnull=False, doomed_at__gt=since)
+        .filter(reasons)
+        .order_by("pk")
+    )
+
+
+def agreed_to(runs: Iterable[InventoryRun]) -> dict[str, set[int]]:
+    """What stood in lists when an admin confirmed them: `strays` by token, `vanished` and `changed` by pair."""
+    found: dict[str, set[int]] = {"strays": set(), "vanished": set(), "changed": set()}
+    rows = AuditEvent.objects.filter(
+        event="inventory.confirmed", target_type=InventoryRun.__name__,
+        target_id__in=[str(run.pk) for run in runs],
+    )  # fmt: skip
+    for body in rows.values_list("body", flat=True):
+        kept = json.loads(body)
+        for kind, ids in found.items():
+            ids.update(kept.get(kind, ()))
+    return found

@@ -105,6 +105,7 @@ def confirm_inventory(request: HttpRequest, slug: str) -> HttpResponse:
         "helpdesk": helpdesk, "run": run, "watch": watch, "now": clock.now(),
         "form": ConfirmForm(initial={"run": run.pk}),
         "findings": presenters.findings(helpdesk, found.strays, found.suspects),
+        "count": len(found), "more": max(0, len(found) - presenters.MOST_FINDINGS),
     }  # fmt: skip
     return render(request, "operator/confirm_inventory.html", shown)
 

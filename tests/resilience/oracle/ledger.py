@@ -1,8 +1,8 @@
 """What clients were handed out, and what people and the test did, as the driver wrote it: a line each.
 
-A token: `{"at", "client_id", "access_token", "expires_in"}`, `at` being the moment before the request,
-so that nothing a slow machine does counts as the portal's. A mark: `{"at", "event", …}` with `replace`
-or `revoke` and a `client_id`; `outside` and a `token_id` (somebody ended or changed that token on the
+A token: `{"at", "client_id", "access_token", "expires_in", "answered_at"}`, `at` being the moment before
+the request, so that nothing a slow machine does counts as the portal's. A mark: `{"at", "event", …}` with
+`replace` or `revoke` and a `client_id`; `outside` and a `token_id` (somebody ended or changed that token on the
 helpdesk by hand); `kill` (a worker died, or lost its database); `outage` with `start` and `end`.
 """
 
@@ -14,12 +14,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class HandedOut:
-    """One 200 of the token endpoint. `at` is when it was asked for; unix time, as everywhere here."""
+    """One 200 of the token endpoint, asked for `at` and answered by then; unix time, as everywhere here."""
 
     at: float
     client_id: str
     access_token: str
     expires_in: float
+    answered_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class Ledger:
             )
         else:
             told = float(row["expires_in"])
+            at, answered_at = float(row["at"]), float(row.get("answered_at") or row["at"])
             self.entries.append(
-                HandedOut(float(row["at"]), row["client_id"], row["access_token"], told)
+                HandedOut(at, row["client_id"], row["access_token"], told, answered_at)
             )
 
     def note_death(self, at: float) -> None:

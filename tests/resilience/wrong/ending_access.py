@@ -110,7 +110,7 @@ def stray_adopted() -> None:
 
 
 @wrong(
-    "sweep-without-minimum-age", caught_by="early_judgement", share=0.1, at_once=3,
+    "sweep-without-minimum-age", caught_by="early_judgement", share=0.15, at_once=4,
     climate={"drop_after": 1, "500_after": 1}, plans=("short",), **NO_STORM,
 )  # fmt: skip
 def sweep_without_minimum_age() -> None:

@@ -112,11 +112,11 @@ def _adopted(view: View, row: Audit, made: Made) -> Iterator[Finding]:
 
 
 def _is_told_by_lists(base: Snapshot, at: float) -> bool:
-    """A proof by two lists that shows more than one new token dooms them all at once."""
+    """A proof by two lists that shows more than one new token dooms them all; whoever is proved is past that."""
     return any(
         one.list_before_id is not None
         and one.answered_at is not None
-        and one.answered_at - 1.0 <= at <= (one.doomed_at or at) + 1.0
+        and one.answered_at - 1.0 <= at <= (one.proved_at or one.gone_at or at) + 1.0
         for one in base.grants.values()
     )
 
@@ -161,9 +161,11 @@ def _is_healthy(view: View, grant: Grant, at: float) -> bool:
 def _too_many(view: View, adopted: list[Audit]) -> Iterator[Finding]:
     """What was ended in one go, which has one moment."""
     words = [row.at for row in view.base.audits if row.event == "inventory.confirmed"]
+    counts_for = 2 * view.times.inventory_every + view.times.noise
     for at, count in Counter(row.at for row in adopted).items():
         live = sum(_was_live(grant, at) for grant in view.base.grants.values())
-        if count > max(LEAST_SHARE, live // SHARE) and not any(word <= at for word in words):
+        has_word = any(at - counts_for <= word <= at for word in words)
+        if count > max(LEAST_SHARE, live // SHARE) and not has_word:
             yield Finding(
                 "early_judgement", f"{count} strays ended at once with {live} live tokens"
             )

@@ -21,12 +21,13 @@ def unproved(view: View) -> Iterator[Finding]:
     """Nothing is handed out before its proof, and each hand-out has its row."""
     for one in view.served:
         what = f"{one.entry.client_id} at {one.entry.at:.2f}"
+        latest = max(one.at, one.entry.answered_at)
         if one.made is None:
             yield Finding("unproved", f"{what}: handed out what the helpdesk never made", 2.0)
         elif one.grant is None:
             sentence = f"{what}: handed out token {one.made.token_id}, which no grant of it names"
             yield Finding("unproved", sentence, 2.0)
-        elif one.grant.proved_at is None or one.grant.proved_at > one.at + EPSILON:
+        elif one.grant.proved_at is None or one.grant.proved_at > latest + EPSILON:
             yield Finding("unproved", f"{what}: handed out from grant {one.grant.id} before proof")
         elif not view.base.said("Grant", one.grant.id, "grant.proved"):
             yield Finding("unproved", f"{what}: grant {one.grant.id} has no record of its proof")
