@@ -160,12 +160,13 @@ def expire() -> None:
 
 def _expire_until(last: datetime) -> None:
     while not _ending.is_set():
-        if sweeps.expire_credentials(now=clock.now()):
+        now = clock.now()
+        if sweeps.expire_credentials(now=now):
             continue
-        soonest = sweeps.next_end()
+        soonest = sweeps.next_end(after=now)
         if soonest is None or soonest > last:
             return
-        _ending.wait(max(0.2, (soonest - clock.now()).total_seconds()))
+        _ending.wait(max(0.0, (soonest - now).total_seconds()))
 
 
 @shared_task(name="tokens.send_mail")

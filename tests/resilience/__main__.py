@@ -37,7 +37,7 @@ from tests.stack import ROOT  # noqa: E402
 IN_CI = 5
 SHARE = 0.4
 """How many of the calls meet a fault in a soak."""
-FAIR = 30.0
+FAIR = 20.0
 """Seconds the right portal lives in the place of a wrong one."""
 
 

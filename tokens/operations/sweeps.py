@@ -57,23 +57,17 @@ def lapse_credentials(*, now: datetime) -> int:
 
 
 def expire_credentials(*, now: datetime) -> int:
-    """Access that has reached its end.
-
-    Raises `RuntimeError` where all of it failed: who goes on until nothing is due would go on for ever.
-    """
+    """Access that has reached its end."""
     rows = Credential.objects.filter(state__in=CREDENTIAL_USABLE, lives_until__lte=now)
-    moved = _each(
+    return _each(
         rows.select_related("helpdesk").order_by("lives_until", "id")[:BATCH],
         lambda row: credentials.expire(credential=row, now=now),
     )
-    if not moved and rows.exists():
-        raise RuntimeError("Access that has reached its end could not be ended.")
-    return moved
 
 
-def next_end() -> datetime | None:
-    """When the next access reaches its end; None when there is none."""
-    rows = Credential.objects.filter(state__in=CREDENTIAL_USABLE, lives_until__isnull=False)
+def next_end(*, after: datetime) -> datetime | None:
+    """When the next access reaches its end; None when there is none. What is overdue is the next sweep's."""
+    rows = Credential.objects.filter(state__in=CREDENTIAL_USABLE, lives_until__gt=after)
     return rows.order_by("lives_until").values_list("lives_until", flat=True).first()
 
 
@@ -227,6 +221,6 @@ def _acted(row: Any, act: Callable[[Any], object]) -> bool:
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        logger.exception("A sweep, %s %s", type(row).__name__, row.pk)
+        logger.exception("%s %s cannot be moved.", type(row).__name__, row.pk)
         return False
     return True

@@ -120,7 +120,8 @@ def sweep_without_minimum_age() -> None:
 
 @wrong(
     "sweep-on-half-a-list", caught_by="early_judgement",
-    climate={"500_before": 1, "half_json_after": 1, "drop_before": 1}, plans=("stays",), **NO_STORM,
+    climate={"500_before": 1, "half_json_after": 1, "drop_before": 1}, share=0.2,
+    plans=("stays",), at_once=12, INVENTORY_SECONDS="2", **NO_STORM,
 )  # fmt: skip
 def sweep_on_half_a_list() -> None:
     """A list that breaks off counts as far as it came, and what it lacks counts as gone, however much."""
