@@ -141,6 +141,24 @@ def test_a_token_of_nobody_that_a_list_leaves_out_is_looked_at_by_id(world):
     assert not lists.unowned(third).exists()
 
 
+def test_a_deletion_that_a_list_contradicts_says_nothing_about_the_refresh_half(world):
+    """It was found gone by somebody who could not see it; by now its access half is over, so it is asked."""
+    credential = world.active()
+    grant = live(credential)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    Grant.objects.filter(pk=grant.pk).update(deleted_at=world.clock(), is_refresh_dead=True)
+    Job.objects.filter(kind=Job.Kind.CLOSE).update(not_before=world.now + timedelta(days=5))
+    world.now = grant.access_expires_at + timedelta(minutes=1)
+    take(world)
+    for _ in range(3):
+        world.wait(minutes=10)
+        sweeps.order_inventories(now=world.clock())
+        world.work()
+    grant.refresh_from_db()
+    assert grant.state == GrantState.GONE
+    assert credential.grants.filter(purpose=Grant.Purpose.CLOSE).exists()
+
+
 def test_an_access_half_past_its_end_is_not_missed(world):
     credential = world.active()
     world.now = live(credential).access_expires_at

@@ -76,9 +76,22 @@ class Chaos:
                 self.random.choices(acts, weights)[0]()
             time.sleep(self.random.uniform(0.05, 0.4) * self.pace)
 
+    def begin_late(self) -> None:
+        """Two refreshes and an exchange that are done after their caller has given up, whatever the weather brings."""
+        self.city.helpdesk.order_faults(
+            *(
+                {
+                    "method": "POST", "path": "/oauth/tokens", "grant_type": grant,
+                    "kind": "late_commit", "times": times, "seconds": LATEST,
+                }
+                for grant, times in (("refresh_token", 2), ("authorization_code", 1))
+            )
+        )  # fmt: skip
+
     def calm(self) -> None:
         """Nothing more goes wrong."""
         self.city.helpdesk.clear_weather()
+        self.city.helpdesk.order_faults()
         self.city.disarm()
 
     def _change_climate(self) -> None:

@@ -177,6 +177,7 @@ class Run:
             thread.start()
         try:
             time.sleep(warm)
+            self.chaos.begin_late()
             deadline = time.monotonic() + goal.most_seconds
             self.chaos.rage(lambda: is_enough() or time.monotonic() > deadline or reached())
             self.chaos.calm()
