@@ -75,7 +75,7 @@ def _stopped(helpdesk: Helpdesk) -> Thing:
 def _to_confirm(watch: queries.Watch) -> Thing:
     helpdesk = watch.helpdesk
     if watch.held_back:
-        title = f"Keydesk would end {_things(watch.held_back)} on {helpdesk} and has not."
+        title = f"Keydesk held back ending {_things(watch.held_back)} on {helpdesk}."
         text = "That is more than it does without a person's word."
     else:
         title = f"The list of all tokens on {helpdesk} waits for your word."
