@@ -7,7 +7,7 @@ from tests.resilience.wrong import NO_STORM, swap, wrong
 from tokens import policies
 from tokens.models import Credential, Grant
 from tokens.operations import credentials
-from tokens.provisioning import issuing
+from tokens.provisioning import issuing, proof
 from tokens.refusals import Answer
 
 
@@ -26,6 +26,7 @@ def _forgiving(**overlooked: str) -> None:
 def any_user() -> None:
     """Whose token it is is not looked at."""
     _forgiving(user_id="user_id")
+    swap(proof, _is_plainly_ours=lambda _line, _grant, _record: True)
 
 
 @wrong("any-scopes", caught_by="wider", climate={"wider_scopes": 1}, **NO_STORM)
