@@ -20,13 +20,15 @@ import django
 if __name__ == "__main__":
     django.setup()
 
-from django.db import transaction
+from django.core.management.color import no_style
+from django.db import connection, transaction
 
 from accounts import clock
 from accounts.operations import sign_in
 from bench.stage import CLICKED
 from demo.people import BY_KEY, Person
 from demo.seeding import claims_of
+from tokens.capabilities import current
 from tokens.connectors.base import RemoteUser
 from tokens.models import (
     AccessProfile,
@@ -38,7 +40,6 @@ from tokens.models import (
     ProfileVersion,
 )
 from tokens.operations import people
-from tokens.provisioning.turns import capability
 from tokens.sealing import Place, portal_ring, worker_ring
 from tokens.states import CredentialState, GrantState
 
@@ -90,7 +91,7 @@ def fill(number: int, *, due_in: float, with_jobs: bool) -> None:
     client = _fill_helpdesk(filling, pairs, rows[0].scopes)
     with transaction.atomic():
         Helpdesk.objects.filter(slug=SLUG).update(
-            client_number=client, capabilities={capability(rows[0]): "yes"}
+            client_number=client, capabilities={current(rows[0].scopes): "yes"}
         )
         Credential.objects.bulk_create(rows, batch_size=500)
         Grant.objects.bulk_create(
@@ -100,6 +101,14 @@ def fill(number: int, *, due_in: float, with_jobs: bool) -> None:
         if with_jobs:
             jobs = (_refresh_job(filling, row) for row in rows[CLICKED:])
             Job.objects.bulk_create(jobs, batch_size=500)
+        _count_on()
+
+
+def _count_on() -> None:
+    """Rows that carry ids of our choosing leave PostgreSQL's counters behind."""
+    with connection.cursor() as cursor:
+        for sql in connection.ops.sequence_reset_sql(no_style(), [Credential, Grant]):
+            cursor.execute(sql)
 
 
 def _link(person: Person, now: datetime) -> HelpdeskLink:
@@ -152,7 +161,7 @@ def _grant(filling: Filling, credential: Credential, pair: Pair) -> Grant:
 def _refresh_job(filling: Filling, credential: Credential) -> Job:
     kind = Job.Kind.REFRESH
     return Job(
-        helpdesk=credential.helpdesk, kind=kind, target_id=credential.pk, urgency=2,
+        helpdesk=credential.helpdesk, kind=kind, target_id=credential.pk, urgency=3,
         key=f"{kind}:{SLUG}:{credential.pk}", not_before=filling.now, created_at=filling.now,
     )  # fmt: skip
 

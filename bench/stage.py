@@ -1,6 +1,6 @@
 """Where a benchmark plays: the whole product as real processes over full databases, and how to look at it.
 
-Nothing of the portal is imported here; both databases are read as files.
+Nothing of the portal is imported here; both databases are read by their drivers.
 """
 
 import os
@@ -18,7 +18,8 @@ from typing import Any
 from demo.environment import compose
 from demo.stack import Stack
 from demo.supervisor import Supervisor
-from tests.stack import ROOT, free_base, manage
+from tests.resilience.rows import Rows
+from tests.stack import ROOT, free_base, manage, own_database
 
 CLICKED = 20
 """How many of the credentials are Ada's, who clicks; the rest are Noor's."""
@@ -51,11 +52,13 @@ class Stage:
 
     def portal(self, question: str, *values: object) -> list[Any]:
         """Rows of the portal's database."""
-        return _rows(self.stack.folder / "keydesk.sqlite3", question, values)
+        return Rows(self.stack.environment["DATABASE_URL"]).all(question, *values)
 
     def helpdesk(self, question: str, *values: object) -> list[Any]:
         """Rows of the production helpdesk's database."""
-        return _rows(self.stack.folder / "production" / "helpdesk.sqlite3", question, values)
+        path = self.stack.folder / "production" / "helpdesk.sqlite3"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as found:
+            return found.execute(question, values).fetchall()
 
     def served(self, *, since: datetime, until: datetime, status: int | None = None) -> int:
         """How many requests the helpdesk answered in between, by its own event log."""
@@ -91,7 +94,19 @@ class Stage:
 
 @contextmanager
 def staged(folder: Path, *, per_minute: int, **overrides: str) -> Iterator[Stage]:
-    """Broker, mail, identity provider and helpdesks with a migrated, empty portal; it all ends with the block."""
+    """Broker, mail, identity provider and helpdesks with a migrated, empty portal; it all ends with the block.
+
+    On the PostgreSQL server that KEYDESK_TEST_POSTGRES names, else on SQLite.
+    """
+    with (
+        own_database() as database,
+        _started(folder, per_minute, {**database, **overrides}) as made,
+    ):
+        yield made
+
+
+@contextmanager
+def _started(folder: Path, per_minute: int, overrides: dict[str, str]) -> Iterator[Stage]:
     base = free_base()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("HELPDESK", "OIDC_"))},
@@ -129,16 +144,12 @@ def now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - measures, decides nothing
 
 
-def moment(said: str) -> datetime:
-    """A moment as SQLite keeps it."""
-    return datetime.fromisoformat(said).replace(tzinfo=UTC)
+def moment(said: str | datetime) -> datetime:
+    """A moment as a database's driver tells it: SQLite's knows only text."""
+    at = datetime.fromisoformat(said) if isinstance(said, str) else said
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def text(at: datetime) -> str:
     """A moment as SQLite compares it."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
-def _rows(path: Path, question: str, values: tuple[object, ...]) -> list[Any]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as found:
-        return found.execute(question, values).fetchall()

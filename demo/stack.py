@@ -122,7 +122,7 @@ class Stack:
     def web_command(self) -> list[str]:
         return [
             *PYTHON, "gunicorn", "portal.wsgi:application", "--worker-class", "gthread",
-            "--workers", "2", "--threads", self.environment["WEB_THREADS"],
+            "--workers", "2", "--threads", self.environment["WEB_THREADS"], "--preload",
             "--bind", f"127.0.0.1:{self.base}", "--no-control-socket", "--graceful-timeout", "3",
         ]  # fmt: skip
 

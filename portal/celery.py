@@ -8,6 +8,9 @@ from celery.signals import beat_init
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+# Celery would run Django's checks, which import every page, and throw away what they say. A worker that is
+# started because one died has better things to do; what it lacks it says itself (tokens/tasks.py).
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("keydesk")
 app.config_from_object("django.conf:settings", namespace="CELERY")

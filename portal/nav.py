@@ -11,7 +11,7 @@ from accounts import clock
 from accounts.models import User
 from accounts.roles import Role, roles_of
 from tokens import permissions
-from tokens.presenters import operations
+from tokens.presenters import alarms
 from tokens.presenters.queue import queue_reader
 from tokens.queries.operations import Watch
 from tokens.queries.requests import count_to_decide
@@ -47,12 +47,12 @@ class _Watches:
 
     @cached_property
     def found(self) -> list[Watch]:
-        return operations.watches()
+        return alarms.watches()
 
 
-def _alarms(user: User, watches: _Watches) -> list[operations.Thing]:
+def _alarms(user: User, watches: _Watches) -> list[alarms.Thing]:
     """What admins, and they alone, are told on every page."""
-    return operations.alarms(watches.found) if permissions.may_operate(user) else []
+    return alarms.alarms(watches.found) if permissions.may_operate(user) else []
 
 
 def _places(user: User, path: str, watches: _Watches) -> list[Place]:
@@ -61,7 +61,7 @@ def _places(user: User, path: str, watches: _Watches) -> list[Place]:
         places.append(_place("Queue", "queue", path, count=_waiting(user)))
     if permissions.may_read_all(user):
         places += [_place("Inventory", "inventory", path), _place("Audit", "audit", path)]
-        wrong = operations.needs_somebody(watches.found)
+        wrong = alarms.needs_somebody(watches.found)
         places.append(_place("Operations", "operations", path, count=wrong, is_alarm=True))
     return places
 

@@ -2,11 +2,14 @@
 
 import os
 import random
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psycopg
 
 from demo.environment import compose, first_taken
 from demo.stack import Stack
@@ -44,6 +47,29 @@ def manage(environment: dict[str, str], *words: str) -> subprocess.CompletedProc
         [sys.executable, "manage.py", *words],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@contextmanager
+def own_database() -> Iterator[dict[str, str]]:
+    """The environment of a new database on the PostgreSQL server that KEYDESK_TEST_POSTGRES names.
+
+    Where it names none nothing is set, so that it is SQLite. Gone with the block, unless KEEP is set.
+    """
+    server = os.environ.get("KEYDESK_TEST_POSTGRES")
+    if not server:
+        yield {}
+        return
+    name = f"keydesk_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    try:
+        yield {"DATABASE_URL": f"{server.rsplit('/', 1)[0]}/{name}"}
+    finally:
+        if os.environ.get("KEEP"):
+            print(f"kept: {name}")
+        else:
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -41,6 +41,10 @@ class Crew:
         """Whether one more would be let in."""
         return self._busy[slug] < self.most
 
+    def may_begin(self) -> bool:
+        """Whether a job may still be begun: not once the process ends."""
+        return not self._is_ending
+
     def end(self) -> None:
         """Let everybody finish the job in hand and begin none. Takes no lock: a signal's handler calls it."""
         self._is_ending = True

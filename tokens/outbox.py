@@ -6,6 +6,7 @@ time up to the n-th of `settings.BACKOFF`.
 
 import logging
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import cache
@@ -21,19 +22,33 @@ from tokens.models import Helpdesk, Job
 
 logger = logging.getLogger(__name__)
 
+AT_ONCE = 0
+"""What somebody asked for: a click is in nobody's line, though ten thousand ends are due."""
+ENDING = 1
+"""Up to here it is access that ends, which goes before everything that gives it."""
 URGENCY = {
-    Job.Kind.CLOSE: 0,
-    Job.Kind.CONFIRM: 0,
-    Job.Kind.EXCHANGE: 1,
-    Job.Kind.REFRESH: 2,
-    Job.Kind.LINK: 3,
-    Job.Kind.INVENTORY: 4,
+    Job.Kind.CONFIRM: AT_ONCE,
+    Job.Kind.CLOSE: ENDING,
+    Job.Kind.EXCHANGE: 2,
+    Job.Kind.REFRESH: 3,
+    Job.Kind.LINK: 4,
+    Job.Kind.INVENTORY: 5,
 }
 SILENT = frozenset({Job.Kind.CONFIRM})
 """Kinds that ask nothing of the helpdesk, so they need no slot of its budget."""
 AHEAD = 16
 """Among how many of the most urgent jobs a worker picks, so that many workers rarely want the same one."""
 TRIES_BEFORE_RED = 6
+_NUDGES_APART = 0.05
+"""Seconds between two messages of a process: who ends a thousand at once need not say so a thousand times."""
+
+
+def overtakes(job: Job) -> bool:
+    """Whether its calls go before all others: those that end access.
+
+    A list that waits for nobody's call is begun at once, but its hundred pages are not in a click's way.
+    """
+    return job.urgency <= ENDING and job.kind != Job.Kind.INVENTORY
 
 
 def order(
@@ -76,23 +91,30 @@ def due_jobs(helpdesk: Helpdesk, now: datetime) -> QuerySet[Job]:
     ).order_by("urgency", "not_before", "id")
 
 
+def ahead(helpdesk: Helpdesk, now: datetime) -> list[Job]:
+    """The sixteen most urgent due jobs."""
+    return list(due_jobs(helpdesk, now)[:AHEAD])
+
+
 def claim(helpdesk: Helpdesk, *, worker: str, now: datetime) -> Job | None:
     """Take one of the sixteen most urgent due jobs, by conditional update; None when nothing is due.
 
     For who has a slot of the budget: of equally urgent ones those that need it come first.
     """
-    candidates = list(due_jobs(helpdesk, now)[:AHEAD])
+    candidates = ahead(helpdesk, now)
     most_urgent = [job for job in candidates if job.urgency == candidates[0].urgency]
     random.shuffle(most_urgent)
     most_urgent.sort(key=lambda job: job.kind in SILENT)
     return _take_one(most_urgent, helpdesk, worker, now)
 
 
-def claim_silent(helpdesk: Helpdesk, *, worker: str, now: datetime) -> Job | None:
-    """The same for who has no slot: only a job that needs none, of those that stand as far ahead."""
-    candidates = [job for job in due_jobs(helpdesk, now)[:AHEAD] if job.kind in SILENT]
-    random.shuffle(candidates)
-    return _take_one(candidates, helpdesk, worker, now)
+def claim_silent(
+    candidates: list[Job], helpdesk: Helpdesk, *, worker: str, now: datetime
+) -> Job | None:
+    """The same for who has no slot: of these jobs, which `ahead` found, only one that needs none."""
+    silent = [job for job in candidates if job.kind in SILENT]
+    random.shuffle(silent)
+    return _take_one(silent, helpdesk, worker, now)
 
 
 def _take_one(candidates: list[Job], helpdesk: Helpdesk, worker: str, now: datetime) -> Job | None:
@@ -127,18 +149,35 @@ def postpone(job: Job, *, until: datetime) -> None:
 
 
 def fail(job: Job, *, sentence: str, now: datetime, after: float | None = None) -> None:
-    """Hand a job back with the reason, for another try after a jittered pause or the `after` asked for."""
+    """Hand a job back with the reason, for another try after a jittered pause or the `after` asked for.
+
+    Also one that was ordered again while it ran: who asks for it more often does not make it work.
+    """
     seconds = after if after is not None else pause(job.tries)
     logger.warning("Job %s failed its try %s: %s", job.key, job.tries, sentence)
-    _let_go(job, not_before=now + timedelta(seconds=seconds), error=sentence[:500], error_at=now)
+    _held_by(job).update(
+        claimed_until=None, claimed_by="", not_before=now + timedelta(seconds=seconds),
+        error=sentence[:500], error_at=now,
+    )  # fmt: skip
 
 
 def _let_go(job: Job, **changes: object) -> None:
     """End the claim. One that was ordered again while it ran is due as it was ordered, not as `changes` say."""
-    held = Job.objects.filter(pk=job.pk, claimed_by=job.claimed_by, done_at=None)
+    held = _held_by(job)
     free: dict[str, object] = {"claimed_until": None, "claimed_by": ""}
     if not held.filter(orders=job.orders).update(**free, **changes):
         held.update(**free, tries=0)
+
+
+def _held_by(job: Job) -> QuerySet[Job]:
+    """The job's row, while whoever claimed it so still has it."""
+    return Job.objects.filter(pk=job.pk, claimed_by=job.claimed_by, done_at=None)
+
+
+def release(worker: str) -> int:
+    """Hand back what a process that ends now still holds, by how its workers' names begin; how many jobs that were."""
+    held = Job.objects.filter(claimed_by__startswith=worker, done_at=None)
+    return held.update(claimed_until=None, claimed_by="")
 
 
 def pause(tries: int) -> float:
@@ -149,7 +188,7 @@ def pause(tries: int) -> float:
 
 
 class _Publisher:
-    """One background thread that publishes nudges; the same slug twice in its queue is once."""
+    """One background thread that publishes nudges, the first at once; the same slug twice in its queue is once."""
 
     def __init__(self) -> None:
         self._pending: set[str] = set()
@@ -170,6 +209,7 @@ class _Publisher:
             current_app.send_task("tokens.run_due", args=[slug], retry=False, ignore_result=True)
         except Exception as error:
             logger.warning("No nudge for %s: %s. The sweep will find the work.", slug, error)
+        time.sleep(_NUDGES_APART)
 
 
 @cache

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from tokens import capabilities
 from tokens.connectors.base import TokenRecord
 from tokens.models import AccessRequest, Credential, Grant, Helpdesk, ProfileVersion
 from tokens.queries import credentials as queries
@@ -228,13 +229,10 @@ def _latest(lease_end: datetime | None, least: timedelta, proved: datetime | Non
 
 # --- How many at once ----------------------------------------------------------------------------
 
-SEVERAL_GRANTS = "several grants of one user"
-"""The capability of a helpdesk to let one user hold several tokens of our client; assumed until proved wrong."""
-
 
 def keeps_one_per_person(helpdesk: Helpdesk) -> bool:
     """Whether connecting a second access of the same user ends the first one there."""
-    return bool(helpdesk.capabilities.get(SEVERAL_GRANTS) == "no")
+    return bool(helpdesk.capabilities.get(capabilities.SEVERAL_GRANTS) == "no")
 
 
 def ended_by_new_access(helpdesk: Helpdesk, acts_as_id: int) -> list[Credential]:

@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 THREADS = 16
 """Where the worker does not say how many it has."""
 crew = Crew(THREADS)
+_ENDS_AT_ONCE, _BREATH = 20, 0.2
+"""So many leases are ended in a row, then so many seconds are left to those who delete their tokens: nothing is
+handed out past its end anyway, and ten thousand ends must not keep the database from the first deletion."""
+_HAND_BACK_WITHIN = 1.0
+"""Seconds a process that ends waits for the database to hear what it hands back."""
 _ending = Event()
 _expiring = Lock()
 
@@ -83,7 +88,7 @@ def end(**_: object) -> None:
     """Begin no further job. A call in flight has its deadline to be answered and kept; then the process ends.
 
     Celery's thread pool would wait for ever. Who waits for a slot of the budget then holds nothing; what
-    is in hand is free when its claim ends, and a call that was cut off is one whose answer is unknown.
+    is in hand is handed back, and a call that was cut off is one whose answer is unknown.
     """
     crew.end()
     _ending.set()
@@ -93,9 +98,22 @@ def end(**_: object) -> None:
 
 
 def _leave() -> None:
-    logger.warning("The worker ends with work in hand: it is free again when its claim ends.")
+    """End, whatever the database does: what it does not hear of is free when its claim ends."""
+    handing_back = Thread(target=_hand_back, name="hand-back", daemon=True)
+    handing_back.start()
+    handing_back.join(_HAND_BACK_WITHIN)
     logging.shutdown()
     os._exit(0)
+
+
+def _hand_back() -> None:
+    try:
+        count = outbox.release(worker.process_name())
+        logger.warning("The worker ends with work in hand: %s jobs are handed back.", count)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("The worker ends with work in hand: %s", _first_line(error))
+    finally:
+        connection.close()
 
 
 # --- The tasks ---------------------------------------------------------------------------------------
@@ -129,8 +147,9 @@ def run_due(slug: str) -> None:
     def one() -> bool:
         nonlocal is_first
         taken = worker.run_due(
-            slug=slug, clock=clock.now, limiter=shared_limiter(), connect=connector_for, most=1
-        )
+            slug=slug, clock=clock.now, limiter=shared_limiter(), connect=connector_for, most=1,
+            may_begin=crew.may_begin,
+        )  # fmt: skip
         if taken and is_first and crew.has_room(slug):
             outbox.nudge(slug)
             is_first = False
@@ -161,7 +180,8 @@ def expire() -> None:
 def _expire_until(last: datetime) -> None:
     while not _ending.is_set():
         now = clock.now()
-        if sweeps.expire_credentials(now=now):
+        if sweeps.expire_credentials(now=now, most=_ENDS_AT_ONCE):
+            _ending.wait(_BREATH)
             continue
         soonest = sweeps.next_end(after=now)
         if soonest is None or soonest > last:

@@ -37,6 +37,7 @@ urlpatterns = [
     path("operations/<slug:slug>/freeze", operations.freeze, name="freeze"),
     path("operations/<slug:slug>/unfreeze", operations.unfreeze, name="unfreeze"),
     path("operations/<slug:slug>/inventory", operations.take_inventory, name="take_inventory"),
+    path("operations/<slug:slug>/forget", operations.forget_capability, name="forget_capability"),
     path("operations/<slug:slug>/confirm", operations.confirm_inventory, name="confirm_inventory"),
     path("emergencies", emergencies.emergencies, name="emergencies"),
     path("emergencies/<int:pk>", emergencies.emergency, name="emergency"),

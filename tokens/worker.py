@@ -67,22 +67,30 @@ class ClaimedGate:
 
 
 def run_due(
-    *, slug: str, clock: Clock, limiter: Limiter, connect: Connect, most: int = 1000
+    *,
+    slug: str,
+    clock: Clock,
+    limiter: Limiter,
+    connect: Connect,
+    most: int = 1000,
+    may_begin: Callable[[], bool] = lambda: True,
 ) -> int:
     """Work off what is due on one helpdesk, at most `most` jobs. Returns how many were taken up.
+
+    `may_begin` is asked once more when a slot has come, which may take long: a process that ends claims nothing.
 
     Any number may run at once, in threads, processes and machines. Raises nothing a job can cause.
     """
     helpdesk = Helpdesk.objects.filter(slug=slug).first()
     taken = 0
     while helpdesk is not None and taken < most and _may_work(helpdesk, clock()):
-        job = _claim_with_slot(helpdesk, limiter, clock)
+        job = _claim_with_slot(helpdesk, limiter, clock, may_begin)
         if job is None:
             break
         taken += 1
         gate = BudgetGate(
             limiter, slug, deadline=settings.CALL_DEADLINE.total_seconds(),
-            urgent=job.urgency == 0, has_slot=job.kind not in outbox.SILENT,
+            urgent=outbox.overtakes(job), has_slot=job.kind not in outbox.SILENT,
         )  # fmt: skip
         _work(job, helpdesk, ClaimedGate(gate, job, clock), clock=clock, connect=connect)
         helpdesk.refresh_from_db()
@@ -114,28 +122,36 @@ def _may_work(helpdesk: Helpdesk, now: datetime) -> bool:
     return stopped is None or now >= stopped + settings.PROBE_EVERY
 
 
-def _claim_with_slot(helpdesk: Helpdesk, limiter: Limiter, clock: Clock) -> Job | None:
+def _claim_with_slot(
+    helpdesk: Helpdesk, limiter: Limiter, clock: Clock, may_begin: Callable[[], bool]
+) -> Job | None:
     """The slot comes before the job, so that the job is the most urgent one at the moment it can be done.
 
     What asks nothing of the helpdesk needs no slot and wastes none.
     """
-    silent = outbox.claim_silent(helpdesk, worker=_name(), now=clock())
+    now = clock()
+    ahead = outbox.ahead(helpdesk, now)
+    if not ahead:
+        return None
+    silent = outbox.claim_silent(ahead, helpdesk, worker=_name(), now=now)
     if silent is not None:
         return silent
-    first = outbox.due_jobs(helpdesk, clock()).first()
-    if first is None:
-        return None
     try:
-        if not limiter.take(helpdesk.slug, urgent=first.urgency == 0, wait=30):
+        if not limiter.take(helpdesk.slug, urgent=ahead[0].urgency <= outbox.ENDING, wait=30):
             return None
     except LimiterDown as error:
         logger.warning("Work on %s waits: %s", helpdesk.slug, error)
         return None
-    return outbox.claim(helpdesk, worker=_name(), now=clock())
+    return outbox.claim(helpdesk, worker=_name(), now=clock()) if may_begin() else None
+
+
+def process_name() -> str:
+    """How the names of this process's workers begin, on their claims."""
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:"
 
 
 def _name() -> str:
-    return f"{socket.gethostname()[:40]}:{os.getpid()}:{threading.get_ident() % 100_000}"
+    return f"{process_name()}{threading.get_ident() % 100_000}"
 
 
 def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Connect) -> None:
@@ -150,7 +166,9 @@ def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Co
     except StaleState:
         outbox.finish(job, now=clock())
     except Broken as error:
-        helpdesks.stop(helpdesk=helpdesk, reason=error.reason, now=clock())
+        helpdesks.stop(
+            helpdesk=helpdesk, reason=error.reason, now=clock(), of_agents=error.of_agents
+        )
         outbox.postpone(job, until=clock() + settings.PROBE_EVERY)
     except ConnectorError as error:
         after = error.after if isinstance(error, Retry) else None

@@ -15,7 +15,7 @@ from demo.helpdesk.access import by_method
 from demo.helpdesk.answers import Refused, not_found
 from demo.helpdesk.bodies import flag, json_object, text
 from demo.helpdesk.events import record
-from demo.helpdesk.issuing import delete_all_of, digest
+from demo.helpdesk.issuing import delete, delete_all_of, digest
 from demo.helpdesk.models import (
     ADMIN,
     ADMIN_ROLE_TYPE,
@@ -180,8 +180,17 @@ def expire_token(_request: HttpRequest, token_id: int) -> HttpResponse:
     """End the access half now, as if its time were over."""
     token, now = _known_token(token_id), clock.now()
     token.expires_at = now
-    token.save()
-    record("token.expired", at=now, token=token)
+    with transaction.atomic():
+        token.save()
+        record("token.expired", at=now, token=token)
+    return JsonResponse({"token": _token(token, now)})
+
+
+def delete_token(_request: HttpRequest, token_id: int) -> HttpResponse:
+    """End a token as an administrator does in the admin center: what a DELETE of it would end."""
+    token, now = _known_token(token_id), clock.now()
+    with transaction.atomic():
+        delete(token, because="deleted in the admin center", by=None, now=now)
     return JsonResponse({"token": _token(token, now)})
 
 

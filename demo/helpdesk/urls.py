@@ -75,4 +75,5 @@ urlpatterns = [
     path("control/tokens", control.guarded(GET=control.list_tokens)),
     path("control/tokens/<whole:token_id>", control.guarded(POST=control.change_token)),
     path("control/tokens/<whole:token_id>/expire", control.guarded(POST=control.expire_token)),
+    path("control/tokens/<whole:token_id>/delete", control.guarded(POST=control.delete_token)),
 ]

@@ -552,6 +552,15 @@ def _refresh_after_deleting_an_expired_token(helpdesk: Helpdesk) -> requests.Res
     return helpdesk.refresh(pair["refresh_token"])
 
 
+def test_a_token_deleted_in_the_admin_center_is_gone_in_both_halves(helpdesk: Helpdesk) -> None:
+    pair, service = helpdesk.pair(), helpdesk.service()
+    number = helpdesk.token_of(pair["access_token"])["id"]
+    helpdesk.remote.delete_token(number)
+    assert helpdesk.call("users/me", pair["access_token"]).status_code == 401
+    assert helpdesk.call(f"oauth/tokens/{number}", service).status_code == 404
+    assert helpdesk.refresh(pair["refresh_token"]).json()["error"] == "invalid_grant"
+
+
 def test_delete_current_answers_204_without_effect(helpdesk: Helpdesk) -> None:
     pair = helpdesk.pair()
     assert helpdesk.call("oauth/tokens/current", pair["access_token"], "DELETE").status_code == 204

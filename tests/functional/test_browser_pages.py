@@ -67,7 +67,11 @@ def pages_of(rows: dict[tuple[str, str, str], int]) -> dict[str, list[str]]:
             "/queue", "/queue?text=nothing-fits-this", f"/requests/{waits}",
             f"/requests/{asked}/narrow", f"/requests/{asked}/deny", f"/requests/{asked}/approve",
         ],
-        "omar": ["/inventory", "/audit", "/queue", *requests, *credentials],
+        "omar": [
+            "/inventory", "/audit", "/queue", "/operations", "/operations/production/freeze",
+            "/operations/production/confirm", "/emergencies", "/emergencies?subject=helpdesk:1",
+            *requests, *credentials,
+        ],
         "zoe": ["/", "/ended", "/requests/new"],
     }  # fmt: skip
 

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 import requests
 
 from demo.stack import Stack
-from tests.stack import manage, running
+from tests.stack import manage, own_database, running
 from tests.story import Actor, Key, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("stack")]
@@ -92,16 +91,11 @@ def test_the_main_job_on_sqlite(stack):
 
 @pytest.fixture
 def stack_on_postgres(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    name = f"keydesk_story_{int(time.monotonic() * 1000)}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    address = f"{postgres.rsplit('/', 1)[0]}/{name}"
-    try:
-        with running(tmp_path_factory.mktemp("postgres"), DATABASE_URL=address) as started:
-            yield started
-    finally:
-        with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with (
+        own_database() as database,
+        running(tmp_path_factory.mktemp("postgres"), **database) as started,
+    ):
+        yield started
 
 
 @pytest.mark.postgres

@@ -11,6 +11,7 @@ from accounts.models import AuditEvent
 from tests.integration._people import browser, words
 from tests.world import World
 from tokens import policies
+from tokens.capabilities import SEVERAL_GRANTS
 from tokens.connectors.base import Unknown
 from tokens.models import Connection, Credential, Grant, Helpdesk, Job
 from tokens.operations import capabilities, connections, credentials, helpdesks, sweeps
@@ -34,14 +35,12 @@ def ada(world: World) -> Client:
 
 
 def learned(world: World) -> str:
-    return str(world.helpdesk.capabilities.get(policies.SEVERAL_GRANTS, "unknown"))
+    return str(world.helpdesk.capabilities.get(SEVERAL_GRANTS, "unknown"))
 
 
 def know(world: World) -> None:
     """What an earlier vanishing taught."""
-    capabilities.learn(
-        helpdesk=world.helpdesk, name=policies.SEVERAL_GRANTS, is_so=False, now=world.clock()
-    )
+    capabilities.learn(helpdesk=world.helpdesk, name=SEVERAL_GRANTS, is_so=False, now=world.clock())
 
 
 def take(world: World) -> None:
@@ -80,11 +79,19 @@ def test_the_first_second_consent_of_a_person_shows_that_one_is_kept(world):
     assert learned(world) == "unknown"
     second = world.active(script_name="second")
     assert learned(world) == "no"
-    event = AuditEvent.objects.get(event="helpdesk.learned", body__contains=policies.SEVERAL_GRANTS)
+    event = AuditEvent.objects.get(event="helpdesk.learned", body__contains=SEVERAL_GRANTS)
     assert '"is_so": false' in event.body
     take(world)
     assert fresh(first).state == CredentialState.LOST
     assert fresh(second).state == CredentialState.ACTIVE
+
+
+def test_a_script_that_runs_now_and_then_shows_it_too(world):
+    """Its access half ended long ago; the other consent ends its refresh half."""
+    world.active()
+    world.wait(days=3)
+    world.active(script_name="second")
+    assert learned(world) == "no"
 
 
 def test_or_that_several_are_and_then_nobody_looks_again(world):
@@ -157,7 +164,7 @@ def test_what_two_workers_learn_at_once_is_both_kept(world):
 def test_where_several_are_held_nothing_is_asked_or_ended(world, ada, word):
     world.desk.one_grant_per_user = False
     if word == "yes":
-        Helpdesk.objects.update(capabilities={policies.SEVERAL_GRANTS: "yes"})
+        Helpdesk.objects.update(capabilities={SEVERAL_GRANTS: "yes"})
     first, second = world.active(), world.ordered(script_name="second")
     page = words(ada.get(f"/credentials/{second.pk}"))
     assert "keeps one access per person" not in page
@@ -371,15 +378,16 @@ def test_but_one_that_its_own_token_shows_teaches_that_several_are_held(world):
 def test_an_admin_has_it_forgotten_and_the_history_says_so(world):
     know(world)
     omar = world.person("omar")
-    forget = {"helpdesk": world.helpdesk, "name": policies.SEVERAL_GRANTS}
+    forget = {"helpdesk": world.helpdesk, "name": SEVERAL_GRANTS}
     with pytest.raises(Denied):
         capabilities.forget(**forget, by=world.person("cleo"), now=world.clock())
     capabilities.forget(**forget, by=omar, now=world.clock())
     assert learned(world) == "unknown"
     event = AuditEvent.objects.get(event="helpdesk.forgot")
     assert (event.actor, event.target_id) == (f"user:{omar.pk}", str(world.helpdesk.pk))
-    assert "no longer believes what was learned about the helpdesk: several grants" in words(
-        browser(world, "omar").get("/audit")
+    assert (
+        "had Keydesk forget what it learned about the helpdesk: One person may hold one"
+        in words(browser(world, "omar").get("/audit"))
     )
     with pytest.raises(StaleState, match="nothing to forget"):
         capabilities.forget(**forget, by=omar, now=world.clock())

@@ -351,6 +351,7 @@ def test_ending_twice_says_since_when(world, ada):
     for response in (ada.post(address), ada.get(address)):
         assert response.status_code == 409
         assert "has been ending since" in words(response)
+        assert "ended by Ada Lindqvist." in words(response)
     world.work()
     assert "has been over since" in words(ada.post(address))
 
@@ -427,3 +428,14 @@ def test_no_word_of_the_code_stands_on_a_page(world, ada):
         "buried",
     ):
         assert word not in page, word
+
+
+@pytest.mark.parametrize("address", ["connect", "secret", "replace", "token"])
+def test_who_comes_after_the_end_is_told_who_ended_it_and_when(world, ada, address):
+    credential = world.active()
+    admin = world.person("omar")
+    credentials.revoke(credential=credential, by=admin, reason="It leaked.", now=world.clock())
+    response = ada.post(f"/credentials/{credential.pk}/{address}", follow=True)
+    assert response.status_code == 409
+    assert "This access has been ending since" in words(response)
+    assert f"ended by {admin.name}" in words(response)

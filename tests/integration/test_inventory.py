@@ -16,6 +16,7 @@ from tokens.connectors.base import Broken, GiveUp, TokenRecord, Unknown
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, Notification, SeenToken
 from tokens.operations import (
     credentials,
+    findings,
     grants,
     helpdesks,
     inventories,
@@ -24,7 +25,7 @@ from tokens.operations import (
     service_access,
     sweeps,
 )
-from tokens.presenters import operations as presenters
+from tokens.presenters import inventories as presenters
 from tokens.provisioning import Line, open_line
 from tokens.provisioning.inventory import take_list
 from tokens.queries import inventories as lists
@@ -77,9 +78,9 @@ def crowd(world: World, count: int) -> list[Credential]:
 
 
 def states(held: list[Credential]) -> list[str]:
-    return list(
-        Credential.objects.filter(pk__in=[c.pk for c in held]).values_list("state", flat=True)
-    )
+    """Their states now, in the order given."""
+    found = Credential.objects.in_bulk([one.pk for one in held])
+    return [found[one.pk].state for one in held]
 
 
 # --- Vanished ----------------------------------------------------------------------------------------
@@ -159,6 +160,49 @@ def test_a_deletion_that_a_list_contradicts_says_nothing_about_the_refresh_half(
     assert credential.grants.filter(purpose=Grant.Purpose.CLOSE).exists()
 
 
+def test_a_refresh_half_that_was_swapped_is_not_asked_again_though_a_list_contradicts_the_deletion(
+    world, monkeypatch
+):
+    """Hidden by a 404, ended by its refresh half, then listed: a second closing refresh could never be asked."""
+    credential = world.active()
+    grant = live(credential)
+    ghost = world.desk.living()[0].record
+    right = FakeConnector.tokens_of_client
+    world.now = grant.access_expires_at - timedelta(seconds=2)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    with monkeypatch.context() as patched:
+        hidden = {grant.remote_id}
+        shows = FakeConnector.show
+        patched.setattr(
+            FakeConnector,
+            "show",
+            lambda self, *, token_id, access_token: (
+                None
+                if token_id in hidden
+                else shows(self, token_id=token_id, access_token=access_token)
+            ),
+        )
+        patched.setattr(
+            FakeConnector,
+            "tokens_of_client",
+            lambda self, **asked: [*right(self, **asked), ghost],
+        )
+        world.work()
+        grant.refresh_from_db()
+        assert grant.is_refresh_dead
+        assert grant.successors.filter(answered_at__isnull=False).exists()
+        take(world)
+        grant.refresh_from_db()
+        assert grant.state == GrantState.DOOMED
+    for _ in range(4):
+        world.wait(minutes=10)
+        sweeps.order_inventories(now=world.clock())
+        world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+
+
 def test_an_access_half_past_its_end_is_not_missed(world):
     credential = world.active()
     world.now = live(credential).access_expires_at
@@ -177,14 +221,14 @@ def test_a_pair_with_an_open_call_is_not_judged(world):
     world.desk.end(grant.remote_id)
     run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
     inventories.keep(run=run, records=[], now=world.clock())
-    assert len(inventories.findings(run, now=world.now)) == 0
+    assert len(findings.of(run, now=world.now)) == 0
 
 
 def test_a_pair_proved_after_the_list_began_is_not_judged(world):
     run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
     world.active()
     inventories.keep(run=run, records=[], now=world.clock())
-    assert len(inventories.findings(run, now=world.now)) == 0
+    assert len(findings.of(run, now=world.now)) == 0
 
 
 def test_a_refresh_between_the_list_and_the_deed_saves_the_credential(world):
@@ -192,8 +236,8 @@ def test_a_refresh_between_the_list_and_the_deed_saves_the_credential(world):
     old = live(credential)
     run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
     inventories.keep(run=run, records=[], now=world.clock())
-    assert inventories.findings(run, now=world.now).suspects == [old]
-    found = inventories.findings(run, now=world.now)
+    assert findings.of(run, now=world.now).suspects == [old]
+    found = findings.of(run, now=world.now)
     keys.replace_now(credential=credential, by=credential.owner, now=world.clock())
     world.work()
     new = live(credential)
@@ -281,7 +325,7 @@ def test_a_stray_that_found_its_owner_meanwhile_is_left_alone(world):
     world.wait(seconds=settings.INVENTORY_EVERY.total_seconds())
     run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
     inventories.keep(run=run, records=[stranger.record], now=world.clock())
-    seen = inventories.findings(run, now=world.now).strays[0]
+    seen = findings.of(run, now=world.now).strays[0]
     credential = world.active()
     Grant.objects.filter(credential=credential).update(remote_id=stranger.record.id)
     assert not inventories._end_stray(run, seen, now=world.clock())
@@ -295,7 +339,7 @@ def test_two_who_settle_one_list_end_a_stray_once(world):
     run = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
     records = [pair.record for pair in world.desk.living()]
     inventories.keep(run=run, records=records, now=world.clock())
-    seen = inventories.findings(run, now=world.now).strays[0]
+    seen = findings.of(run, now=world.now).strays[0]
     assert inventories._end_stray(run, seen, now=world.clock())
     assert not inventories._end_stray(run, seen, now=world.clock())
 
@@ -312,7 +356,7 @@ def test_what_was_replaced_while_the_list_was_read_is_no_stray(world):
     inventories.keep(run=run, records=records, now=world.clock())
     old.refresh_from_db()
     assert old.state == GrantState.REPLACED
-    assert inventories.findings(run, now=world.now).strays == []
+    assert findings.of(run, now=world.now).strays == []
 
 
 def test_a_token_of_nobody_knows_whom_waits_while_any_call_is_open(world):
@@ -570,7 +614,7 @@ def test_the_page_shows_the_first_of_many_and_says_how_many_more(world, monkeypa
     take(world)
     run = take(world)
     assert run.held_back == 8
-    found = inventories.findings(run, now=world.now)
+    found = findings.of(run, now=world.now)
     assert len(presenters.findings(world.helpdesk, found.strays, found.suspects)) == 3
     few = presenters.findings(world.helpdesk, found.strays[:1], found.suspects)
     assert len(few) == 3
@@ -854,6 +898,26 @@ def test_a_client_secret_that_is_refused_never_loses_a_credential(world):
     assert world.helpdesk.stopped_at is None
 
 
+def test_what_the_service_access_does_says_nothing_of_a_refused_client(world):
+    """Else each list would take the banner away and the next refresh put it up again."""
+    credential = world.active()
+    world.now = live(credential).serve_until
+    keys.order_refresh(credential, now=world.now)
+    world.desk.next_answers["refresh"] += [Broken("invalid_client")] * 2
+    world.work()
+    assert world.helpdesk.stopped_agents
+    world.wait(seconds=settings.PROBE_EVERY.total_seconds() + 1)
+    helpdesks.order_inventory(helpdesk=world.helpdesk, by=world.person("omar"), now=world.clock())
+    world.work()
+    assert InventoryRun.objects.filter(is_complete=True).exists()
+    assert world.helpdesk.stopped_at is not None
+    world.wait(seconds=settings.PROBE_EVERY.total_seconds() + 1)
+    world.work()
+    assert world.helpdesk.stopped_at is None
+    assert AuditEvent.objects.filter(event="helpdesk.stopped").count() == 1
+    assert AuditEvent.objects.filter(event="helpdesk.resumed").count() == 1
+
+
 def test_a_stopped_line_is_proved_before_a_code_is_spent(world):
     credential = world.ordered()
     world.consent(credential)
@@ -961,3 +1025,29 @@ def test_an_end_waits_for_a_list_in_which_nobody_owns_nothing_of_its_user(world)
     credential.refresh_from_db()
     assert credential.state == CredentialState.REVOKED
     assert world.desk.living() == []
+
+
+def test_an_end_waits_for_what_an_exchange_may_have_made_for_whoever_was_signed_in(world):
+    """Only an answer would have told whose token it is; one that stood in an earlier list is not its."""
+    earlier = world.desk.make(4711, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    credential = world.approve(world.ask()).credential
+    call = grants.intend(
+        credential=credential, purpose=Grant.Purpose.EXCHANGE, replaces=None, now=world.clock()
+    )
+    grants.send(call, now=world.clock())
+    grants.forget(call, reason="no answer", now=world.clock())
+    grants.write_off(call, now=world.clock())
+    stranger = world.desk.make(4712, frozenset({"read"}), 80_000, 700_000)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.wait(seconds=1)
+    before = take_list(line_of(world))
+    in_the_way = credentials.confirm_ended(credential=credential, now=world.clock())
+    assert {earlier.record.id, stranger.record.id} <= set(
+        lists.unowned(before).values_list("remote_id", flat=True)
+    )
+    assert in_the_way == "A token that nobody owns and that may be its is still on the helpdesk."
+    world.desk.end(stranger.record.id)
+    world.wait(seconds=1)
+    take_list(line_of(world))
+    assert credentials.confirm_ended(credential=credential, now=world.clock()) == ""

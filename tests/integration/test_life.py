@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 
 from accounts.models import AuditEvent
 from accounts.operations import deactivate
 from tests.fakes import FakeConnector
 from tests.world import World
 from tokens import outbox
+from tokens.capabilities import current
 from tokens.connectors.base import GiveUp, Retry, Unknown
-from tokens.models import Grant, InventoryRun, Job
+from tokens.models import Grant, Helpdesk, InventoryRun, Job
 from tokens.operations import credentials, grants, helpdesks, keys, sweeps
-from tokens.provisioning.turns import capability
 from tokens.refusals import StaleState
 from tokens.states import CredentialState, GrantState
 
@@ -371,6 +372,53 @@ def test_ending_an_older_pair_leaves_the_answer_to_the_next_consent_alone(world)
     assert world.desk.calls.count("exchange") == 2
 
 
+def test_a_lost_closing_call_refreshes_nothing_that_clients_hold(world):
+    """It was about an older pair: when it is written off, the pair in clients' hands is left alone."""
+    credential = world.active()
+    first = credential.grants.get()
+    with transaction.atomic():
+        credentials.lose(credential=credential, reason="Gone.", now=world.clock())
+    closing = Job.objects.filter(kind=Job.Kind.CLOSE, target_id=first.pk)
+    closing.update(not_before=world.now + timedelta(days=3))
+    world.wait(days=2, seconds=1)  # the access half is over, so the refresh half must be asked
+    credential.refresh_from_db()
+    world.consent(credential)
+    world.work()
+    live = credential.grants.get(state=GrantState.LIVE)
+
+    world.desk.next_answers["refresh"].append(Unknown("No answer."))
+    closing.update(not_before=world.now)
+    world.work()
+    lost = credential.grants.get(purpose=Grant.Purpose.CLOSE)
+    assert lost.state == GrantState.UNKNOWN
+    sweeps.find_stuck(now=world.clock())
+    world.wait(seconds=settings.MINIMUM_AGE.total_seconds() + 1)
+    assert world.now < live.serve_until
+    world.work()
+    lost.refresh_from_db()
+    live.refresh_from_db()
+    assert lost.state == GrantState.WRITTEN_OFF
+    assert live.state == GrantState.LIVE
+    assert not credential.grants.filter(purpose=Grant.Purpose.REFRESH).exists()
+
+
+def test_a_pair_that_waits_for_its_proof_by_list_keeps_the_others_waiting(world):
+    """Also once its turn has run out: two new tokens between two lists would be nobody's."""
+    world.desk.narrow_may_ask_current = False
+    first, second = (world.ordered(script_name=name) for name in ("first", "second"))
+    world.consent(first)
+    world.desk.next_answers["current"].append(Retry("Busy."))
+    world.work()
+    assert first.grants.get().state == GrantState.ANSWERED
+    Helpdesk.objects.update(proof_turn=None, proof_turn_until=None)
+    Job.objects.filter(target_id=first.pk, kind=Job.Kind.EXCHANGE).update(
+        not_before=world.now + timedelta(minutes=1)
+    )
+    world.consent(second)
+    world.work()
+    assert not second.grants.exists()
+
+
 def test_a_code_whose_answer_was_thrown_away_is_not_sent_again(world):
     credential = world.ordered()
     world.consent(credential)
@@ -423,7 +471,7 @@ def test_an_end_that_waits_for_its_tokens_is_not_asked_for_again_and_again(world
         world.work()
         world.wait(minutes=1)
         sweeps.find_stuck(now=world.clock())
-    assert Job.objects.filter(kind=Job.Kind.CONFIRM).count() == 1
+    assert Job.objects.filter(kind=Job.Kind.CONFIRM).count() == 0, "its burial asks"
     world.desk.next_answers["show"].clear()
     for _ in range(3):
         world.wait(minutes=15)
@@ -451,9 +499,50 @@ def test_a_list_that_fails_gives_the_turn_back(world):
     """Else nobody could exchange or refresh until the turn ends by itself."""
     credential = world.ordered()
     world.consent(credential)
-    world.desk.next_answers["tokens_of_client"].append(Unknown("It broke off."))
+    world.desk.next_answers["list"].append(Unknown("It broke off."))
     world.work()
+    assert world.desk.calls.count("exchange") == 0
     assert world.helpdesk.proof_turn is None
+
+
+def lists_taken(world: World) -> int:
+    return InventoryRun.objects.filter(is_complete=True).count()
+
+
+def test_the_list_after_one_proof_serves_as_the_next_ones_before(world):
+    world.desk.narrow_may_ask_current = False
+    world.active()
+    second, third = (world.ordered(script_name=name) for name in ("second", "third"))
+    before = lists_taken(world)
+    for credential in (second, third):
+        world.consent(credential)
+        world.work()
+        credential.refresh_from_db()
+        assert credential.state == CredentialState.ACTIVE
+    assert lists_taken(world) == before + 2
+
+
+@pytest.mark.parametrize("meanwhile", ["a call without an answer", "a minimum age"])
+def test_an_older_list_is_not_the_one_before(world, meanwhile):
+    """What was made since, and by whom, would not be known."""
+    world.desk.narrow_may_ask_current = False
+    first = world.active()
+    second = world.ordered(script_name="second")
+    before = lists_taken(world)
+    if meanwhile == "a minimum age":
+        world.wait(seconds=settings.MINIMUM_AGE.total_seconds() + 1)
+    else:
+        lost = grants.intend(
+            credential=first, purpose=Grant.Purpose.REFRESH, now=world.clock(),
+            replaces=first.grants.get(state=GrantState.LIVE),
+        )  # fmt: skip
+        grants.send(lost, now=world.clock())
+        grants.forget(lost, reason="no answer", now=world.clock())
+    world.consent(second)
+    world.work()
+    second.refresh_from_db()
+    assert second.state == CredentialState.ACTIVE
+    assert lists_taken(world) == before + 2
 
 
 # --- What the helpdesk says of a token is believed only where it can be ------------------------------
@@ -589,7 +678,7 @@ def test_a_refusal_where_it_was_answered_before_is_found_out_anew(world):
     world.work()
     second.refresh_from_db()
     assert second.state == CredentialState.AWAITING_CONSENT
-    name = capability(second)
+    name = current(second.scopes)
     assert name not in world.helpdesk.capabilities
     assert AuditEvent.objects.get(event="helpdesk.forgot").actor == "system"
     world.consent(second)

@@ -19,7 +19,7 @@ from tokens.connectors.base import Broken, GiveUp, Retry, Unknown
 from tokens.limiter import LimiterDown, LimiterState
 from tokens.models import Credential, Heartbeat, Helpdesk, InventoryRun, Job, Notification
 from tokens.operations import connections, credentials, heartbeats, helpdesks, inventories
-from tokens.presenters import operations as presenters
+from tokens.presenters import helpdesks as presenters
 from tokens.queries import verification
 from tokens.refusals import Denied, Invalid, StaleState
 
@@ -271,13 +271,32 @@ def test_what_was_learned_of_a_helpdesk_is_said_in_words(world):
             "current: users:read": "no",
         }
     )
-    lines = presenters.capabilities(desk)
-    assert "One person may hold one access at a time." in lines
-    assert "Tokens with 1 set of permissions say themselves whose they are." in lines
-    assert (
-        "A token with users:read cannot say whose it is, so the list of all tokens does." in lines
+    lines = {known.sentence: known.name for known in presenters.known_of(desk)}
+    assert lines == {
+        "One person may hold one access at a time.": "several grants of one user",
+        "Tokens with 1 set of permissions say themselves whose they are.": "",
+        "A token with users:read cannot say whose it is, so the list of all tokens does.": (
+            "current: users:read"
+        ),
+        "Keydesk's own access looks at tokens, as far as is known.": "",
+        "Keydesk's own access deletes tokens, as far as is known.": "",
+    }
+
+
+def test_an_admin_has_what_was_learned_found_out_anew(world, omar):
+    Helpdesk.objects.filter(slug="production").update(
+        capabilities={"several grants of one user": "no"}
     )
-    assert "Keydesk's own access deletes tokens, as far as is known." in lines
+    page = words(omar.get("/operations"))
+    assert "One person may hold one access at a time." in page
+    assert ">Forget " in page
+    answer = omar.post("/operations/production/forget", {"name": "several grants of one user"})
+    assert (answer.status_code, answer["Location"]) == (302, "/operations#production")
+    assert Helpdesk.objects.get(slug="production").capabilities == {}
+    assert ">Forget " not in words(omar.get("/operations"))
+    again = omar.post("/operations/production/forget", {"name": "several grants of one user"})
+    assert again.status_code == 409
+    assert "there is nothing to forget" in words(again)
 
 
 def test_it_names_broken_promises_word_for_word_as_verify_does(world, omar):

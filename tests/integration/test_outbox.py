@@ -9,7 +9,7 @@ from tests.world import World
 from tokens import outbox
 from tokens.connectors.base import Broken
 from tokens.models import Job
-from tokens.operations import keys
+from tokens.operations import credentials, keys
 from tokens.provisioning.line import Later
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +40,21 @@ def test_the_most_urgent_job_is_claimed_first(world):
     assert outbox.claim(world.helpdesk, worker="w", now=world.now).kind == Job.Kind.CLOSE
 
 
+def test_what_somebody_ended_goes_before_what_time_ended(world):
+    """A leaked token's click is not behind ten thousand leases that ended in one second."""
+    early = [world.active(script_name=f"lease {n}") for n in range(3)]
+    clicked = world.active(script_name="leaked")
+    Job.objects.all().delete()
+    world.now = max(row.lives_until for row in early)
+    for row in early:
+        credentials.expire(credential=row, now=world.now)
+    world.wait(seconds=5)
+    credentials.revoke(credential=clicked, by=clicked.owner, reason="It leaked.", now=world.now)
+    first = outbox.claim(world.helpdesk, worker="w", now=world.clock())
+    assert first.kind == Job.Kind.CLOSE
+    assert first.target_id == clicked.grants.get().pk
+
+
 def test_a_claim_has_an_end(world):
     owe(world)
     assert outbox.claim(world.helpdesk, worker="a", now=world.now)
@@ -47,6 +62,26 @@ def test_a_claim_has_an_end(world):
     later = world.now + settings.CLAIM
     taken = outbox.claim(world.helpdesk, worker="b", now=later)
     assert taken.tries == 2
+
+
+def test_a_job_that_fails_waits_though_it_was_ordered_again_while_it_ran(world):
+    """Who asks for it more often does not make it work, and its tries are not forgotten."""
+    owe(world)
+    job = outbox.claim(world.helpdesk, worker="a", now=world.now)
+    owe(world)
+    outbox.fail(job, sentence="No.", now=world.now, after=30)
+    row = Job.objects.get()
+    assert row.not_before == world.now + timedelta(seconds=30)
+    assert (row.tries, row.error) == (1, "No.")
+
+
+def test_what_an_ending_process_holds_is_handed_back(world):
+    for target, name in ((1, "host:1:5"), (2, "host:12:5")):
+        owe(world, target)
+        assert outbox.claim(world.helpdesk, worker=name, now=world.now).target_id == target
+    assert outbox.release("host:1:") == 1
+    assert outbox.claim(world.helpdesk, worker="b", now=world.now).target_id == 1
+    assert outbox.claim(world.helpdesk, worker="b", now=world.now) is None
 
 
 def test_a_worker_that_lost_its_claim_changes_nothing(world):

@@ -18,7 +18,7 @@ from tests.world import World
 from tokens.connectors.base import Broken, Retry
 from tokens.management.commands import reconcile, verify
 from tokens.models import Credential, Grant, InventoryRun
-from tokens.operations import credentials, helpdesks
+from tokens.operations import credentials, helpdesks, inventories
 from tokens.queries import verification
 
 pytestmark = pytest.mark.django_db
@@ -162,6 +162,19 @@ def test_restored_twice_wants_a_word_about_the_later_list(world):
     assert world.helpdesk.restored_at > first.restored_at
 
 
+def test_what_an_admin_froze_before_stays_frozen_after_the_word(world):
+    admin = world.person("omar")
+    helpdesks.freeze(helpdesk=world.helpdesk, by=admin, reason="An incident.", now=world.clock())
+    run("reconcile", "--restored")
+    confirmed = InventoryRun.objects.filter(is_complete=True).order_by("-pk").first()
+    inventories.confirm(run=confirmed, by=admin, now=world.clock())
+    assert world.helpdesk.restored_at is None
+    assert world.helpdesk.frozen_at is not None
+    assert world.helpdesk.frozen_reason == "An incident."
+    helpdesks.unfreeze(helpdesk=world.helpdesk, by=admin, now=world.clock())
+    assert world.helpdesk.frozen_at is None
+
+
 @pytest.mark.parametrize("slug", ["moon", ""])
 def test_a_helpdesk_that_is_not_there_is_a_sentence(world, slug):
     with pytest.raises(CommandError, match="HELPDESKS does not name") as error:
@@ -244,6 +257,11 @@ def test_an_unknown_token_is_named_once_it_is_old_enough(world):
         ({"scopes": frozenset({"tickets:read", "write"})}, "wider scopes: write"),
         ({"expires_at": None}, "it has no end"),
         ({"scopes": None}, "wider scopes: (none said)"),
+        (
+            {"scopes": frozenset({"tickets:read", "groups:read", "users:read"})},
+            "narrower scopes, it lacks: satisfaction_ratings:read",
+        ),
+        ({"refresh_expires_at": None}, "its refresh half has no end"),
     ],
 )
 def test_a_token_that_is_not_as_approved_is_named(world, change, words):

@@ -1,6 +1,7 @@
 """Slots of the helpdesk's budget: a job that asks nothing of the helpdesk takes none, so ends cost no more than their requests."""
 
 import pytest
+from django.db import transaction
 
 from tests.fakes import FreeLimiter
 from tests.world import World
@@ -17,12 +18,14 @@ class Counting(FreeLimiter):
 
     def __init__(self, *, is_down: bool = False) -> None:
         self.given = 0
+        self.urgent: list[bool] = []
         self.is_down = is_down
 
     def take(self, slug, *, urgent, wait):
         if self.is_down:
             raise LimiterDown("No Redis today.")
         self.given += 1
+        self.urgent.append(urgent)
         return True
 
 
@@ -32,6 +35,8 @@ def world() -> World:
     credential = world.active()
     Job.objects.update(done_at=world.now)
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    with transaction.atomic():
+        outbox.order(Job.Kind.CONFIRM, credential.pk, helpdesk=world.helpdesk, now=world.clock())
     return world
 
 
@@ -59,5 +64,33 @@ def test_an_end_takes_as_many_slots_as_it_makes_calls(world):
 def test_who_has_a_slot_takes_a_job_that_needs_it(world):
     job = outbox.claim(world.helpdesk, worker="w", now=world.clock())
     assert job.kind == Job.Kind.CLOSE
-    assert outbox.claim_silent(world.helpdesk, worker="w", now=world.clock()).kind in outbox.SILENT
-    assert outbox.claim_silent(world.helpdesk, worker="w", now=world.clock()) is None
+    ahead = outbox.ahead(world.helpdesk, world.clock())
+    silent = outbox.claim_silent(ahead, world.helpdesk, worker="w", now=world.clock())
+    assert silent.kind in outbox.SILENT
+    assert outbox.claim_silent(ahead, world.helpdesk, worker="w", now=world.clock()) is None
+
+
+def test_a_process_that_ends_while_it_waits_for_a_slot_claims_nothing(world):
+    Job.objects.filter(kind=Job.Kind.CONFIRM).delete()
+    limiter = Counting()
+    done = worker.run_due(
+        slug=world.slug, clock=world.clock, limiter=limiter, connect=world._connect,
+        may_begin=lambda: False,
+    )  # fmt: skip
+    assert done == 0
+    assert limiter.given == 1
+    assert Job.objects.get(done_at=None).tries == 0
+
+
+def test_the_pages_of_a_list_are_in_no_clicks_way(world):
+    """It is begun at once where an end waits for it; its calls after the first wait like everybody's."""
+    work(world, Counting())
+    with transaction.atomic():
+        outbox.order(
+            Job.Kind.INVENTORY, world.helpdesk.pk, helpdesk=world.helpdesk, now=world.clock(),
+            urgency=0,
+        )  # fmt: skip
+    limiter = Counting()
+    work(world, limiter)
+    assert len(limiter.urgent) > 1
+    assert limiter.urgent == [True, *[False] * (len(limiter.urgent) - 1)]

@@ -14,8 +14,8 @@ from tokens.models import AccessRequest, Grant, Helpdesk, InventoryRun, Job, Not
 from tokens.operations import (
     connections,
     credentials,
+    findings,
     grants,
-    inventories,
     requests,
     sealed,
     sweeps,
@@ -165,7 +165,7 @@ def test_more_strays_than_a_restored_backup_may_end_wait_for_a_person(world):
         world.work()
     run = InventoryRun.objects.order_by("-id").first()
     assert "a person must look" in run.error
-    assert len(inventories.findings(run, now=world.now).strays) == run.held_back == 4
+    assert len(findings.of(run, now=world.now).strays) == run.held_back == 4
     assert len(world.desk.living()) == 4
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+import redis
+
 from demo.helpdesk.remote import ControlRefused
 from demo.people import BY_KEY
 from tests.resilience.city import LATEST, City
@@ -16,20 +18,24 @@ ALWAYS = {
     "drop_before": 3, "drop_after": 5, "late_commit": 5, "500_before": 2, "500_after": 3,
     "502_after": 1, "503_before": 0.3, "html": 1, "html_after": 2, "empty": 1, "empty_after": 2,
     "half_json_after": 1, "cut_short": 0.7, "garbage": 0.7, "half_open": 0.5, "half_open_after": 0.5,
-    "body_drip": 0.3, "header_drip": 0.3, "endless_body": 0.2, "missing_expiry": 0.5,
-    "missing_user_id": 0.3, "ids_as_text": 0.3, "lives_as_text": 0.3, "missing_tokens": 0.3,
-    "null_for_object": 0.3, "stall": 2, "redirect": 1, "redirect_after": 1,
+    "body_drip": 0.3, "header_drip": 0.3, "endless_body": 0.2, "ids_as_text": 0.3,
+    "lives_as_text": 0.3, "missing_tokens": 0.3, "null_for_object": 0.3, "stall": 2, "redirect": 1, "redirect_after": 1,
     "429": 0.3, "429_bare": 0.3, "429_zero": 0.3, "429_date": 0.1,
 }  # fmt: skip
 """Kinds of faults, and how often each rains beside the others: those that may come at any time."""
 CLIMATES: tuple[dict[str, float], ...] = (
     {},
-    {"other_user": 8, "wider_scopes": 8, "narrower_scopes": 4, "no_expiry": 8, "later_expiry": 8},
+    {
+        "other_user": 8, "wider_scopes": 8, "narrower_scopes": 4, "no_expiry": 6, "later_expiry": 6,
+        "no_refresh_expiry": 4, "later_refresh_expiry": 4, "missing_expiry": 4, "missing_user_id": 2,
+        "dead_access": 2,
+    },
     {"keeps_token": 20, "spares_refresh": 20, "401": 3},
     {"keeps_token": 20, "404": 10},
     {"service_401": 1, "service_403": 1, "invalid_client": 0.5},
-    {"missing_row": 20, "missing_page": 10, "own_only": 10, "repeated_page": 10, "short_list": 10},
-)
+    {"missing_row": 20, "missing_page": 10, "own_only": 10, "repeated_page": 10, "short_list": 10,
+     "changing_page": 5, "no_meta": 5},
+)  # fmt: skip
 """Kinds that come in turns: a helpdesk that lies in its list, its answers and its deletes alike proves nothing."""
 
 
@@ -53,26 +59,29 @@ class Chaos:
         self.is_deadly = is_deadly
         """Whether anything is thrown beside the weather."""
         self.outages: list[tuple[float, float]] = []
-        self.random_deaths = 25
+        self.random_deaths = 12
         """How often somebody dies at no chosen point, beside sixty that do."""
         self.climate_changes = 2
+        self.losses = 0.5
+        """How often a token of ours is deleted on the helpdesk, how often that of our own access, how often one hides."""
         self.pace = 1.0
         """How much slower than about four throws a second."""
         self._climate = seed
 
     def rage(self, is_over: Callable[[], bool]) -> None:
         """One thing after another."""
-        throws: list[tuple[int, Callable[[], Any]]] = [
+        throws: list[tuple[float, Callable[[], Any]]] = [
             (60, self._arm), (self.random_deaths, self._kill), (5, self._flush), (1, self._silence_broker),
             (1, self._kill_broker), (2, self._demote_somebody), (1, self._refuse_service),
-            (3, self._change_token), (self.climate_changes, self._change_climate),
+            (3, self._change_token), (self.losses, self._delete_token), (self.losses, self._end_service_token),
+            (self.losses, self._hide_token), (self.climate_changes, self._change_climate),
         ]  # fmt: skip
         self._change_climate()
         while not self.is_deadly and not is_over():
             time.sleep(0.3)
         while not is_over():
             weights, acts = zip(*throws, strict=True)
-            with suppress(OSError, ControlRefused):
+            with suppress(OSError, ControlRefused, redis.RedisError):
                 self.random.choices(acts, weights)[0]()
             time.sleep(self.random.uniform(0.05, 0.4) * self.pace)
 
@@ -102,14 +111,17 @@ class Chaos:
         self.city.helpdesk.set_weather(**told)
 
     def _arm(self) -> None:
-        """Order a death at a point that was hit least so far."""
+        """Order a death at a point that was hit least so far, or at any, in the place of one nobody came to."""
         armed = self.city.armed()
         known = sorted(self.points() - armed)
-        if len(armed) >= self.at_once or not known:
+        if not self.at_once or not known:
             return
+        if len(armed) >= self.at_once:
+            self.city.disarm(self.random.choice(sorted(armed)))
         hit = Counter(self.city.ordered_deaths())
         least = min(hit[point] for point in known)
-        self.city.arm(self.random.choice([p for p in known if hit[p] == least]))
+        rare = [point for point in known if hit[point] == least]
+        self.city.arm(self.random.choice(self.random.choice((rare, known))))
 
     def _kill(self) -> None:
         self.city.kill(
@@ -137,11 +149,42 @@ class Chaos:
 
     def _change_token(self) -> None:
         """Somebody at the helpdesk gives one of our tokens more than it was approved for."""
-        alive = [one for one in self.city.helpdesk.tokens(alive=True) if one["client"] == "keydesk"]
-        if alive:
-            token = self.random.choice(alive)
-            self.outside(token["id"])
-            self.city.helpdesk.change_token(token["id"], scopes=["read", "write"])
+        for token_id in self._one_of("keydesk"):
+            self.outside(token_id)
+            self.city.helpdesk.change_token(token_id, scopes=["read", "write"])
+
+    def _delete_token(self) -> None:
+        """Somebody at the helpdesk deletes one of our tokens.
+
+        While its access half lives; else its refresh half lives on, and no list shows it any more.
+        """
+        for token_id in self._one_of("keydesk", access="live"):
+            self.outside(token_id)
+            self.city.helpdesk.delete_token(token_id)
+
+    def _hide_token(self) -> None:
+        """The helpdesk says of a token or two that it is not there, while its list shows it.
+
+        Not while another order is still to strike, which this one would replace.
+        """
+        hidden = {"method": "GET", "path": "/api/v2/oauth/tokens/", "kind": "404", "times": 2}
+        if not self.city.helpdesk.faults_left():
+            self.city.helpdesk.order_faults(hidden)
+
+    def _end_service_token(self) -> None:
+        """Somebody at the helpdesk deletes the token of Keydesk's own access."""
+        for token_id in self._one_of("keydesk-service"):
+            self.city.helpdesk.delete_token(token_id)
+
+    def _one_of(self, client: str, **state: str) -> list[int]:
+        """One living token of this client, if there is any."""
+        wanted = {"client": client, **state}
+        alive = [
+            one
+            for one in self.city.helpdesk.tokens(alive=True)
+            if all(one[name] == value for name, value in wanted.items())
+        ]
+        return [self.random.choice(alive)["id"]] if alive else []
 
     def _refuse_service(self) -> None:
         """Keydesk's own user is no administrator for a while."""

@@ -71,7 +71,7 @@ class City(Stack):
         return [
             "tests.resilience.web:application" if word == "portal.wsgi:application" else word
             for word in right
-        ] + ["--preload"]
+        ]
 
     def start_worker(self) -> None:
         for number in range(1, WORKERS + 1):
@@ -145,10 +145,10 @@ class City(Stack):
         for point in points:
             (self.crashes / "armed" / point).touch()
 
-    def disarm(self) -> None:
-        """From now on nobody dies at a crash point."""
-        for point in (self.crashes / "armed").iterdir():
-            point.unlink(missing_ok=True)
+    def disarm(self, *points: str) -> None:
+        """From now on nobody dies at these crash points, or at any."""
+        for point in points or self.armed():
+            (self.crashes / "armed" / point).unlink(missing_ok=True)
 
     def armed(self) -> set[str]:
         return {point.name for point in (self.crashes / "armed").iterdir()}

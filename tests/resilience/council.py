@@ -26,14 +26,15 @@ class Council:
 
     def live(self, is_over: Callable[[], bool]) -> None:
         """Go on until told that it is over; leave nothing frozen behind."""
+        acts: dict[Callable[[], object], float] = {
+            self.end_everything: 3, self.freeze: 3, self.take_list: 3, self.confirm: 3,
+            self.come_again: 3, self.trespass: 3, self.restore: 0.3,
+        }  # fmt: skip
         while not is_over():
-            self._do(self.random.choice(
-                (
-                    self.end_everything, self.freeze, self.take_list, self.confirm,
-                    self.come_again, self.trespass, self.restore,
-                )
-            ))  # fmt: skip
+            self._do(self.random.choices(list(acts), list(acts.values()))[0])
             self.give_word()
+            if self._is_frozen():
+                self._do(self.thaw)
             time.sleep(self.random.uniform(1, 4))
         for _ in range(20):
             self._do(self.confirm)
@@ -77,7 +78,7 @@ class Council:
     def freeze(self) -> None:
         """No new access for a moment."""
         self._press("/operations/production/freeze", "Freeze new access", reason="A drill.")
-        time.sleep(self.random.uniform(0.2, 1.5))
+        time.sleep(self.random.uniform(0.2, 4))
         self.thaw()
 
     def thaw(self) -> None:
@@ -86,8 +87,11 @@ class Council:
         with suppress(AssertionError):
             self.admin.press("End the freeze")
             self._confirmed("/operations", "End the freeze")
-        assert not self.city.rows.count(
-            "SELECT count(*) FROM tokens_helpdesk WHERE frozen_at IS NOT NULL"
+        assert not self._is_frozen()
+
+    def _is_frozen(self) -> bool:
+        return bool(
+            self.city.rows.count("SELECT count(*) FROM tokens_helpdesk WHERE frozen_at IS NOT NULL")
         )
 
     def take_list(self) -> None:
@@ -99,10 +103,11 @@ class Council:
         self._press("/operations/production/confirm", "Confirm the list")
 
     def give_word(self) -> None:
-        """A list that was held back waits for a person: look at it and confirm it."""
+        """A list that was held back, or that a restored backup asks for, waits for a person: confirm it."""
         if self.city.rows.count(
-            "SELECT count(*) FROM tokens_inventoryrun"
-            " WHERE is_complete AND held_back > 0 AND confirmed_at IS NULL"
+            "SELECT count(*) FROM tokens_inventoryrun, tokens_helpdesk"
+            " WHERE is_complete AND confirmed_at IS NULL"
+            " AND (held_back > 0 OR restored_at <= started_at)"
         ):
             self._do(self.confirm)
 
@@ -122,11 +127,26 @@ class Council:
             found = actor.open(address).answer.status_code
             if found != right:
                 self.broken.append(f"{address} answered {found} to somebody who may not.")
+        self._send_a_form_to_what_is_not_theirs(actor)
+
+    def _send_a_form_to_what_is_not_theirs(self, actor: Actor) -> None:
+        other = self.city.rows.one(
+            "SELECT held.id FROM tokens_credential held, accounts_user owner"
+            " WHERE owner.id = held.owner_id AND owner.name <> ?",
+            actor.person.name,
+        )
+        actor.open("/requests/new")
+        for form in actor.page.forms:
+            if other and any("Send request" in text for text, _, _ in form.buttons):
+                form.action = f"/credentials/{other[0]}/revoke"
+                found = actor.press("Send request").answer.status_code
+                if found != HTTPStatus.NOT_FOUND:
+                    self.broken.append(f"A form to {form.action} was answered {found}.")
 
     def restore(self) -> None:
         """As after a backup: frozen until an admin has confirmed the list."""
-        manage(dict(self.city.environment), "reconcile", "--restored")
-        self.confirm()
+        done = manage(dict(self.city.environment), "reconcile", "--restored")
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def _press(self, address: str, button: str, **fields: str) -> None:
         self.admin.open(address).press(button, **fields)

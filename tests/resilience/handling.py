@@ -150,6 +150,10 @@ class Handling:
             client.flushall()
         return int(waiting)
 
+    def lost_nudges(self) -> int:
+        """How many messages of the pages to the workers could not be sent so far."""
+        return self.logged("web").count("No nudge for")
+
     def logged(self, name: str) -> str:
         return (self.stack.supervisor.logs / f"{name}.log").read_text()
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import requests
@@ -26,12 +27,18 @@ ASKERS = ("ada", "noor", "piotr", "lena")
 APPROVERS = ("ben", "june")
 PLANS = (
     "short", "two", "list", "keys", "denied", "withdrawn", "expired", "amended", "by hand",
-    "contested", "contested", "idle", "regretted", "stays", "stays", "stays", "declined",
-    "never connected", "not decided",
+    "contested", "contested", "idle", "regretted", "reminded", "stays", "stays", "stays", "declined",
+    "never connected", "not decided", "closing",
 )  # fmt: skip
+FOR_EVER = 1_000_000
+"""More fetches than anybody lives for."""
 STAYS = 0.9995
 """How likely a script that stays goes on, at each look."""
 _ENDED = ("revoked", "lapsed", "cancelled")
+PUZZLED = (1.0, 5.0)
+"""Seconds, from and to, before somebody whose page was not the one expected tries again."""
+LEFT = 15.0
+"""Seconds that are left of an access whose end is moved close: the tokens made in them must not outlive it."""
 _IDLE = 13.0
 """Seconds after which an access half that nobody asked for again has ended."""
 _PROFILES = {
@@ -41,6 +48,7 @@ _PROFILES = {
     "withdrawn": ("production/read-users", 60),
     "amended": ("production/read-users", 30),
     "contested": ("production/update-tickets", 30),
+    "reminded": ("production/read-tickets", 30),
     "not decided": ("production/read-users", 30),
 }
 
@@ -68,6 +76,7 @@ class Life:
     key: Key | None = None
     fetched: int = 0
     rests_until: float = 0
+    puzzled_until: float = 0
     has_new_secret: bool = False
     was_replaced: bool = False
     was_amended: bool = False
@@ -107,6 +116,8 @@ class Household:
         while self.may_begin and len(self.lives) < self.at_once:
             self.lives.append(self._begin())
         for life in list(self.lives):
+            if time.monotonic() < life.puzzled_until:
+                continue
             try:
                 self._advance(life)
             except requests.RequestException:
@@ -119,6 +130,7 @@ class Household:
     def _not_as_expected(self, life: Life, said: str) -> None:
         """A page that was not the one expected: somebody was faster, or the web died under it."""
         self.done["surprised"] += 1
+        life.puzzled_until = time.monotonic() + self.random.uniform(*PUZZLED)
         self.surprises[f"{life.plan}: {said[:80]} … {said[-250:]}"] += 1
         if "something went wrong" in said.lower():
             self.broken.append(said[:400])
@@ -324,13 +336,25 @@ class Household:
         if shown and life.key is not None:
             self.done["by hand"] += 1
             self.ledger.note(
-                at=began, client_id=life.key.client_id, access_token=shown[1], expires_in=0
-            )
+                at=began, answered_at=time.time(), client_id=life.key.client_id,
+                access_token=shown[1], expires_in=0,
+            )  # fmt: skip
 
     def _finish(self, life: Life, credential: int) -> None:
         assert life.key is not None
         if life.plan == "expired":
             self.let_pass("tokens_credential", "lives_until", credential)
+            return
+        if life.plan == "reminded":
+            self.let_pass("tokens_credential", "lives_until", credential, left=156 * 3600)
+            life.plan, life.fetches = "short", life.fetches + 2
+            return
+        if life.plan == "closing":
+            self.let_pass("tokens_credential", "lives_until", credential, left=LEFT)
+            moved = time.time()
+            client_id = life.key.client_id
+            self.ledger.note(at=moved, event="lease", client_id=client_id, until=moved + LEFT)
+            life.fetches = FOR_EVER
             return
         self.ledger.note(at=time.time(), client_id=life.key.client_id, event="revoke")
         self._end_it(life, credential)
@@ -345,13 +369,43 @@ class Household:
         self._at_once(life, clicks) if len(clicks) > 1 else clicks[0]()
         self.done["ended by hand"] += 1
 
-    def let_pass(self, table: str, clock: str, number: int) -> None:
-        """As if its time were over: only the row's clock is moved to now."""
-        now = "strftime('%Y-%m-%d %H:%M:%f', 'now')" if self.city.rows.is_sqlite else "now()"
+    def let_pass(self, table: str, clock: str, number: int, *, left: float = 0) -> None:
+        """As if its time were over, or but for so many seconds: only the row's clock is moved."""
+        left_over = f"{left:.0f} seconds"
+        moment = (
+            f"strftime('%Y-%m-%d %H:%M:%f', 'now', '+{left_over}')"
+            if self.city.rows.is_sqlite
+            else f"now() + interval '{left_over}'"
+        )
         self.city.rows.write(
-            f"UPDATE {table} SET {clock} = {now} WHERE id = ? AND {clock} > {now}", number
+            f"UPDATE {table} SET {clock} = {moment} WHERE id = ? AND {clock} > {moment}", number
         )
         self.done["time passed"] += 1
+
+    def try_every_key(self, within: float) -> list[str]:
+        """With nothing wrong any more each key of a working access must get a token: what did not, in words."""
+        end = time.monotonic() + within
+        with ThreadPoolExecutor(8) as scripts:
+            said = scripts.map(partial(self._try_key, end=end), list(self.lives))
+            return [one for one in said if one]
+
+    def _try_key(self, life: Life, *, end: float) -> str:
+        if life.key is None or not self._works(life.key):
+            return ""
+        answer = life.key.fetch()
+        while answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < end:
+            time.sleep(0.5)
+            answer = life.key.fetch()
+        if answer.status_code == HTTPStatus.OK:
+            self.done["served at rest"] += 1
+        is_right = answer.status_code in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)  # a lost page
+        if is_right or not self._works(life.key):  # its refresh half was dead, and nobody had asked
+            return ""
+        return f"{life.key.client_id} was answered {answer.status_code}"
+
+    def _works(self, key: Key) -> bool:
+        asked = "SELECT count(*) FROM tokens_credential WHERE client_id = ? AND state = 'active'"
+        return bool(self.city.rows.count(asked, key.client_id))
 
     def _end(self, life: Life, state: str) -> None:
         life.is_over = True

@@ -7,10 +7,13 @@ a thousand deaths are minutes, not hours. Crash points and a wrong portal are pa
 import os
 import signal
 import sys
+import traceback
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
 import django
+from django.core.checks import run_checks
 
 django.setup()
 
@@ -62,14 +65,25 @@ def _live(name: str) -> None:
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _import_everything() -> None:
+    """Once, before the first fork: a worker that boots imports and checks all of the portal."""
+    app.finalize()
+    app.loader.import_default_modules()
+    run_checks()
+    for name in ("celery.apps.worker", "celery.apps.beat", "kombu.transport.redis"):
+        import_module(name)
 
 
 def main() -> None:
     crash.install(FOLDER)
     wrong.install(os.environ.get("KEYDESK_WRONG", ""))
-    app.finalize()
+    _import_everything()
     Keeper(sys.argv[1]).run()
 
 

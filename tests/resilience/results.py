@@ -1,7 +1,7 @@
 """Writes what a soak found into docs/resilience.md, between its two marks; nothing there is written by hand."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from tests.resilience.run import Report
@@ -18,10 +18,20 @@ def check() -> None:
         raise ValueError(f"{DOCUMENT.name} has no place for results.")
 
 
-def write(report: Report, caught: Sequence[tuple[Wrong, str]]) -> None:
-    """Put the results of one soak in place of those before."""
+def write(
+    report: Report,
+    deaths: Report | None = None,
+    unreached: Collection[str] = (),
+    caught: Sequence[tuple[Wrong, str]] = (),
+) -> None:
+    """Put the results of one soak in place of those before: its storm, its crash points, its wrong portals.
+
+    What the soak has not come to yet is called so.
+    """
     check()
-    found = "\n".join([*_right(report), "", *_wrong(caught)])
+    points = _points(deaths, unreached) if deaths else ["Crash points: not run in this soak."]
+    wrong = _wrong(caught) if caught else ["Wrong portals: not run in this soak."]
+    found = "\n".join([*_right(report), "", *points, "", *wrong])
     text = DOCUMENT.read_text()
     DOCUMENT.write_text(_MARKS.sub(lambda marks: f"{marks[1]}{found}\n{marks[2]}", text))
 
@@ -45,6 +55,16 @@ def _right(report: Report) -> list[str]:
         f"| accesses that lived to their end | {report.lived['life revoked']} |",
         *(f"| violation: {rule} | {sentence} |" for rule, sentence in report.violations),
     ]  # fmt: skip
+
+
+def _points(deaths: Report, unreached: Collection[str]) -> list[str]:
+    found = f"{len(deaths.violations)} violations, {len(unreached)} points nobody died at"
+    many = f"{deaths.kills} deaths in all, {deaths.seconds / 60:.0f} minutes"
+    return [
+        f"A death at each of {len(deaths.deaths)} crash points ({many}): **{found}**.",
+        *(f"- {rule}: {sentence}" for rule, sentence in deaths.violations),
+        *(f"- not reached: {point}" for point in sorted(unreached)),
+    ]
 
 
 def _wrong(caught: Sequence[tuple[Wrong, str]]) -> list[str]:

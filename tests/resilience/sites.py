@@ -35,6 +35,7 @@ APART = {
     "commit tokens.operations.requests.close": "for leavers, whom no page or command names yet",
     "commit tokens.operations.helpdesks.freeze_restored": "the command reconcile --restored",
     "commit tokens.operations.emergencies._note": "for a row that cannot be ended; test_emergency.py",
+    "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_broker.py",
 }
 """Places that no running process comes to, with the reason."""
 

@@ -20,6 +20,7 @@ from tests.resilience.oracle import Violation
 from tests.resilience.oracle.database import Database
 from tests.resilience.oracle.rules import NAMES
 from tests.resilience.oracle.scene import (
+    ADA,
     BEN,
     CLEO,
     DESK_ADA,
@@ -433,6 +434,41 @@ def _answer_forgotten(scene: Scene) -> None:
     )  # fmt: skip
 
 
+def _answered_and_written_off(scene: Scene) -> None:
+    """Its answer was recorded, and yet it is called lost track of."""
+    lost = _written_off(scene, ago=20)
+    scene.audit("grant.answered", "Grant", lost, 19)
+
+
+def _lost_for_an_unknown(scene: Scene) -> None:
+    """A refresh nobody heard of did nothing; the access was called disconnected all the same."""
+    lost = scene.sent(
+        scene.credential, ago=6, purpose="refresh", replaces_id=scene.grant, state="unknown"
+    )
+    scene.audit("grant.lost_track_of", "Grant", lost, 5)
+    scene.change("tokens_credential", scene.credential, state="lost")
+    scene.audit("credential.lost", "Credential", scene.credential, 5)
+    scene.doom(scene.grant, ago=5)
+
+
+def _refresh_half_too_long(scene: Scene) -> None:
+    scene.change("tokens_grant", scene.grant, asked_refresh_seconds=10)
+    scene.hand_out(ago=20, told=10)
+
+
+def _beyond_a_moved_lease(scene: Scene) -> None:
+    """Its end was moved close, and the next token reaches past it."""
+    scene.note(
+        at=scene.now - 20, event="lease", client_id="kd_production_1", until=scene.now - 5
+    )  # fmt: skip
+    scene.replace(ago=10)
+
+
+def _begun_while_frozen(scene: Scene) -> None:
+    scene.audit("helpdesk.frozen", "Helpdesk", 1, 33)
+    scene.audit("helpdesk.unfrozen", "Helpdesk", 1, 20)
+
+
 def _decided_alone(scene: Scene) -> None:
     """Two approvers were needed, one decided."""
     scene.change("tokens_profileversion", 1, approvals_needed=2)
@@ -503,7 +539,9 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("early_judgement", _adopted_young_beside_a_proof_by_list),
     ("early_judgement", _adopted_though_owned), ("early_judgement", _adopted_many),
     ("early_judgement", _deleted_while_told), ("dropped", _answered_for_ever),
-    ("dropped", _answer_forgotten), ("decided", _decided_alone),
+    ("dropped", _answer_forgotten), ("dropped", _answered_and_written_off),
+    ("early_judgement", _lost_for_an_unknown), ("endless", _refresh_half_too_long),
+    ("outlived", _beyond_a_moved_lease), ("disobeyed", _begun_while_frozen), ("decided", _decided_alone),
     ("decided", _counted_once), ("decided", _decided_by_requester), ("decided", _approved_and_denied), ("decided", _ordered_twice),
     ("leaked", _in_an_address), ("late_served", _told_too_much),
     ("late_served", _served_after_replace), ("late_served", _served_after_the_end),
@@ -517,7 +555,8 @@ def test_a_planted_violation_is_seen(scene: Scene, rule: str, plant: Plant) -> N
 
 
 def test_every_rule_has_a_planted_violation() -> None:
-    assert {rule for rule, _ in BROKEN} | {"unsettled"} == set(NAMES)
+    """But for the two that only a whole run can tell: `unsettled`, below, and `unserved`, by a wrong portal."""
+    assert {rule for rule, _ in BROKEN} | {"unsettled", "unserved"} == set(NAMES)
 
 
 # --- Pauses, patience, memory ---------------------------------------------------------------------
@@ -616,10 +655,36 @@ def _job_forgotten(scene: Scene) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("plant", [_sent_for_ever, _doomed_still, _revoking_still, _job_forgotten])
+def _nobodys(scene: Scene) -> None:
+    scene.make(103, ago=3)
+    _written_off(scene, ago=3.1)
+
+
+def _emergency(scene: Scene, **more: object) -> None:
+    """Everything of Ada is to be ended, and has not been."""
+    scene.row(
+        "tokens_emergency", kind="person", subject_id=ADA, newest_credential_id=scene.credential,
+        ordered_by_id=BEN, ordered_at=scene.at(9), **more,
+    )  # fmt: skip
+
+
+def _emergency_open(scene: Scene) -> None:
+    _emergency(scene)
+    scene.change("tokens_credential", scene.credential, owner_id=CLEO)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [_sent_for_ever, _doomed_still, _revoking_still, _job_forgotten, _nobodys, _emergency_open],
+)
 def test_what_does_not_come_to_rest_is_a_violation(scene: Scene, plant: Plant) -> None:
     plant(scene)
     assert _rules(scene.violations(at_rest=True)) == {"unsettled"}
+
+
+def test_what_an_emergency_left_is_a_violation(scene: Scene) -> None:
+    _emergency(scene, finished_at=scene.at(5))
+    assert _rules(scene.violations(at_rest=True)) == {"disobeyed"}
 
 
 def test_a_world_at_rest_has_no_violation_though_a_refresh_half_nobody_holds_waits(

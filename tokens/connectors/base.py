@@ -39,7 +39,12 @@ class Unknown(ConnectorError):
 
 
 class Broken(ConnectorError):
-    """Our own access is refused (`invalid_client`, 401 or 403 on the service access): stop the line."""
+    """Our own access is refused (`invalid_client`, 401 or 403 on the service access): stop the line.
+
+    `of_agents`: it was the client that gets the agents' pairs, not our service access.
+    """
+
+    of_agents = False
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Helpdesk(models.Model):
     """Since when it is frozen because the database came back from a backup."""
     stopped_at = models.DateTimeField(null=True)
     stopped_reason = models.CharField(max_length=300, blank=True)
+    stopped_agents = models.BooleanField(default=False, db_default=False)
+    """Whether the client that gets the agents' pairs was refused: then only that client can prove it is over."""
     service_token = models.TextField(blank=True)
     """Sealed under the workers' ring."""
     service_token_expires_at = models.DateTimeField(null=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from accounts import audit
 from accounts.models import User
@@ -68,12 +68,12 @@ def forget(*, helpdesk: Helpdesk, name: str, by: User | None, now: datetime) -> 
 def siblings(credential: Credential, *, now: datetime) -> QuerySet[Grant]:
     """Live pairs of the same person's other access on the helpdesk, with no call of theirs open.
 
-    Only those whose access half lives for a minimum age yet, so that their own end explains nothing.
+    Only those no half of which ends within a minimum age, so that their own end explains nothing: a script
+    that runs once a day has an access half that ended long ago.
     """
     return (
         Grant.objects.filter(
-            helpdesk=credential.helpdesk_id, state=GrantState.LIVE,
-            access_expires_at__gt=now + settings.MINIMUM_AGE,
+            _no_half_ends_soon(now), helpdesk=credential.helpdesk_id, state=GrantState.LIVE,
             credential__state=CredentialState.ACTIVE, credential__acts_as=credential.acts_as_id,
         )
         .exclude(credential=credential.pk)
@@ -85,7 +85,12 @@ def siblings(credential: Credential, *, now: datetime) -> QuerySet[Grant]:
 
 def is_untouched(grant: Grant, *, now: datetime) -> bool:
     """Whether nothing of ours has happened to a live pair: no refresh, no end, and its own is not near."""
-    still = Grant.objects.filter(
-        pk=grant.pk, state=GrantState.LIVE, access_expires_at__gt=now + settings.MINIMUM_AGE
-    )
+    still = Grant.objects.filter(_no_half_ends_soon(now), pk=grant.pk, state=GrantState.LIVE)
     return still.exists() and not grant.successors.exists()
+
+
+def _no_half_ends_soon(now: datetime) -> Q:
+    soon = now + settings.MINIMUM_AGE
+    return (Q(access_expires_at__gt=soon) | Q(access_expires_at__lte=now)) & Q(
+        refresh_expires_at__gt=soon
+    )

@@ -144,10 +144,11 @@ def _begin_end(
             expect=expect, end_reason=reason, ending_since=now,
         )  # fmt: skip
         _wipe(credential)
-        grants.doom_all(credential, reason=reason, now=now)
+        doomed = grants.doom_all(credential, reason=reason, now=now, at_once=by is not None)
         _close_renewals(credential, now=now)
         audit.record(f"credential.{action}d", by=by, target=credential, now=now, reason=reason)
-        outbox.order(Job.Kind.CONFIRM, credential.pk, helpdesk=credential.helpdesk, now=now)
+        if not doomed:  # else the burial of the last of them asks for it
+            outbox.order(Job.Kind.CONFIRM, credential.pk, helpdesk=credential.helpdesk, now=now)
 
 
 def _close_renewals(credential: Credential, *, now: datetime) -> None:
@@ -234,7 +235,6 @@ def _still_there(credential: Credential) -> str:
     run = lists.newest(credential.helpdesk, begun_after=last.settled_at)
     if run is None:
         return "A call without an answer is being looked for in the list of all tokens."
-    unowned = lists.unowned(run).filter(remote_user_id=credential.acts_as.remote_id)
-    if unowned.exists():
-        return "A token of this person that nobody owns is still on the helpdesk."
+    if lists.may_be_of(credential, run).exists():
+        return "A token that nobody owns and that may be its is still on the helpdesk."
     return ""

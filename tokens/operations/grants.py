@@ -174,32 +174,44 @@ def go_live(grant: Grant, *, lives_until: datetime, now: datetime) -> None:
     audit.record("grant.proved", by=None, target=grant, now=now, remote_id=grant.remote_id)
 
 
-def doom(grant: Grant, *, reason: str, now: datetime) -> None:
-    """This pair must go: nothing of it is served from this commit on, workers delete it."""
+def doom(grant: Grant, *, reason: str, now: datetime, at_once: bool = False) -> None:
+    """This pair must go: nothing of it is served from this commit on, workers delete it.
+
+    `at_once`: before those that time ended, because somebody asked for it.
+    """
     with transaction.atomic():
         if not try_move(
             grant, GRANT, "doom", GrantState.DOOMED, reason=reason[:500], doomed_at=now
         ):
             return
         audit.record("grant.doomed", by=None, target=grant, now=now, reason=reason)
-        outbox.order(Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=now)
+        outbox.order(
+            Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=now,
+            urgency=outbox.AT_ONCE if at_once else None,
+        )  # fmt: skip
 
 
-def doom_all(credential: Credential, *, reason: str, now: datetime) -> None:
-    """Doom what a credential holds. A call that is out cannot be called back: its answer is doomed later."""
+def doom_all(credential: Credential, *, reason: str, now: datetime, at_once: bool = False) -> int:
+    """Doom what a credential holds; how many there were. `at_once` as for `doom`.
+
+    A call that is out cannot be called back: its answer is doomed later.
+    """
+    doomed = 0
     for grant in credential.grants.filter(
         Q(state=GrantState.LIVE) | Q(state__in=GRANT_OPEN)
     ).select_related("helpdesk"):
         if grant.state == GrantState.INTENDED:
             abandon(grant, now=now)
         elif grant.state in (GrantState.LIVE, GrantState.ANSWERED):
-            doom(grant, reason=reason, now=now)
+            doom(grant, reason=reason, now=now, at_once=at_once)
+            doomed += 1
         else:
             later = (grant.sent_at or now) + settings.MINIMUM_AGE
             outbox.order(
                 Job.Kind.CONFIRM, credential.pk,
                 helpdesk=credential.helpdesk, now=now, not_before=later,
             )  # fmt: skip
+    return doomed
 
 
 def adopt(*, helpdesk: Helpdesk, seen: SeenToken, now: datetime) -> Grant:
@@ -235,6 +247,14 @@ def deletions(grant: Grant) -> list[datetime]:
         event="grant.deleted", target_type="Grant", target_id=str(grant.pk)
     )
     return list(events.order_by("id").values_list("at", flat=True))
+
+
+def is_refresh_half_refused(grant: Grant) -> bool:
+    """Whether the helpdesk refused its refresh half or swapped it, whatever became of the deletion."""
+    said = AuditEvent.objects.filter(
+        event="grant.refresh_ended", target_type="Grant", target_id=str(grant.pk)
+    )
+    return grant.successors.filter(answered_at__isnull=False).exists() or said.exists()
 
 
 def mark_deleted(

@@ -16,29 +16,34 @@ LONGEST_REASON = 300
 RESTORED = "The database came back from a backup; an admin has to confirm the list of tokens."
 
 
-def stop(*, helpdesk: Helpdesk, reason: str, now: datetime) -> None:
-    """Our own access is refused: work waits, nothing fails. Said once, and kept up to date."""
+def stop(*, helpdesk: Helpdesk, reason: str, now: datetime, of_agents: bool = False) -> None:
+    """Our own access is refused: work waits, nothing fails. Said once, and kept up to date.
+
+    `of_agents`: it was the client that gets the agents' pairs.
+    """
+    facts = {
+        "stopped_at": now,
+        "stopped_reason": reason[:LONGEST_REASON],
+        "stopped_agents": of_agents,
+    }
     with transaction.atomic():
-        is_new = Helpdesk.objects.filter(pk=helpdesk.pk, stopped_at=None).update(
-            stopped_at=now, stopped_reason=reason[:LONGEST_REASON]
-        )
+        is_new = Helpdesk.objects.filter(pk=helpdesk.pk, stopped_at=None).update(**facts)
         if is_new:
             audit.record("helpdesk.stopped", by=None, target=helpdesk, now=now, reason=reason)
         else:
-            Helpdesk.objects.filter(pk=helpdesk.pk).update(
-                stopped_at=now, stopped_reason=reason[:LONGEST_REASON]
-            )
+            Helpdesk.objects.filter(pk=helpdesk.pk).update(**facts)
         helpdesk.refresh_from_db()
 
 
-def resume(*, helpdesk: Helpdesk, now: datetime) -> None:
-    """It works again."""
+def resume(*, helpdesk: Helpdesk, now: datetime, of_agents: bool = False) -> None:
+    """It works again: whichever access was refused has been accepted (`of_agents`: the agents' client)."""
     if helpdesk.stopped_at is None:
         return
+    stopped = Helpdesk.objects.filter(
+        pk=helpdesk.pk, stopped_at__isnull=False, stopped_agents=of_agents
+    )
     with transaction.atomic():
-        if Helpdesk.objects.filter(pk=helpdesk.pk, stopped_at__isnull=False).update(
-            stopped_at=None, stopped_reason=""
-        ):
+        if stopped.update(stopped_at=None, stopped_reason="", stopped_agents=False):
             audit.record("helpdesk.resumed", by=None, target=helpdesk, now=now)
     helpdesk.refresh_from_db()
 
@@ -89,11 +94,14 @@ def unfreeze(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
 def freeze_restored(*, helpdesk: Helpdesk, now: datetime) -> None:
     """The database came back from a backup: nothing new until an admin has confirmed the list of tokens.
 
-    One that is frozen already stays frozen; said again, the confirmation has to be of a later list.
+    One that an admin froze keeps their reason and stays frozen after that; said again, the confirmation
+    has to be of a later list.
     """
     with transaction.atomic():
-        Helpdesk.objects.filter(pk=helpdesk.pk, frozen_at=None).update(frozen_at=now)
-        Helpdesk.objects.filter(pk=helpdesk.pk).update(restored_at=now, frozen_reason=RESTORED)
+        Helpdesk.objects.filter(pk=helpdesk.pk, frozen_at=None).update(
+            frozen_at=now, frozen_reason=RESTORED
+        )
+        Helpdesk.objects.filter(pk=helpdesk.pk).update(restored_at=now)
         audit.record("helpdesk.frozen", by=None, target=helpdesk, now=now, reason=RESTORED)
     helpdesk.refresh_from_db()
 

@@ -3,10 +3,9 @@
 More findings than a bad day makes may be a restored backup or a list that lies: they wait for a person's word.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -16,7 +15,8 @@ from accounts.models import User
 from tokens import outbox, permissions, policies
 from tokens.connectors.base import TokenRecord
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, SeenToken
-from tokens.operations import capabilities, credentials, grants, helpdesks
+from tokens.operations import capabilities, credentials, findings, grants, helpdesks
+from tokens.operations.findings import THROWN_AWAY, VANISHED
 from tokens.operations.moves import stale
 from tokens.queries import inventories as lists
 from tokens.refusals import Denied, StaleState
@@ -24,15 +24,8 @@ from tokens.states import CredentialState, GrantState
 
 OVERTAKEN = "A newer list was complete first."
 LEFT_OUT = "Left alone, as nobody says which application they belong to: {} in the list."
-LEAST_SHARE = 3
 MOST_AGREED = 5000
 """How many findings one word can be about; the rest waits for the next."""
-_VANISHED = "Its token was deleted on "
-_THROWN_AWAY = ". It was thrown away. Connect it again."
-"""How the reasons start and end that an inventory gives; by them its recent deeds are counted."""
-
-Kind = Literal["vanished", "changed"]
-R = TypeVar("R", SeenToken, Grant)
 
 
 @dataclass(frozen=True)
@@ -44,19 +37,6 @@ class Settled:
     vanished: int = 0
     changed: int = 0
     held_back: int = 0
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What stands in a list and should not, and the live pairs that it lacks or describes otherwise."""
-
-    strays: Sequence[SeenToken] = ()
-    suspects: Sequence[Grant] = ()
-    kinds: Mapping[int, Kind] = field(default_factory=dict)
-    """Of each suspect, what is wrong with it in the list."""
-
-    def __len__(self) -> int:
-        return len(self.strays) + len(self.suspects)
 
 
 # --- Keeping a list ------------------------------------------------------------------------------------
@@ -136,124 +116,6 @@ def _note_seen(run: InventoryRun, records: Sequence[TokenRecord]) -> None:
     )  # fmt: skip
 
 
-def as_record(seen: SeenToken) -> TokenRecord:
-    """A token as the list described it; what nobody says is our client's is not kept of a list."""
-    return TokenRecord(
-        id=seen.remote_id, client_id=seen.helpdesk.client_number, user_id=seen.remote_user_id,
-        scopes=seen.scopes, created_at=None, expires_at=seen.expires_at,
-        refresh_expires_at=seen.refresh_expires_at, used_at=None,
-    )  # fmt: skip
-
-
-# --- What it shows, and how much of it may be acted on -------------------------------------------------
-
-
-def findings(run: InventoryRun, *, now: datetime) -> Findings:
-    """Everything a list shows that is not as it should be."""
-    unlike = list(lists.unlike_the_list(run, now=now))
-    ids = [grant.remote_id for grant in unlike if grant.remote_id is not None]
-    shown = {
-        seen.remote_id: seen
-        for seen in lists.listed(run).filter(remote_id__in=ids).select_related("helpdesk")
-    }
-    kinds: dict[int, Kind] = {}
-    for grant in unlike:
-        if grant.remote_id not in shown:
-            kinds[grant.pk] = "vanished"
-        elif not policies.is_as_proved(as_record(shown[grant.remote_id]), grant):
-            kinds[grant.pk] = "changed"
-    suspects = [grant for grant in unlike if grant.pk in kinds]
-    return Findings(list(lists.strays(run).order_by("pk")), suspects, kinds)
-
-
-def share(helpdesk: Helpdesk) -> int:
-    """How much of a kind may be ended within an hour without a person's word: a tenth of what lives,
-    at least three. Nothing after a restored backup, until a person has looked.
-    """
-    if Helpdesk.objects.filter(pk=helpdesk.pk, restored_at__isnull=False).exists():
-        return 0
-    live = Grant.objects.filter(helpdesk=helpdesk, state=GrantState.LIVE).count()
-    return max(LEAST_SHARE, live // 10)
-
-
-def allowed(run: InventoryRun, found: Findings, *, now: datetime) -> tuple[Findings, int]:
-    """The findings that may be acted on now, and how many are held back.
-
-    Strays and suspects are judged apart, so that who deletes tokens of theirs keeps no stray alive.
-    All of a kind within the share; beyond it only what a list showed that an admin confirmed.
-    """
-    agreed, most = _agreed(run, found), share(run.helpdesk)
-    spent_strays, spent_pairs = _spent(run.helpdesk, now=now)
-    strays, suspects = found.strays, found.suspects
-    other_strays = _without(strays, agreed.strays)
-    other_suspects = _without(suspects, agreed.suspects)
-    held_back = 0
-    if other_strays and len(other_strays) + len(spent_strays) > most:
-        strays, held_back = agreed.strays, len(other_strays)
-    if other_suspects and _weight(run, [*other_suspects, *spent_pairs]) > most:
-        suspects, held_back = agreed.suspects, held_back + len(other_suspects)
-    return Findings(strays, suspects, found.kinds), held_back
-
-
-def _without(rows: Sequence[R], others: Iterable[R]) -> list[R]:
-    known = {row.pk for row in others}
-    return [row for row in rows if row.pk not in known]
-
-
-def _spent(helpdesk: Helpdesk, *, now: datetime) -> tuple[list[Grant], list[Grant]]:
-    """The strays and the pairs that lists ended in the last hour (twelve inventories) without a word."""
-    since = now - 12 * settings.INVENTORY_EVERY
-    words = InventoryRun.objects.filter(
-        helpdesk=helpdesk, confirmed_at__gt=since - 2 * settings.INVENTORY_EVERY
-    )
-    agreed = lists.agreed_to(words)
-    strays = lists.ended_strays(helpdesk, since=since)
-    pairs = lists.ended_pairs(helpdesk, since=since, starts=_VANISHED, ends=_THROWN_AWAY)
-    suspects = agreed["vanished"] | agreed["changed"]
-    return (
-        [stray for stray in strays if stray.remote_id not in agreed["strays"]],
-        [pair for pair in pairs if pair.pk not in suspects],
-    )
-
-
-def _weight(run: InventoryRun, pairs: Iterable[Grant]) -> int:
-    """How many findings these are: who deletes all their own tokens is one.
-
-    Unless the list holds tokens of theirs that nobody owns: then it may be our books that are old.
-    """
-    puzzling = set(lists.unowned(run).values_list("remote_user_id", flat=True))
-    people: set[int] = set()
-    single = 0
-    for grant in pairs:
-        if grant.remote_user_id is None or grant.remote_user_id in puzzling:
-            single += 1
-        else:
-            people.add(grant.remote_user_id)
-    return single + len(people)
-
-
-def _word(run: InventoryRun) -> InventoryRun | None:
-    """The latest list an admin confirmed, while his word counts: for two inventories from then on."""
-    since = run.started_at - 2 * settings.INVENTORY_EVERY
-    confirmed = InventoryRun.objects.filter(
-        helpdesk=run.helpdesk, confirmed_at__gt=since, pk__lt=run.pk
-    )
-    return confirmed.order_by("-pk").first()
-
-
-def _agreed(run: InventoryRun, found: Findings) -> Findings:
-    """What of it stood on the confirmed page already, and with the same thing wrong."""
-    word = _word(run)
-    if word is None:
-        return Findings()
-    kept = lists.agreed_to([word])
-    return Findings(
-        [seen for seen in found.strays if seen.remote_id in kept["strays"]],
-        [grant for grant in found.suspects if grant.pk in kept[found.kinds[grant.pk]]],
-        found.kinds,
-    )
-
-
 # --- Acting on it --------------------------------------------------------------------------------------
 
 
@@ -275,7 +137,7 @@ def settle(
     absent = _confirmed_absent(run)
     for grant in absent:
         grants.bury(grant, now=now)
-    found, held_back = allowed(run, findings(run, now=now), now=now)
+    found, held_back = findings.allowed(run, findings.of(run, now=now), now=now)
     _note_held_back(run, held_back)
     sure = [seen for seen in found.strays if seen.remote_id in standing]
     strays = sum(_end_stray(run, seen, now=now) for seen in sure)
@@ -285,7 +147,10 @@ def settle(
 
 
 def _confirmed_absent(run: InventoryRun) -> list[Grant]:
-    """Doomed pairs deleted before the list began, dead in both halves, that the list lacks."""
+    """Doomed pairs deleted before the list began, dead in both halves, that the list lacks.
+
+    The deletion of one that the list has was none, nor did the refresh half end by it.
+    """
     shown = lists.listed(run).values("remote_id")
     doomed = Grant.objects.filter(
         helpdesk=run.helpdesk, state=GrantState.DOOMED, deleted_at__lt=run.started_at
@@ -294,7 +159,7 @@ def _confirmed_absent(run: InventoryRun) -> list[Grant]:
     for grant in doomed.filter(remote_id__in=shown):
         with transaction.atomic():
             Grant.objects.filter(pk=grant.pk, state=GrantState.DOOMED).update(
-                deleted_at=None, is_refresh_dead=False
+                deleted_at=None, is_refresh_dead=grants.is_refresh_half_refused(grant)
             )
             outbox.order(Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=run.started_at)
     return [grant for grant in absent if is_refresh_half_dead(grant, at=run.started_at)]
@@ -346,7 +211,7 @@ def _end_suspects(
 
 def _end_vanished(run: InventoryRun, grant: Grant, *, now: datetime) -> bool:
     """Absent from the list and 404 by id, while it should live: the owner connects it again."""
-    reason = f"{_VANISHED}{run.helpdesk}. Connect it again."
+    reason = f"{VANISHED}{run.helpdesk}. Connect it again."
     with transaction.atomic():
         credential = grants.locked(grant)
         if not lists.expected(run, now=now).filter(pk=grant.pk).exists():
@@ -363,7 +228,7 @@ def _end_changed(run: InventoryRun, grant: Grant, record: TokenRecord, *, now: d
         credential = grants.locked(grant)
         if not lists.judged(run).filter(pk=grant.pk).exists():
             return False
-        reason = f"{answer.reason.removesuffix('.')}{_THROWN_AWAY}"
+        reason = f"{answer.reason.removesuffix('.')}{THROWN_AWAY}"
         credentials.lose(credential=credential, reason=reason, now=now)
     return True
 
@@ -399,14 +264,16 @@ def confirm(*, run: InventoryRun, by: User, now: datetime) -> None:
             raise _why_stale(run)
         audit.record(
             "inventory.confirmed", by=by, target=run, now=now,
-            helpdesk=helpdesk.slug, held_back=run.held_back, **_as_ids(findings(run, now=now)),
+            helpdesk=helpdesk.slug, held_back=run.held_back, **_as_ids(findings.of(run, now=now)),
         )  # fmt: skip
         _end_restored_freeze(run, by=by, now=now)
-        outbox.order(Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now, urgency=0)
+        outbox.order(
+            Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now, urgency=outbox.AT_ONCE
+        )
     run.refresh_from_db()
 
 
-def _as_ids(found: Findings) -> dict[str, list[int]]:
+def _as_ids(found: findings.Findings) -> dict[str, list[int]]:
     """What a word is about, to be kept: strays by their token, suspects by their pair and what is wrong."""
     suspects = found.suspects[:MOST_AGREED]
     return {
@@ -436,7 +303,12 @@ def _why_stale(run: InventoryRun) -> StaleState:
 
 
 def _end_restored_freeze(run: InventoryRun, *, by: User, now: datetime) -> None:
-    frozen = Helpdesk.objects.filter(pk=run.helpdesk_id, restored_at__lte=run.started_at)
-    if frozen.update(frozen_at=None, frozen_reason="", restored_at=None):
+    """What an admin froze stays frozen: that is another word, and another button."""
+    restored = Helpdesk.objects.filter(pk=run.helpdesk_id, restored_at__lte=run.started_at)
+    thawed = restored.filter(frozen_reason=helpdesks.RESTORED).update(
+        frozen_at=None, frozen_reason=""
+    )
+    restored.update(restored_at=None)
+    if thawed:
         audit.record("helpdesk.unfrozen", by=by, target=run.helpdesk, now=now, inventory=run.pk)
         helpdesks.carry_on(helpdesk=run.helpdesk, now=now)

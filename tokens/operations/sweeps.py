@@ -56,11 +56,11 @@ def lapse_credentials(*, now: datetime) -> int:
     )
 
 
-def expire_credentials(*, now: datetime) -> int:
-    """Access that has reached its end."""
+def expire_credentials(*, now: datetime, most: int = BATCH) -> int:
+    """Access that has reached its end, at most so much of it."""
     rows = Credential.objects.filter(state__in=CREDENTIAL_USABLE, lives_until__lte=now)
     return _each(
-        rows.select_related("helpdesk").order_by("lives_until", "id")[:BATCH],
+        rows.select_related("helpdesk").order_by("lives_until", "id")[:most],
         lambda row: credentials.expire(credential=row, now=now),
     )
 

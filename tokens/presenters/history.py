@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import AuditEvent
+from tokens import capabilities
 from tokens.models import Credential, Grant
 from tokens.states import GrantState
 
@@ -113,8 +114,13 @@ def _key_replaced(told: Told) -> str:
 
 
 def _learned(told: Told) -> str:
-    verb = "yes" if told.body.get("is_so") else "no"
-    return f"Keydesk learned about the helpdesk: {told.word('what')}: {verb}."
+    found = capabilities.sentence(told.word("what"), "yes" if told.body.get("is_so") else "no")
+    return f"Keydesk learned about the helpdesk: {found}"
+
+
+def _forgot(told: Told) -> str:
+    believed = capabilities.sentence(told.word("what"), "yes" if told.body.get("was_so") else "no")
+    return f"{told.who} had Keydesk forget what it learned about the helpdesk: {believed}"
 
 
 SENTENCES: dict[str, Says] = {
@@ -185,9 +191,7 @@ SENTENCES: dict[str, Says] = {
     "helpdesk.unfrozen": lambda t: f"{t.who} ended the freeze: new access is issued again.",
     "inventory.ordered": lambda t: f"{t.who} had the list of all tokens taken.",
     "helpdesk.learned": _learned,
-    "helpdesk.forgot": lambda t: (
-        f"{t.who} no longer believes what was learned about the helpdesk: {t.word('what')}."
-    ),
+    "helpdesk.forgot": _forgot,
     "inventory.confirmed": lambda t: (
         f"{t.who} confirmed the list of all tokens: what it shows may be acted on."
     ),

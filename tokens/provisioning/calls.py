@@ -6,10 +6,13 @@ from django.conf import settings
 
 from tokens.connectors.base import Broken, GiveUp, Retry, TokenPair, Unknown
 from tokens.models import Grant
-from tokens.operations import grants
+from tokens.operations import grants, helpdesks
 from tokens.provisioning.line import Later, Line
 from tokens.sealing import Place, portal_ring, worker_ring
 from tokens.states import GrantState
+
+_OF_THE_CLIENT_AT_WORK = frozenset({"invalid_grant", "invalid_scope"})
+"""Refusals that come after the client itself was accepted."""
 
 
 def make_pair(line: Line, grant: Grant, call: Callable[[], TokenPair]) -> None:
@@ -24,10 +27,20 @@ def make_pair(line: Line, grant: Grant, call: Callable[[], TokenPair]) -> None:
         pair = call()
     except (GiveUp, Retry, Broken) as error:
         grants.refuse(grant, reason=error.reason, now=line.clock())
+        if isinstance(error, Broken):
+            error.of_agents = True
+        elif isinstance(error, GiveUp) and error.code in _OF_THE_CLIENT_AT_WORK:
+            _client_works(line)
         raise
     except Unknown as error:
         raise Later(grants.forget(grant, reason=error.reason, now=line.clock())) from error
     grants.answer(grant, pair, now=line.clock())
+    _client_works(line)
+
+
+def _client_works(line: Line) -> None:
+    """The helpdesk knows the client that gets the agents' pairs: a line that stopped over it goes on."""
+    helpdesks.resume(helpdesk=line.helpdesk, now=line.clock(), of_agents=True)
 
 
 def refresh_pair(line: Line, *, old: Grant, new: Grant, scopes: frozenset[str]) -> None:
@@ -71,6 +84,17 @@ def resume(line: Line, grant: Grant) -> bool:
     if now < settled_at:
         raise Later(settled_at)
     return False
+
+
+def settle(line: Line, grant: Grant, *, reason: str) -> None:
+    """Settle a call whose pair nobody wants any more: what it made is doomed, what is unknown written off.
+
+    Raises `Later` while nobody can know yet.
+    """
+    if resume(line, grant):
+        grants.doom(grant, reason=reason, now=line.clock())
+    elif grant.state == GrantState.UNKNOWN:
+        grants.write_off(grant, now=line.clock())
 
 
 def access_half(grant: Grant) -> str:

@@ -10,7 +10,7 @@ from tokens.connectors.base import GiveUp, Retry, TokenRecord
 from tokens.models import Credential, Grant, InventoryRun, Job
 from tokens.operations import credentials, grants
 from tokens.operations.inventories import is_refresh_half_dead
-from tokens.provisioning.calls import access_half, refresh_pair, resume
+from tokens.provisioning.calls import access_half, refresh_pair, settle
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.looks import delete, look
 from tokens.provisioning.proof import from_list, is_ours
@@ -167,13 +167,14 @@ def _refresh_once(
 
 
 def _settle(line: Line, grant: Grant) -> bool:
-    """Settle a call of a credential that is ending. False: it belongs to a living one; leave it."""
-    if grant.credential is None or grant.credential.state in _LIVING:
+    """Settle a call of a credential that is ending, or one that was to close a pair.
+
+    False: it is a living access's own; that takes it up.
+    """
+    is_closing = grant.purpose == Grant.Purpose.CLOSE
+    if grant.credential is None or (grant.credential.state in _LIVING and not is_closing):
         return False
-    if resume(line, grant):
-        grants.doom(grant, reason="The access was ending when this token came.", now=line.clock())
-    elif grant.state == GrantState.UNKNOWN:
-        grants.write_off(grant, now=line.clock())
+    settle(line, grant, reason="The access was ending when this token came.")
     return True
 
 
@@ -198,7 +199,11 @@ def _await_list(line: Line, grant: Grant) -> None:
         return
     with transaction.atomic():
         outbox.order(
-            Job.Kind.INVENTORY, line.helpdesk.pk, helpdesk=line.helpdesk, now=now, urgency=0
+            Job.Kind.INVENTORY,
+            line.helpdesk.pk,
+            helpdesk=line.helpdesk,
+            now=now,
+            urgency=outbox.AT_ONCE,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from tokens import policies
 from tokens.connectors.base import ConnectorError, GiveUp, TokenRecord, Unknown
 from tokens.models import Grant, InventoryRun
-from tokens.operations import inventories
+from tokens.operations import findings, inventories
 from tokens.operations.inventories import Settled
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.looks import is_shown, look
@@ -43,7 +43,7 @@ def take_list(line: Line) -> InventoryRun:
     """
     with _reading(line) as run:
         _note(line, run)
-        suspects = inventories.findings(run, now=line.clock()).suspects
+        suspects = findings.of(run, now=line.clock()).suspects
         _look_at(line, run, _a_few(suspects))
     return inventories.keep(run=run, now=line.clock())
 
@@ -126,8 +126,8 @@ def _must_not_lack(line: Line, ids: Sequence[int]) -> None:
 def _look_at_suspects(line: Line, run: InventoryRun) -> dict[int, TokenRecord | None]:
     """Live pairs that the list lacks or describes otherwise, by id; of what is held back only a few."""
     now = line.clock()
-    found = inventories.findings(run, now=now)
-    judged, _ = inventories.allowed(run, found, now=now)
+    found = findings.of(run, now=now)
+    judged, _ = findings.allowed(run, found, now=now)
     sure = {grant.pk for grant in judged.suspects}
     _look_at(line, run, _a_few([grant for grant in found.suspects if grant.pk not in sure]))
     return _look_at(line, run, judged.suspects)
@@ -162,7 +162,7 @@ def _look_at_strays(line: Line, run: InventoryRun) -> set[int]:
     Where our access may not look, the list's word stands.
     """
     now = line.clock()
-    found, _ = inventories.allowed(run, inventories.findings(run, now=now), now=now)
+    found, _ = findings.allowed(run, findings.of(run, now=now), now=now)
     return {seen.remote_id for seen in found.strays if _stands(line, seen.remote_id)}
 
 

@@ -10,7 +10,7 @@ from tokens.connectors.base import GiveUp
 from tokens.models import Connection, Credential, Grant, InventoryRun
 from tokens.operations import capabilities, connections, credentials, grants
 from tokens.provisioning import siblings
-from tokens.provisioning.calls import make_pair, refresh_pair, resume
+from tokens.provisioning.calls import make_pair, refresh_pair, resume, settle
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.proof import prove
 from tokens.provisioning.turns import end_turn, line_up
@@ -39,7 +39,7 @@ def exchange(line: Line, credential_id: int) -> None:
     credential = _load(credential_id)
     if credential.state != CredentialState.ISSUING or _has_ended(line, credential):
         return
-    grant = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
+    grant = _open_call(line, credential)
     if grant is not None:
         if resume(line, grant):
             return prove(line, grant)
@@ -59,6 +59,19 @@ def _load(credential_id: int) -> Credential:
     return Credential.objects.select_related(
         "helpdesk", "owner", "acts_as", "profile_version__profile"
     ).get(pk=credential_id)
+
+
+def _open_call(line: Line, credential: Credential) -> Grant | None:
+    """The call an earlier try left open.
+
+    One that was to close an older pair is settled first: its answer says nothing of the pair in clients'
+    hands. Raises `Later` while nobody can know.
+    """
+    found = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
+    if found is None or found.purpose != Grant.Purpose.CLOSE:
+        return found
+    settle(line, found, reason="It was made to close an older token.")
+    return None
 
 
 def _has_ended(line: Line, credential: Credential) -> bool:
@@ -151,7 +164,7 @@ def refresh(line: Line, credential_id: int) -> None:
     if credential.state != CredentialState.ACTIVE or _has_ended(line, credential):
         return
     written_off: Grant | None = None
-    grant = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
+    grant = _open_call(line, credential)
     if grant is not None:
         if resume(line, grant):
             return prove(line, grant)
@@ -212,6 +225,8 @@ def _intend(
     An exchange is asked again whether it may be: a list may have taken long. Raises `NotAnyMore`.
     """
     if before is None and line.is_turn_of_another(credential.pk):
+        raise Later(line.clock() + timedelta(seconds=1))
+    if before is not None and not line.take_turn(credential.pk):  # the list took longer than a turn
         raise Later(line.clock() + timedelta(seconds=1))
     with transaction.atomic():
         if connection is not None:

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from tokens.capabilities import ENDS, SHOWS
 from tokens.connectors.base import GiveUp, TokenRecord
 from tokens.models import Grant
 from tokens.provisioning.calls import access_half
 from tokens.provisioning.line import Line
 
 T = TypeVar("T")
-SHOWS = "service access shows tokens"
-ENDS = "service access ends tokens"
 
 
 def look(line: Line, grant: Grant) -> TokenRecord | None:

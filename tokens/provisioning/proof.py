@@ -6,14 +6,14 @@ By `current` with the new token; where a narrow token may not ask, by the list o
 from django.db import transaction
 
 from tokens import policies
+from tokens.capabilities import current
 from tokens.connectors.base import GiveUp, TokenRecord
 from tokens.models import Credential, Grant
-from tokens.operations import capabilities, credentials, grants, inventories
+from tokens.operations import capabilities, credentials, grants
 from tokens.provisioning.calls import access_half
 from tokens.provisioning.inventory import take_list
 from tokens.provisioning.line import Line
 from tokens.provisioning.looks import show_one
-from tokens.provisioning.turns import capability
 from tokens.queries import inventories as lists
 
 UNPROVABLE = "Keydesk could not tell which token the helpdesk gave, so it was thrown away."
@@ -40,7 +40,7 @@ def prove(line: Line, grant: Grant) -> None:
 
 def _describe(line: Line, credential: Credential, grant: Grant) -> TokenRecord | None:
     """The helpdesk's description of the new token; None when it cannot be told which it is."""
-    name = capability(credential)
+    name = current(credential.scopes)
     if line.can(name) is False:
         return from_list(line, grant)
     try:
@@ -62,7 +62,7 @@ def _learn_refused(
 
     Then what was known is no longer believed either, so that the next proof has a list to go by.
     """
-    name, number = capability(credential), line.client_number()
+    name, number = current(credential.scopes), line.client_number()
     if listed and policies.is_proved(
         listed, policies.wanted(credential, grant, client_number=number)
     ):
@@ -131,7 +131,7 @@ def from_list(line: Line, grant: Grant) -> TokenRecord | None:
         for seen in new:
             grants.adopt(helpdesk=line.helpdesk, seen=seen, now=line.clock())
         return None
-    return _completed(line, inventories.as_record(new[0]))
+    return _completed(line, lists.as_record(new[0]))
 
 
 def _reject(line: Line, credential: Credential, grant: Grant, reason: str) -> None:

@@ -6,18 +6,18 @@ after it: dead then, beside the new one proved alive, means that the helpdesk ke
 
 from contextlib import suppress
 
-from tokens import policies
+from tokens.capabilities import SEVERAL_GRANTS, SHOWS
 from tokens.connectors.base import ConnectorError
 from tokens.models import Credential, Grant
 from tokens.operations import capabilities
 from tokens.provisioning.line import Later, Line
-from tokens.provisioning.looks import SHOWS, look
+from tokens.provisioning.looks import look
 from tokens.states import GrantState
 
 
 def living(line: Line, credential: Credential) -> Grant | None:
     """A pair of the same person's other access that the helpdesk shows now; None where nothing can be learned."""
-    if line.can(policies.SEVERAL_GRANTS) is not None:
+    if line.can(SEVERAL_GRANTS) is not None:
         return None
     sibling = capabilities.siblings(credential, now=line.clock()).first()
     return sibling if sibling is not None and _is_shown(line, sibling) else None
@@ -30,7 +30,7 @@ def learn_from(line: Line, sibling: Grant | None, *, new: Grant) -> None:
     is_shown = _is_shown(line, sibling)
     if is_shown is None or not capabilities.is_untouched(sibling, now=line.clock()):
         return
-    line.learn(policies.SEVERAL_GRANTS, is_so=is_shown)
+    line.learn(SEVERAL_GRANTS, is_so=is_shown)
 
 
 def _is_shown(line: Line, grant: Grant) -> bool | None:

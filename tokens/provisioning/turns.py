@@ -2,32 +2,34 @@
 
 from datetime import timedelta
 
+from tokens.capabilities import current
 from tokens.connectors.base import ConnectorError
 from tokens.models import Credential, Grant, InventoryRun
 from tokens.provisioning.inventory import take_list
 from tokens.provisioning.line import Later, Line
+from tokens.queries import inventories as lists
 from tokens.states import GrantState
 
 
-def capability(credential: Credential) -> str:
-    """The name under which it is kept whether `current` answers a token with these scopes."""
-    return f"current: {' '.join(sorted(credential.scopes))}"
-
-
 def line_up(line: Line, credential: Credential) -> InventoryRun | None:
-    """Where the proof may have to be by list: take the turn and the list before. Raises `Later`."""
+    """Where the proof may have to be by list: take the turn and the list before. Raises `Later`.
+
+    The list after one proof serves as the next one's before.
+    """
     line.client_number()
-    if line.can(capability(credential)) is True:
+    if line.can(current(credential.scopes)) is True:
         return None
     if not line.take_turn(credential.pk):
         raise Later(line.clock() + timedelta(seconds=1))
-    under_way = Grant.objects.filter(
-        helpdesk=line.helpdesk, state__in=(GrantState.INTENDED, GrantState.SENT)
-    ).exclude(credential=credential)
-    if under_way.exists():
+    calls = Grant.objects.filter(helpdesk=line.helpdesk).exclude(credential=credential)
+    under_way = calls.filter(state__in=(GrantState.INTENDED, GrantState.SENT))
+    unproved = calls.filter(
+        state=GrantState.ANSWERED, list_before__isnull=False, remote_id__isnull=True
+    )
+    if under_way.exists() or unproved.exists():
         raise Later(line.clock() + timedelta(seconds=1))
     try:
-        return take_list(line)
+        return lists.still_before(line.helpdesk, now=line.clock()) or take_list(line)
     except (ConnectorError, Later):
         line.end_turn(credential.pk)
         raise

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db.models import Count, Max, Q, QuerySet
 
+from accounts.models import AuditEvent
 from tokens.models import AccessRequest, ClientSecret, Credential, Fetch, Grant, Job
 from tokens.states import CredentialState, GrantState, RequestState
 
@@ -103,7 +104,10 @@ def is_refresh_backing_off(credential: Credential, *, now: datetime) -> bool:
     ).exists()  # fmt: skip
 
 
-def state_of(credential_id: int) -> CredentialState:
-    """Where a credential stands now."""
-    state = Credential.objects.values_list("state", flat=True).get(pk=credential_id)
-    return CredentialState(state)
+def who_ended(credential: Credential) -> str:
+    """The person whose word ended it; "" where it was time, or Keydesk."""
+    last = AuditEvent.objects.filter(
+        target_type="Credential", target_id=str(credential.pk),
+        event__in=("credential.revoked", "credential.cancelled"), actor__startswith="user:",
+    ).order_by("-id").first()  # fmt: skip
+    return last.actor_name if last else ""

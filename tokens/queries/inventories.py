@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 
 from accounts.models import AuditEvent
-from tokens.models import Grant, Helpdesk, InventoryRun, SeenToken
+from tokens.connectors.base import TokenRecord
+from tokens.models import Credential, Grant, Helpdesk, InventoryRun, SeenToken
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 OWNING = (GrantState.ANSWERED, GrantState.LIVE, GrantState.DOOMED)
@@ -36,6 +37,15 @@ def is_overtaken(run: InventoryRun) -> bool:
 def listed(run: InventoryRun) -> QuerySet[SeenToken]:
     """The tokens of a list."""
     return SeenToken.objects.filter(helpdesk=run.helpdesk_id, last_run__gte=run.pk)
+
+
+def as_record(seen: SeenToken) -> TokenRecord:
+    """A token as the list described it; what nobody says is our client's is not kept of a list."""
+    return TokenRecord(
+        id=seen.remote_id, client_id=seen.helpdesk.client_number, user_id=seen.remote_user_id,
+        scopes=seen.scopes, created_at=None, expires_at=seen.expires_at,
+        refresh_expires_at=seen.refresh_expires_at, used_at=None,
+    )  # fmt: skip
 
 
 def unowned(run: InventoryRun) -> QuerySet[SeenToken]:
@@ -64,6 +74,39 @@ def vouched_for(helpdesk: Helpdesk, ids: Iterable[int]) -> set[int]:
 def appeared_since(*, before: InventoryRun, after: InventoryRun) -> QuerySet[SeenToken]:
     """Tokens of the later list that the earlier did not have and that no pair of ours is."""
     return unowned(after).filter(first_run__gt=before.pk)
+
+
+def may_be_of(credential: Credential, run: InventoryRun) -> QuerySet[SeenToken]:
+    """Unowned tokens of a list that a call of this credential without an answer may have made.
+
+    A refresh makes one for the user of the pair before. Whose an exchange makes is only in its answer, as
+    somebody else may have been signed in on the helpdesk: there it may be any that no earlier list had.
+    """
+    calls = credential.grants.filter(state=GrantState.WRITTEN_OFF)
+    users = {
+        credential.acts_as.remote_id,
+        *calls.values_list("replaces__remote_user_id", flat=True),
+    }
+    theirs = Q(remote_user_id__in=users - {None}) | Q(remote_user_id=None)
+    first = calls.filter(replaces__remote_user_id=None).aggregate(at=Min("sent_at"))["at"]
+    if first is not None:
+        theirs |= ~Q(first_run__finished_at__lt=first)
+    return unowned(run).filter(theirs)
+
+
+def still_before(helpdesk: Helpdesk, *, now: datetime) -> InventoryRun | None:
+    """The newest list that counts, if it is young and nothing can have been made since that we do not know.
+
+    Every pair asked for since it was begun is known by its id, or was certainly never made.
+    """
+    run = newest(helpdesk)
+    if run is None or run.started_at <= now - settings.MINIMUM_AGE or is_overtaken(run):
+        return None
+    known = Q(remote_id__isnull=False) | Q(state__in=(GrantState.REFUSED, GrantState.ABANDONED))
+    since = Grant.objects.filter(helpdesk=helpdesk).filter(
+        Q(sent_at__gte=run.started_at) | Q(state__in=(GrantState.INTENDED, GrantState.SENT))
+    )
+    return None if since.exclude(known).exists() else run
 
 
 def strays(run: InventoryRun) -> QuerySet[SeenToken]:
@@ -144,6 +187,6 @@ def agreed_to(runs: Iterable[InventoryRun]) -> dict[str, set[int]]:
     )  # fmt: skip
     for body in rows.values_list("body", flat=True):
         kept = json.loads(body)
-        for kind, ids in found.items():
-            ids.update(kept.get(kind, ()))
+        for kind in found:
+            found[kind] |= set(kept.get(kind, ()))
     return found

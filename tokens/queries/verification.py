@@ -176,12 +176,17 @@ def _of_living(record: TokenRecord, credential: Credential, now: datetime) -> It
 def _breaches(record: TokenRecord, credential: Credential, now: datetime) -> Iterator[str]:
     if record.user_id != credential.acts_as.remote_id:
         yield f"wrong user {record.user_id}, approved for {credential.acts_as.remote_id}"
-    if beyond := (record.scopes or frozenset({"(none said)"})) - credential.scopes:
+    may = record.scopes or frozenset({"(none said)"})
+    if beyond := may - credential.scopes:
         yield f"wider scopes: {' '.join(sorted(beyond))}"
+    elif lacking := credential.scopes - may:
+        yield f"narrower scopes, it lacks: {' '.join(sorted(lacking))}"
     if credential.state != CredentialState.ACTIVE:
         yield f"the access is {WORDS[CredentialState(credential.state)]}, the token lives"
     if credential.lives_until is None or record.expires_at is None:
         yield "it has no end"
+    elif record.refresh_expires_at is None:
+        yield "its refresh half has no end"
     elif record.expires_at > credential.lives_until + GRACE:
         word = "overdue" if now > credential.lives_until else "too long"
         yield f"{word}, it outlives its lease, which ends at {credential.lives_until:%F %T}"

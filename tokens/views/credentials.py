@@ -65,6 +65,13 @@ def _stale(credential: Credential, sentence: str) -> StaleState:
     return StaleState(sentence, href=_address(credential), label="Open this access")
 
 
+def _refused(credential: Credential, why: str | StaleState) -> StaleState:
+    """Why something cannot be done any more; of access that is ending or over: since when, and who ended it."""
+    if credential.state in (CredentialState.REVOKING, *CREDENTIAL_ENDED):
+        return _ended_already(credential)
+    return why if isinstance(why, StaleState) else _stale(credential, why)
+
+
 def _secret_page(request: HttpRequest, template: str, **shown: object) -> HttpResponse:
     """A page that holds a secret: nobody on the way keeps it, the browser neither."""
     response = render(request, template, shown)
@@ -102,10 +109,13 @@ def connect(request: HttpRequest, pk: int) -> HttpResponse:
     config = settings.HELPDESKS.get(found.helpdesk.slug)
     if config is None:
         raise _stale(found, f"{found.helpdesk} is no longer set up in Keydesk. Ask an admin.")
-    trip = connections.start(
-        credential=found, by=signed_in(request), session_key=_binding(request), now=clock.now(),
-        replaces=ReplacesForm(request.POST).named,
-    )  # fmt: skip
+    try:
+        trip = connections.start(
+            credential=found, by=signed_in(request), session_key=_binding(request), now=clock.now(),
+            replaces=ReplacesForm(request.POST).named,
+        )  # fmt: skip
+    except StaleState as refusal:
+        raise _refused(_load(request, pk), refusal) from refusal
     return SeeOther(
         authorize_url_for(
             config,
@@ -247,7 +257,7 @@ def _another_secret(request: HttpRequest, pk: int, *, is_now: bool) -> HttpRespo
     can = presenters.actions(found, signed_in(request), current=current, now=now)
     answer = can.replace if is_now else can.new_secret
     if not answer or current is None:
-        raise _stale(found, answer.reason)
+        raise _refused(found, answer.reason)
     if request.method == "GET":
         form = SecretForm(initial={"seen": current.pk})
         shown = {
@@ -260,7 +270,7 @@ def _another_secret(request: HttpRequest, pk: int, *, is_now: bool) -> HttpRespo
     try:
         new = make(credential=found, by=signed_in(request), seen=seen, now=now)
     except StaleState as refusal:
-        raise _stale(found, refusal.sentence) from refusal
+        raise _refused(_load_own(request, pk), refusal.sentence) from refusal
     return _key_page(request, found, new)
 
 
@@ -272,7 +282,7 @@ def take_token(request: HttpRequest, pk: int) -> HttpResponse:
     """The current access token for work by hand, shown once in the answer to the form."""
     now, found = clock.now(), _load_own(request, pk)
     if not (answer := presenters.is_working(found, now=now)):
-        raise _stale(found, answer.reason)
+        raise _refused(found, answer.reason)
     shown = {"credential": found, "facts": presenters.key_facts(found)}
     if request.method == "GET":
         return render(request, "credentials/token.html", shown)
@@ -325,5 +335,8 @@ def _ended_already(credential: Credential) -> StaleState:
     refusal = stale(credential)
     if since is not None:
         word = "ending" if credential.state == CredentialState.REVOKING else "over"
-        refusal = _stale(credential, f"This access has been {word} since {moment_words(since)}.")
+        who = queries.who_ended(credential)
+        by = f", ended by {who}" if who else ""
+        sentence = f"This access has been {word} since {moment_words(since)}{by}."
+        refusal = _stale(credential, sentence)
     return refusal

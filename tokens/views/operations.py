@@ -12,8 +12,10 @@ from accounts.decorators import fresh_groups, recently_authenticated, requires, 
 from tokens import permissions
 from tokens.forms.operations import ConfirmForm, FreezeForm
 from tokens.models import Helpdesk, InventoryRun
-from tokens.operations import helpdesks, inventories
-from tokens.presenters import operations as presenters
+from tokens.operations import capabilities, findings, helpdesks, inventories
+from tokens.presenters import alarms
+from tokens.presenters import inventories as presenters
+from tokens.presenters.operations import page
 from tokens.queries import operations as queries
 from tokens.refusals import StaleState
 
@@ -37,7 +39,7 @@ def operations(request: HttpRequest) -> HttpResponse:
     """How everything runs, and the one thing to do where it does not. Asks no helpdesk."""
     now = clock.now()
     shown = {
-        "page": presenters.page(now=now),
+        "page": page(now=now),
         "may_act": permissions.may_operate(signed_in(request)),
         "now": now,
     }
@@ -84,6 +86,17 @@ def take_inventory(request: HttpRequest, slug: str) -> HttpResponse:
     return _back(helpdesk)
 
 
+@require_POST
+@requires(permissions.may_operate)
+@fresh_groups
+@recently_authenticated
+def forget_capability(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have Keydesk find out anew what it believes to have learned of a helpdesk."""
+    helpdesk, name = _load(slug), request.POST.get("name", "")
+    capabilities.forget(helpdesk=helpdesk, name=name, by=signed_in(request), now=clock.now())
+    return _back(helpdesk)
+
+
 @require_http_methods(["GET", "POST"])
 @requires(permissions.may_operate)
 @fresh_groups
@@ -96,11 +109,11 @@ def confirm_inventory(request: HttpRequest, slug: str) -> HttpResponse:
             run=_run_on_the_page(request, helpdesk), by=signed_in(request), now=clock.now()
         )
         return _back(helpdesk)
-    watch = next(w for w in presenters.watches() if w.helpdesk == helpdesk)
+    watch = next(w for w in alarms.watches() if w.helpdesk == helpdesk)
     run = queries.run_by_id(watch.to_confirm_id or 0)
     if run is None:
         return _back(helpdesk)
-    found = inventories.findings(run, now=clock.now())
+    found = findings.of(run, now=clock.now())
     shown = {
         "helpdesk": helpdesk, "run": run, "watch": watch, "now": clock.now(),
         "form": ConfirmForm(initial={"run": run.pk}),

@@ -35,6 +35,7 @@ class Grant:
     state: str
     list_before_id: int | None
     asked_access_seconds: int
+    asked_refresh_seconds: int
     intended_at: float
     sent_at: float | None
     answered_at: float | None
@@ -63,6 +64,7 @@ class Credential:
 
     id: int
     client_id: str
+    owner_id: int
     acts_as: int
     scopes: Words
     days: int
@@ -161,6 +163,17 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Emergency:
+    """One order to end everything of a person, a profile or a helpdesk."""
+
+    id: int
+    kind: str
+    subject_id: int
+    newest_credential_id: int
+    finished_at: float | None
+
+
+@dataclass(frozen=True)
 class Seen:
     """Since which and until which list a token was seen."""
 
@@ -180,6 +193,7 @@ _FROM = {
     Fetch: "tokens_fetch t JOIN tokens_credential c ON c.id = t.credential_id",
     Run: "tokens_inventoryrun t",
     Job: "tokens_job t",
+    Emergency: "tokens_emergency t",
     Seen: "tokens_seentoken t",
 }
 _COLUMN = {"acts_as": "u.remote_id", "offered": "v.scopes", "needed": "v.approvals_needed"}
@@ -201,6 +215,7 @@ class Snapshot:
     fetches: list[Fetch]
     runs: list[Run]
     jobs: list[Job]
+    emergencies: list[Emergency]
     seen: dict[int, Seen]
 
     @cached_property
@@ -311,6 +326,7 @@ class Database:
             fetches=list(self._fetches.values()),
             runs=sorted(runs, key=lambda run: run.id),
             jobs=reading.rows(Job, "t.helpdesk_id = ? AND t.done_at IS NULL", desk),
+            emergencies=reading.rows(Emergency, "1 = 1"),
             seen={row.remote_id: row for row in seen},
         )
 

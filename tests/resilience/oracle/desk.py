@@ -15,7 +15,8 @@ _OURS = ("/oauth/tokens", "/api/v2/oauth/", "/api/v2/users")
 """What the portal calls; scripts read tickets."""
 _PLAIN = (
     "drop_", "late_commit", "stall", "half_", "5", "html", "empty", "redirect", "429", "body_drip",
-    "header_drip", "endless_body", "cut_short", "garbage", "null_",
+    "header_drip", "endless_body", "cut_short", "garbage", "null_", "ids_as_text", "lives_as_text",
+    "missing_tokens", "no_meta",
 )  # fmt: skip
 """How the kinds of faults begin that leave the caller without an answer, or with one nobody can take for one."""
 

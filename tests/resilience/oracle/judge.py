@@ -127,8 +127,6 @@ class Oracle:
         )  # fmt: skip
 
     def _note_pauses(self) -> None:
-        for start, end in self._ledger.outages:
-            self._pauses.outage(start, end)
         deaths = self._ledger.marked("kill")
         for at in sorted([*self._desk.faults, *deaths[self._marks :]]):
             self._pauses.blow(at)

@@ -3,7 +3,7 @@
 A token: `{"at", "client_id", "access_token", "expires_in", "answered_at"}`, `at` being the moment before
 the request, so that nothing a slow machine does counts as the portal's. A mark: `{"at", "event", …}` with
 `replace` or `revoke` and a `client_id`; `outside` and a `token_id` (somebody ended or changed that token on the
-helpdesk by hand); `kill` (a worker died, or lost its database); `outage` with `start` and `end`.
+helpdesk by hand); `kill` (a worker died, or lost its database); `lease` with a `client_id` and `until` (its end was moved).
 """
 
 import json
@@ -31,6 +31,7 @@ class Mark:
     event: str
     client_id: str = ""
     token_id: int = 0
+    until: float = 0.0
 
 
 @dataclass
@@ -40,7 +41,6 @@ class Ledger:
     path: Path
     entries: list[HandedOut] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
-    outages: list[tuple[float, float]] = field(default_factory=list)
     _offset: int = 0
 
     def read(self) -> None:
@@ -58,11 +58,10 @@ class Ledger:
 
     def _take(self, row: dict[str, Any]) -> None:
         event = row.get("event")
-        if event == "outage":
-            self.outages.append((float(row["start"]), float(row["end"])))
-        elif event:
+        if event:
+            at, until = float(row["at"]), float(row.get("until") or 0)
             self.marks.append(
-                Mark(float(row["at"]), event, row.get("client_id", ""), row.get("token_id", 0))
+                Mark(at, event, row.get("client_id", ""), row.get("token_id", 0), until)
             )
         else:
             told = float(row["expires_in"])
@@ -84,3 +83,12 @@ class Ledger:
             and (not client_id or mark.client_id == client_id)
             and (not token_id or mark.token_id == token_id)
         ]
+
+    def moved_lease(self, client_id: str, *, before: float) -> float | None:
+        """Where the test had moved the end of an access to by then; None: nowhere."""
+        moved = [
+            mark.until
+            for mark in self.marks
+            if mark.event == "lease" and mark.client_id == client_id and mark.at < before
+        ]
+        return min(moved, default=None)

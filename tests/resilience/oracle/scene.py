@@ -188,7 +188,8 @@ class Scene:
         self, credential: int | None, *, ago: float, purpose: str = "exchange", **more: Any
     ) -> int:
         """A call that left; its row first."""
-        terms = {"state": "sent", "generation": next(self.generations), "asked_access_seconds": 12}
+        terms = {"state": "sent", "generation": next(self.generations), "asked_access_seconds": 12,
+                 "asked_refresh_seconds": 150}  # fmt: skip
         grant = self.row("tokens_grant", **{
             "helpdesk_id": 1, "credential_id": credential, "purpose": purpose,
             "intended_at": self.at(ago), "sent_at": self.at(ago), **terms, **more,

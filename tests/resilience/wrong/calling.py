@@ -12,8 +12,8 @@ from accounts import audit
 from tests.resilience.wrong import NO_STORM, swap, wrong
 from tokens.connectors.base import Unknown
 from tokens.models import Grant
-from tokens.operations import grants
-from tokens.provisioning import calls, ending, issuing
+from tokens.operations import credentials, grants
+from tokens.provisioning import calls, issuing
 from tokens.sealing import portal_ring, worker_ring
 from tokens.states import GrantState
 
@@ -74,7 +74,7 @@ def answered_pair_dropped() -> None:
         grant.refresh_from_db()
         return False
 
-    swap(calls, issuing, ending, resume=resume)
+    swap(calls, issuing, resume=resume)
 
 
 @wrong("unknown-is-failed", caught_by="repeated", climate=SILENCE, plans=("short",), **NO_STORM)
@@ -100,7 +100,7 @@ def written_off_at_once() -> None:
         right_forget(grant, reason=reason, now=now)
         return now
 
-    swap(calls, issuing, ending, resume=resume)
+    swap(calls, issuing, resume=resume)
     swap(grants, forget=forget)
 
 
@@ -126,3 +126,31 @@ def secret_in_log() -> None:
         logging.getLogger("tokens").warning("Got %s for %s", pair.access_token, grant)
 
     swap(grants, answer=answer)
+
+
+@wrong(
+    "lost-when-unknown", caught_by="early_judgement", climate={"drop_before": 1},
+    plans=("stays",), **NO_STORM,
+)  # fmt: skip
+def lost_when_unknown() -> None:
+    """A refresh without an answer disconnects its owner instead of being sent again."""
+    right = grants.forget
+
+    def forget(grant: Grant, *, reason: str, now: datetime) -> datetime:
+        next_step = right(grant, reason=reason, now=now)
+        if grant.purpose == Grant.Purpose.REFRESH and grant.credential is not None:
+            credentials.lose(credential=grant.credential, reason=reason, now=now)
+        return next_step
+
+    swap(grants, forget=forget)
+
+
+@wrong("refreshed-once", caught_by="unserved", share=0.0, plans=("stays",), seconds=25, **NO_STORM)
+def refreshed_once() -> None:
+    """A pair is replaced once and then never again: whoever asks later is told to come back."""
+    right = issuing._is_due
+
+    def is_due(line: Any, credential: Any, live: Grant) -> bool:
+        return live.generation == 1 and right(line, credential, live)
+
+    swap(issuing, _is_due=is_due)

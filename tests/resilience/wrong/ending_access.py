@@ -9,13 +9,14 @@ from django.conf import settings
 
 from accounts import clock
 from tests.resilience.wrong import NO_STORM, swap, wrong
-from tokens import worker
+from tokens import policies, worker
 from tokens.connectors.base import ConnectorError, TokenRecord
 from tokens.connectors.zendesk.connector import ZendeskConnector
 from tokens.models import Credential, Grant, Job, SeenToken
-from tokens.operations import credentials, grants, inventories, sweeps
+from tokens.operations import credentials, emergencies, findings, grants, inventories, sweeps
 from tokens.provisioning import ending, issuing
 from tokens.queries import inventories as lists
+from tokens.refusals import YES
 from tokens.states import GrantState
 
 _TAKING = import_module("tokens.provisioning.inventory")
@@ -110,7 +111,7 @@ def stray_adopted() -> None:
 
 
 @wrong(
-    "sweep-without-minimum-age", caught_by="early_judgement", share=0.15, at_once=4,
+    "sweep-without-minimum-age", caught_by="early_judgement killed_early", share=0.15, at_once=4,
     climate={"drop_after": 1, "500_after": 1}, plans=("short",), **NO_STORM,
 )  # fmt: skip
 def sweep_without_minimum_age() -> None:
@@ -134,13 +135,48 @@ def sweep_on_half_a_list() -> None:
             return ()
 
     def looks(line: Any, run: Any) -> dict[int, TokenRecord | None]:
-        return dict.fromkeys(
-            grant.pk for grant in inventories.findings(run, now=line.clock()).suspects
-        )
+        return dict.fromkeys(grant.pk for grant in findings.of(run, now=line.clock()).suspects)
 
     swap(ZendeskConnector, tokens_of_client=tokens_of_client)
-    swap(inventories, share=lambda _helpdesk: 1_000_000)
+    swap(findings, share=lambda _helpdesk: 1_000_000)
     swap(_TAKING, _look_at_suspects=looks, _must_not_lack=lambda _line, _ids: None)
+
+
+@wrong("past-its-lease", caught_by="outlived", share=0.0, plans=("closing",), **NO_STORM)
+def past_its_lease() -> None:
+    """A token is asked for as long as its profile says, however soon its access ends."""
+    right = policies.access_seconds
+
+    def access_seconds(credential: Credential, *, now: datetime) -> int:
+        credential.lives_until = None
+        return right(credential, now=now)
+
+    swap(policies, access_seconds=access_seconds)
+
+
+@wrong(
+    "emergency-half-done", caught_by="disobeyed", share=0.0, plans=("stays",), seconds=45,
+    at_once=8, is_deadly=False,
+)  # fmt: skip
+def emergency_half_done() -> None:
+    """Of everything that was to be ended, the first is, and the order is called done."""
+    right = emergencies.carry_on
+
+    def carry_on(*, emergency: Any, now: datetime, most: int = 1) -> int:
+        ended = right(emergency=emergency, now=now, most=1)
+        type(emergency).objects.filter(pk=emergency.pk, finished_at=None).update(finished_at=now)
+        return ended
+
+    swap(emergencies, carry_on=carry_on)
+
+
+@wrong(
+    "freeze-ignored", caught_by="disobeyed", share=0.0, plans=("short", "regretted"), at_once=8,
+    is_deadly=False,
+)  # fmt: skip
+def freeze_ignored() -> None:
+    """A frozen helpdesk goes on giving new access."""
+    swap(policies, takes_new_access=lambda _helpdesk: YES)
 
 
 @wrong("local-clock", caught_by="late_served killed_early", share=0.0, plans=("short",), **NO_STORM)

@@ -9,7 +9,8 @@ from django.db import OperationalError, ProgrammingError
 from accounts import clock
 from tokens import mail, worker
 from tokens.connectors.registry import connector_for
-from tokens.limiter import LocalLimiter
+from tokens.limiter import Limiter
+from tokens.management.limiters import limiter_for
 from tokens.operations import emergencies, sweeps
 
 
@@ -20,6 +21,8 @@ class Command(BaseCommand):
         if missing := worker.lacking():
             raise CommandError(missing)
         try:
+            while sweeps.expire_credentials(now=clock.now()):
+                pass
             sweeps.sweep(now=clock.now())
             while emergencies.carry_on_all(now=clock.now()):
                 pass
@@ -27,11 +30,14 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The database is not ready ({error}). manage.py migrate?"
             ) from error
-        rates = {slug: config.requests_per_minute for slug, config in settings.HELPDESKS.items()}
-        limiter = LocalLimiter(rates)
-        for slug in settings.HELPDESKS:
-            taken = worker.run_due(
-                slug=slug, clock=clock.now, limiter=limiter, connect=connector_for
-            )
-            self.stdout.write(f"{slug}: {taken} jobs taken up")
+        for slug, config in settings.HELPDESKS.items():
+            self.stdout.write(f"{slug}: {_drain(slug, limiter_for(config))} jobs taken up")
         self.stdout.write(f"mail: {mail.send_due(clock=clock.now)} sent")
+
+
+def _drain(slug: str, limiter: Limiter) -> int:
+    """Take up one job after the other until none is due; how many."""
+    taken = 0
+    while now := worker.run_due(slug=slug, clock=clock.now, limiter=limiter, connect=connector_for):
+        taken += now
+    return taken

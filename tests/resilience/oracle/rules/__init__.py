@@ -1,7 +1,7 @@
 """The rules by name. `docs/resilience.md` calls these names the lines of the oracle."""
 
 from tests.resilience.oracle.rules.calls import over_limit, repeated, unaudited
-from tests.resilience.oracle.rules.deciding import decided, early_judgement
+from tests.resilience.oracle.rules.deciding import decided, disobeyed, early_judgement
 from tests.resilience.oracle.rules.endings import outlived
 from tests.resilience.oracle.rules.finding import Rule
 from tests.resilience.oracle.rules.ownership import dropped, false_end, two_pairs, unowned
@@ -9,11 +9,11 @@ from tests.resilience.oracle.rules.serving import bound, killed_early, late_serv
 
 ALWAYS: tuple[Rule, ...] = (
     unowned, outlived, bound, unproved, two_pairs, killed_early, over_limit, unaudited, repeated,
-    false_end, early_judgement, dropped, decided, late_served,
+    false_end, early_judgement, dropped, decided, late_served, disobeyed,
 )  # fmt: skip
-"""Judged at every look. `leaked` looks where it is told to, `unsettled` waits for rest."""
+"""Judged at every look. `leaked` looks where it is told to, `unsettled` and `unserved` wait for rest."""
 NAMES = (
     "unowned", "outlived", "wider", "wrong_user", "wrong_client", "endless", "unproved", "two_pairs",
     "killed_early", "over_limit", "unaudited", "repeated", "false_end", "early_judgement", "dropped",
-    "decided", "leaked", "late_served", "unsettled",
+    "decided", "leaked", "late_served", "disobeyed", "unsettled", "unserved",
 )  # fmt: skip

@@ -10,6 +10,8 @@ from tests.resilience.oracle.times import EPSILON
 
 LEAST_SHARE, SHARE = 3, 10
 """One list may end so many, or every tenth of what lives, without a person's word."""
+HELD_UP = 1.5
+"""Seconds that may pass between the moment a freeze writes down and its commit, on a busy machine."""
 
 
 def decided(view: View) -> Iterator[Finding]:
@@ -129,7 +131,7 @@ def _owned_at(grant: Grant, at: float) -> bool:
 
 
 def _lost(view: View, row: Audit) -> Iterator[Finding]:
-    """A healthy token, no refresh that went wrong, no lie: then there was nothing to lose."""
+    """A healthy token and no lie: then there was nothing to lose, whatever a refresh was answered with."""
     for grant in view.base.by_credential.get(int(row.target_id), []):
         if (
             grant.proved_at is None
@@ -137,25 +139,19 @@ def _lost(view: View, row: Audit) -> Iterator[Finding]:
             or abs(grant.doomed_at - row.at) > 0.05
         ):
             continue
-        tried = any(
-            one.replaces_id == grant.id and one.sent_at is not None and one.sent_at <= row.at
-            for one in view.base.by_credential[int(row.target_id)]
-        )
-        if (
-            not tried
-            and _is_healthy(view, grant, row.at)
-            and not view.may_have_been_lied_to(row.at)
-        ):
+        if _is_healthy(view, grant, row.at) and not view.may_have_been_lied_to(row.at):
             yield Finding("early_judgement", f"grant {grant.id} was called lost, its token lived")
 
 
 def _is_healthy(view: View, grant: Grant, at: float) -> bool:
     made = view.desk.made_by_id.get(grant.remote_id or 0)
-    if not made or view.desk.died(grant.remote_id or 0, before=at + EPSILON):
+    deaths = view.desk.deaths.get(grant.remote_id or 0, [])
+    if not made or any(one.how != "expired" and one.at < at + EPSILON for one in deaths):
         return False
-    ends = made[-1].expires_at
+    ends = made[-1].refresh_expires_at
     changed = view.desk.changed_users.get(made[-1].user_id or 0, [])
-    return ends is not None and ends > at and not any(one <= at for one in changed)
+    was_changed = any(made[-1].at - EPSILON <= one <= at for one in changed)
+    return ends is not None and ends > at and not was_changed
 
 
 def _too_many(view: View, adopted: list[Audit]) -> Iterator[Finding]:
@@ -169,6 +165,31 @@ def _too_many(view: View, adopted: list[Audit]) -> Iterator[Finding]:
             yield Finding(
                 "early_judgement", f"{count} strays ended at once with {live} live tokens"
             )
+
+
+# --- What an admin ordered ------------------------------------------------------------------------
+
+
+def disobeyed(view: View) -> Iterator[Finding]:
+    """While a helpdesk is frozen no consent is turned into a token."""
+    for start, end in _freezes(view):
+        for grant in view.base.grants.values():
+            is_new = grant.purpose == "exchange" and grant.sent_at is not None
+            if is_new and start + HELD_UP < grant.intended_at < end - EPSILON:
+                yield Finding("disobeyed", f"grant {grant.id} was begun while all was frozen")
+
+
+def _freezes(view: View) -> Iterator[tuple[float, float]]:
+    """From each freeze to the word that ended it."""
+    since: float | None = None
+    for row in sorted(view.base.audits, key=lambda row: row.id):
+        if row.event == "helpdesk.frozen":
+            since = row.at if since is None else since
+        elif row.event == "helpdesk.unfrozen" and since is not None:
+            yield since, row.at
+            since = None
+    if since is not None:
+        yield since, view.now
 
 
 def _was_live(grant: Grant, at: float) -> bool:

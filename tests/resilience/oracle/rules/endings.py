@@ -29,7 +29,9 @@ def outlived(view: View) -> Iterator[Finding]:
 
 def _asked(view: View, credential: Credential, grant: Grant) -> Iterator[Finding]:
     """What was asked of the helpdesk reaches no further than the lease, or the least life."""
-    lease = view.leases.get(credential.id) or grant.intended_at + 86_400 * credential.days
+    lease = (
+        view.lease_at(credential, grant.intended_at) or grant.intended_at + 86_400 * credential.days
+    )
     longest = max(view.times.access_least, lease - grant.intended_at)
     if grant.purpose == "close":
         longest = view.times.access_least
@@ -72,7 +74,7 @@ def _beyond_lease(
 ) -> Iterator[Finding]:
     """A promise that holds whatever goes wrong, unless the helpdesk itself lied about the end."""
     made = view.desk.made_by_id.get(token.id)
-    lease = view.leases.get(credential.id)
+    lease = view.lease_at(credential, grant.intended_at)
     if not made or not lease or made[-1].is_bent or _was_changed(view, token):
         return
     under_way = max(0.0, made[-1].at - grant.intended_at)

@@ -119,6 +119,11 @@ class View:
                 ends[int(row.target_id)] = max(ends.get(int(row.target_id), 0.0), until)
         return ends
 
+    def lease_at(self, credential: Credential, moment: float) -> float | None:
+        """The latest end its access had at that moment, as far as is known; a test may have moved it closer."""
+        moved = self.ledger.moved_lease(credential.client_id, before=moment - EPSILON)
+        return self.leases.get(credential.id) if moved is None else moved
+
     def may_have_been_lied_to(self, at: float) -> bool:
         """Whether the helpdesk told somebody an untruth shortly before, or was out of order as a whole."""
         start = bisect_left(self.desk.lies, at - self._lie_lasts)

@@ -8,6 +8,7 @@ from tests.resilience.oracle.desk import Living, Made
 from tests.resilience.oracle.rules.finding import Finding, View
 from tests.resilience.oracle.times import EPSILON, merged, overlap
 
+LOST_TRACK = ("unknown", "written_off", "refused", "abandoned")
 CAN_NAME = ("sent", "answered", "unknown", "doomed")
 
 
@@ -188,6 +189,9 @@ def dropped(view: View) -> Iterator[Finding]:
             waits = waits or view.is_being_tried("refresh", grant.credential_id or 0)
             if not waits and view.late_by(grant.answered_at, bound) > 0:
                 yield Finding("dropped", f"grant {grant.id} stays answered, nobody proves it", 2.0)
+        if view.base.said("Grant", grant.id, "grant.answered") and grant.state in LOST_TRACK:
+            sentence = f"grant {grant.id} was answered, and is {grant.state} all the same"
+            yield Finding("dropped", sentence, 1.0)
     for made in view.desk.made:
         yield from _forgotten(view, made)
 

@@ -1,8 +1,9 @@
-"""With nothing going wrong any more, everything comes to an end: `unsettled`."""
+"""With nothing going wrong any more, everything comes to an end: `unsettled`, and `disobeyed` of what was ordered."""
 
 from collections.abc import Iterator
 
-from tests.resilience.oracle.database import Grant, Job
+from tests.resilience.oracle.database import OWNING, Grant, Job
+from tests.resilience.oracle.rules.endings import ENDED
 from tests.resilience.oracle.rules.finding import Finding, View
 
 KEEPS_COMING = ("inventory", "link")
@@ -22,6 +23,36 @@ def unsettled(view: View) -> Iterator[Finding]:
         if _is_late(view, job):
             said = f": {job.error}" if job.error else ""
             yield Finding("unsettled", f"job {job.kind} {job.target_id} is not done{said}")
+    yield from _strays(view)
+    yield from _emergencies(view)
+
+
+def _strays(view: View) -> Iterator[Finding]:
+    """Tokens that live and that no row owns: two lists and a revocation end them.
+
+    But for a refresh half that a delete has spared, which no list shows any more, and for what is called
+    gone, which is another rule's.
+    """
+    told = (*OWNING, "gone")
+    for token in view.desk.alive.values():
+        is_owned = any(one.state in told for one in view.base.by_remote.get(token.id, []))
+        was_deleted = any(one.how == "deleted" for one in view.desk.deaths.get(token.id, []))
+        if not is_owned and not was_deleted:
+            yield Finding("unsettled", f"token {token.id} of user {token.user_id} is nobody's")
+
+
+def _emergencies(view: View) -> Iterator[Finding]:
+    """What was ordered to be ended, all of it."""
+    for order in view.base.emergencies:
+        if order.finished_at is None:
+            yield Finding("unsettled", f"emergency {order.id} is not finished")
+        for held in view.base.credentials.values():
+            is_meant = order.kind == "person" and held.owner_id == order.subject_id
+            if is_meant and held.id <= order.newest_credential_id and held.state not in ENDED:
+                yield Finding(
+                    "disobeyed",
+                    f"{held.client_id} is {held.state}, though emergency {order.id} was to end it",
+                )
 
 
 def _only_waits(view: View, grant: Grant) -> bool:

@@ -1,0 +1,135 @@
+"""One helpdesk on the operator's page: its line, its jobs, its lists, its budget, what is known of it.
+
+What is shown is what workers wrote down, and what Redis answers at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from accounts.models import AuditEvent
+from tokens import capabilities
+from tokens.limiter import LimiterDown, LimiterState, shared_limiter
+from tokens.models import Helpdesk, InventoryRun
+from tokens.queries import operations as queries
+
+REDIS_GONE = "Redis does not answer: pages and keys go on, work waits."
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The pace of the calls to one helpdesk; a sentence where it cannot be told."""
+
+    state: LimiterState | None
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """One thing workers have learned of a helpdesk, or have not yet."""
+
+    sentence: str
+    name: str = ""
+    """What it is kept under; "" where nothing is known that could be forgotten."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything about one helpdesk."""
+
+    helpdesk: Helpdesk
+    watch: queries.Watch
+    stopped: AuditEvent | None
+    """Since when its line is stopped; `helpdesk.stopped_at` is the last try."""
+    frozen: AuditEvent | None
+    next_try: datetime | None
+    jobs: list[queries.JobCount]
+    last: InventoryRun | None
+    complete: InventoryRun | None
+    budget: Budget
+    known: list[Known]
+
+    @property
+    def failed(self) -> InventoryRun | None:
+        """The last attempt at a list, where it came to nothing."""
+        run = self.last
+        return run if run and run.finished_at and not run.is_complete else None
+
+
+def panels_of(watched: Sequence[queries.Watch], *, now: datetime) -> list[Panel]:
+    """A panel of each helpdesk, in the order given."""
+    events = queries.last_events(
+        w.helpdesk for w in watched if w.helpdesk.stopped_at or w.helpdesk.frozen_at
+    )
+    jobs, runs = queries.job_counts(now=now), queries.inventories(watched)
+    budgets = _budgets([watch.helpdesk.slug for watch in watched])
+    return [
+        _panel(watch, events, jobs.get(watch.helpdesk.pk, []), runs[watch.helpdesk.pk], budget)
+        for watch, budget in zip(watched, budgets, strict=True)
+    ]
+
+
+def _panel(
+    watch: queries.Watch,
+    events: dict[tuple[int, str], AuditEvent],
+    jobs: list[queries.JobCount],
+    runs: queries.Inventories,
+    budget: Budget,
+) -> Panel:
+    helpdesk = watch.helpdesk
+    stopped_at = helpdesk.stopped_at
+    return Panel(
+        helpdesk=helpdesk,
+        watch=watch,
+        stopped=events.get((helpdesk.pk, "helpdesk.stopped")) if stopped_at else None,
+        frozen=events.get((helpdesk.pk, "helpdesk.frozen")) if helpdesk.frozen_at else None,
+        next_try=stopped_at + settings.PROBE_EVERY if stopped_at else None,
+        jobs=jobs,
+        last=runs.last,
+        complete=runs.complete,
+        budget=budget,
+        known=known_of(helpdesk),
+    )
+
+
+def _budgets(slugs: Sequence[str]) -> list[Budget]:
+    """What Redis says about each; once it does not answer, it is not asked again."""
+    found: list[Budget] = []
+    for slug in slugs:
+        gone = next((b for b in found if b.sentence == REDIS_GONE), None)
+        found.append(gone or _budget(slug))
+    return found
+
+
+def _budget(slug: str) -> Budget:
+    if slug not in settings.HELPDESKS:
+        return Budget(None, "It is no longer set up in Keydesk.")
+    try:
+        return Budget(shared_limiter().state(slug))
+    except LimiterDown:
+        return Budget(None, REDIS_GONE)
+    except ImproperlyConfigured:
+        return Budget(None, "No Redis is set up, so work is done by manage.py work alone.")
+
+
+def known_of(helpdesk: Helpdesk) -> list[Known]:
+    """What workers have learned of a helpdesk, a sentence each; what they have not, too.
+
+    The usual is one sentence: a refusal makes workers forget it by themselves.
+    """
+    learned: dict[str, str] = helpdesk.capabilities
+    usual = {name for name, word in learned.items() if capabilities.says_itself(name, word)}
+    names = dict.fromkeys((*capabilities.ALWAYS_ASKED, *sorted(set(learned) - usual)))
+    found = [
+        Known(capabilities.sentence(name, learned.get(name, "")), name if name in learned else "")
+        for name in names
+    ]
+    return [*found, Known(_say_themselves(len(usual)))] if usual else found
+
+
+def _say_themselves(sets: int) -> str:
+    many = "1 set" if sets == 1 else f"{sets} sets"
+    return f"Tokens with {many} of permissions say themselves whose they are."
