@@ -15,16 +15,29 @@ def unsettled(view: View) -> Iterator[Finding]:
         if grant.state in ("intended", "sent", "answered", "unknown"):
             yield Finding("unsettled", f"grant {grant.id} is {grant.state}")
         if grant.state == "doomed" and not _only_waits(view, grant):
-            yield Finding("unsettled", f"grant {grant.id} is doomed and not gone")
+            waits = _job_of(view, "close", grant.id)
+            yield Finding("unsettled", f"grant {grant.id} is doomed and not gone{waits}")
     for credential in view.base.credentials.values():
         if credential.state in ("issuing", "revoking"):
-            yield Finding("unsettled", f"credential {credential.client_id} is {credential.state}")
+            waits = _job_of(view, "confirm", credential.id)
+            yield Finding(
+                "unsettled", f"credential {credential.client_id} is {credential.state}{waits}"
+            )
     for job in view.base.jobs:
         if _is_late(view, job):
             said = f": {job.error}" if job.error else ""
             yield Finding("unsettled", f"job {job.kind} {job.target_id} is not done{said}")
     yield from _strays(view)
     yield from _emergencies(view)
+
+
+def _job_of(view: View, kind: str, target_id: int) -> str:
+    """What is known of the job that should see to it, as the end of a sentence."""
+    for job in view.base.jobs:
+        if (job.kind, job.target_id) == (kind, target_id):
+            error = f", after: {job.error}" if job.error else ""
+            return f"; its job is due in {job.not_before - view.now:.0f} s{error}"
+    return "; no job is open for it"
 
 
 def _strays(view: View) -> Iterator[Finding]:
