@@ -9,6 +9,7 @@ from django.test import Client
 from accounts import clock
 from accounts.models import AuditEvent
 from tests.integration._people import browser, words
+from tests.fakes import FakeConnector
 from tests.world import World
 from tokens import policies
 from tokens.capabilities import SEVERAL_GRANTS
@@ -353,6 +354,21 @@ def test_a_sibling_whose_end_came_near_during_the_exchange_teaches_nothing(world
     second = world.ordered(script_name="second")
     world.now = first.grants.get().access_expires_at - settings.MINIMUM_AGE - timedelta(seconds=20)
     world.desk.next_answers["exchange"].append(lambda: world.wait(seconds=30))
+    world.consent(second)
+    world.work()
+    assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "unknown"
+
+
+def test_a_sibling_that_is_said_to_be_gone_and_stands_in_the_list_teaches_nothing(
+    world, monkeypatch
+):
+    world.desk.one_grant_per_user = False
+    world.active()
+    second = world.ordered(script_name="second")
+    world.desk.next_answers["exchange"].append(
+        lambda: monkeypatch.setattr(FakeConnector, "show", lambda self, **asked: None)
+    )
     world.consent(second)
     world.work()
     assert fresh(second).state == CredentialState.ACTIVE

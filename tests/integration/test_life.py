@@ -14,7 +14,7 @@ from tests.fakes import FakeConnector
 from tests.world import World
 from tokens import outbox
 from tokens.capabilities import current
-from tokens.connectors.base import GiveUp, Retry, Unknown
+from tokens.connectors.base import GiveUp, Retry, TokenRecord, Unknown
 from tokens.models import Grant, Helpdesk, InventoryRun, Job
 from tokens.operations import credentials, grants, helpdesks, keys, sweeps
 from tokens.refusals import StaleState
@@ -461,6 +461,28 @@ def test_a_pair_nobody_can_name_is_asked_once_and_ends_beside_a_stray_that_only_
     assert unnamed.state == GrantState.GONE
     asked = AuditEvent.objects.filter(event="grant.access_ended", target_id=str(unnamed.pk))
     assert asked.count() == 1
+
+
+def test_a_pair_that_was_called_anothers_is_asked_again_with_the_next_list(world, monkeypatch):
+    """Not only when its access half has ended, which may be days."""
+    credential = world.ordered()
+
+    def another(*_: object, **__: object) -> TokenRecord:
+        return replace(world.desk.pairs[-1].record, id=99_999, user_id=4242)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeConnector, "current", another)
+        world.consent(credential)
+        for _ in range(3):
+            world.work()
+            world.wait(minutes=1)
+    unnamed = credential.grants.exclude(purpose=Grant.Purpose.CLOSE).get()
+    assert (unnamed.state, unnamed.remote_id) == (GrantState.DOOMED, None)
+    assert unnamed.access_expires_at > world.now + 2 * settings.INVENTORY_EVERY
+    world.now += settings.INVENTORY_EVERY
+    world.work()
+    unnamed.refresh_from_db()
+    assert unnamed.state == GrantState.GONE
 
 
 def test_an_end_that_waits_for_its_tokens_is_not_asked_for_again_and_again(world):

@@ -1,7 +1,8 @@
 """Ending a pair on the helpdesk and making sure: deleted, absent from show and list, its refresh half dead."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -188,7 +189,7 @@ def _await_list(line: Line, grant: Grant) -> None:
     if grant.remote_id is None:
         if _is_access_over(grant, line):
             return grants.bury(grant, now=now)
-        raise Later(grant.access_expires_at or now + timedelta(minutes=5))
+        raise Later(_asked_again(grant, now))
     run = lists.newest(line.helpdesk, begun_after=grant.deleted_at)
     if run and not lists.listed(run).filter(remote_id=grant.remote_id).exists():
         return grants.bury(grant, now=now)
@@ -205,6 +206,12 @@ def _await_list(line: Line, grant: Grant) -> None:
             now=now,
             urgency=outbox.AT_ONCE,
         )
+
+
+def _asked_again(grant: Grant, now: datetime) -> datetime:
+    """When a pair that could not be named is asked once more: with the next list, or when it has ended."""
+    soon = now + settings.INVENTORY_EVERY
+    return min(grant.access_expires_at or soon, soon)
 
 
 def confirm(line: Line, credential_id: int) -> None:

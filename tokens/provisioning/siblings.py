@@ -1,7 +1,8 @@
 """May one user hold several tokens of our client? Found out at the first consent that could tell, for good.
 
 While it is unknown, another living token of the same person is looked at right before an exchange and right
-after it: dead then, beside the new one proved alive, means that the helpdesk keeps one token per user.
+after it: dead then by its id and in the list, beside the new one proved alive, means that the helpdesk keeps
+one token per user.
 """
 
 from contextlib import suppress
@@ -10,8 +11,10 @@ from tokens.capabilities import SEVERAL_GRANTS, SHOWS
 from tokens.connectors.base import ConnectorError
 from tokens.models import Credential, Grant
 from tokens.operations import capabilities
+from tokens.provisioning.inventory import take_list
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.looks import look
+from tokens.queries import inventories as lists
 from tokens.states import GrantState
 
 
@@ -28,6 +31,8 @@ def learn_from(line: Line, sibling: Grant | None, *, new: Grant) -> None:
     if sibling is None or not Grant.objects.filter(pk=new.pk, state=GrantState.LIVE).exists():
         return
     is_shown = _is_shown(line, sibling)
+    if is_shown is False and not _does_the_list_lack(line, sibling):
+        return
     if is_shown is None or not capabilities.is_untouched(sibling, now=line.clock()):
         return
     line.learn(SEVERAL_GRANTS, is_so=is_shown)
@@ -43,3 +48,10 @@ def _is_shown(line: Line, grant: Grant) -> bool | None:
             return True
         return None if line.can(SHOWS) is False else False
     return None
+
+
+def _does_the_list_lack(line: Line, grant: Grant) -> bool:
+    """Whether a list taken now lacks it too: one 404 is no proof of what is believed for good."""
+    with suppress(ConnectorError, Later):
+        return not lists.listed(take_list(line)).filter(remote_id=grant.remote_id).exists()
+    return False
