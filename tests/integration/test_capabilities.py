@@ -8,8 +8,8 @@ from django.test import Client
 
 from accounts import clock
 from accounts.models import AuditEvent
-from tests.integration._people import browser, words
 from tests.fakes import FakeConnector
+from tests.integration._people import browser, words
 from tests.world import World
 from tokens import policies
 from tokens.capabilities import SEVERAL_GRANTS

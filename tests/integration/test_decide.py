@@ -96,7 +96,7 @@ def test_nobody_decides_twice(world, ben, page):
         ben.post(f"/requests/{row.pk}/{page}", sent),
     ):
         assert response.status_code == 409
-        assert "You have already decided on this request." in words(response)
+        assert "You have already decided on this request, at " in words(response)
     assert Decision.objects.count() == 1
 
 

@@ -996,6 +996,21 @@ def test_the_turn_to_renew_our_access_is_as_long_as_a_claim(world, settings):
     assert world.helpdesk.service_turn_until is None
 
 
+def test_our_own_access_is_renewed_once_before_its_end_with_a_row_for_it(world):
+    world.person("ada")
+    take(world)
+    first = world.helpdesk
+    assert world.desk.calls.count("mint") == 1
+    world.now = first.service_token_expires_at - timedelta(seconds=60)
+    take(world)
+    take(world)
+    assert world.desk.calls.count("mint") == 2
+    assert world.helpdesk.service_token_expires_at > first.service_token_expires_at
+    rows = AuditEvent.objects.filter(event="helpdesk.access_renewed", target_id=str(first.pk))
+    assert rows.count() == 2
+    assert first.service_token not in rows[0].body
+
+
 def test_a_refused_service_token_does_not_drop_the_one_renewed_meanwhile(world):
     world.person("ada")
     take(world)

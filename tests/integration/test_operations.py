@@ -20,6 +20,8 @@ from tokens.limiter import LimiterDown, LimiterState
 from tokens.models import Credential, Heartbeat, Helpdesk, InventoryRun, Job, Notification
 from tokens.operations import connections, credentials, heartbeats, helpdesks, inventories
 from tokens.presenters import helpdesks as presenters
+from tokens.presenters.alarms import watches
+from tokens.queries import operations as queries
 from tokens.queries import verification
 from tokens.refusals import Denied, Invalid, StaleState
 
@@ -67,6 +69,13 @@ def be_well(world: World) -> None:
             records=[p.record for p in world.desk.living()] if slug == "production" else [],
             now=world.clock(),
         )
+
+
+def in_a_terminal(world: World) -> list[str]:
+    """What `manage.py reconcile` says of how production stands."""
+    panels = presenters.panels_of(watches(), now=world.clock())
+    (panel,) = (one for one in panels if one.helpdesk.slug == "production")
+    return list(presenters.standing(panel, queries.unknown_calls()))
 
 
 def take_list(world: World) -> InventoryRun:
@@ -194,6 +203,7 @@ def test_jobs_are_counted_by_kind_and_the_stuck_stand_with_error_and_next_try(wo
     row = re.search(r"Make sure a token is gone</th>(.*?)</tr>", page).group(1)
     assert re.findall(r">(\d+)<", row) == ["0", "0", "1", "1"]
     assert "1 task is stuck." in page
+    assert "tasks: 0 due, 0 running, 1 waiting; 1 stuck" in in_a_terminal(world)
 
 
 def test_a_call_without_an_answer_says_when_it_is_settled(world, omar):
@@ -205,6 +215,7 @@ def test_a_call_without_an_answer_says_when_it_is_settled(world, omar):
     assert "no-answer" in page
     assert "It timed out." in page
     assert "in 2 min" in page
+    assert "calls without an answer: 1" in in_a_terminal(world)
 
 
 def test_a_list_that_could_not_be_had_says_why(world, omar):

@@ -7,8 +7,8 @@ from tests.fakes import FreeLimiter
 from tests.world import World
 from tokens import outbox, worker
 from tokens.limiter import LimiterDown
-from tokens.models import Job
-from tokens.operations import credentials
+from tokens.models import Job, SeenToken
+from tokens.operations import credentials, grants
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +80,28 @@ def test_a_process_that_ends_while_it_waits_for_a_slot_claims_nothing(world):
     assert done == 0
     assert limiter.given == 1
     assert Job.objects.get(done_at=None).tries == 0
+
+
+def test_an_end_that_is_ordered_while_a_worker_waits_for_its_slot_is_done_with_that_slot(world):
+    """The slot comes before the job."""
+    work(world, Counting())
+    with transaction.atomic():
+        outbox.order(
+            Job.Kind.INVENTORY, world.helpdesk.pk, helpdesk=world.helpdesk, now=world.clock()
+        )
+    late = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    seen = SeenToken(remote_id=late.record.id, remote_user_id=1, scopes=late.record.scopes)
+
+    class WhileItWaits(Counting):
+        def take(self, slug, *, urgent, wait):
+            if not self.given:
+                grants.adopt(helpdesk=world.helpdesk, seen=seen, now=world.clock())
+            return super().take(slug, urgent=urgent, wait=wait)
+
+    calls = len(world.desk.calls)
+    work(world, WhileItWaits())
+    assert late.is_deleted
+    assert world.desk.calls[calls:].index("delete") < world.desk.calls[calls:].index("list")
 
 
 def test_the_pages_of_a_list_are_in_no_clicks_way(world):

@@ -11,7 +11,7 @@ from accounts.roles import fresh
 from tokens import notifications, permissions, policies
 from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
-from tokens.operations.moves import move, stale
+from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import ACCESS_REQUEST, RequestState
@@ -149,7 +149,15 @@ def _decide(
                 scopes=scopes, days=days, reason=reason, at=now,
             )  # fmt: skip
     except IntegrityError as error:
-        raise StaleState("You have already decided on this request.") from error
+        raise StaleState(already_decided(access_request, by)) from error
+
+
+def already_decided(access_request: AccessRequest, by: User | None) -> str:
+    """The sentence for who has decided on the request as it stands: when; "" for who has not."""
+    own = access_request.decisions.filter(revision=access_request.revision, approver=by).first()
+    if own is None:
+        return ""
+    return f"You have already decided on this request, at {moment_words(own.at)}."
 
 
 def _grant(access_request: AccessRequest, *, now: datetime) -> None:

@@ -161,6 +161,7 @@ def _confirmed_absent(run: InventoryRun) -> list[Grant]:
             Grant.objects.filter(pk=grant.pk, state=GrantState.DOOMED).update(
                 deleted_at=None, is_refresh_dead=grants.is_refresh_half_refused(grant)
             )
+            audit.record("grant.found_alive", by=None, target=grant, now=run.started_at)
             outbox.order(Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=run.started_at)
     return [grant for grant in absent if is_refresh_half_dead(grant, at=run.started_at)]
 

@@ -3,8 +3,10 @@
 from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 
+from accounts import audit
 from tokens.models import Helpdesk
 
 
@@ -23,11 +25,13 @@ def end_turn(*, helpdesk: Helpdesk, until: datetime) -> None:
     )
 
 
-def keep(*, helpdesk: Helpdesk, sealed: str, expires_at: datetime) -> None:
+def keep(*, helpdesk: Helpdesk, sealed: str, expires_at: datetime, now: datetime) -> None:
     """Share a fresh service token, sealed under the workers' ring."""
-    Helpdesk.objects.filter(pk=helpdesk.pk).update(
-        service_token=sealed, service_token_expires_at=expires_at
-    )
+    with transaction.atomic():
+        Helpdesk.objects.filter(pk=helpdesk.pk).update(
+            service_token=sealed, service_token_expires_at=expires_at
+        )
+        audit.record("helpdesk.access_renewed", by=None, target=helpdesk, now=now, until=expires_at)
 
 
 def drop(*, helpdesk: Helpdesk, sealed: str) -> None:

@@ -82,9 +82,10 @@ def end_for_leavers(*, now: datetime) -> int:
         owner__deactivated_at__isnull=False,
     ).select_related("helpdesk")
     return _each(
-        pending[:BATCH], lambda row: requests.close(access_request=row, reason=reason, now=now)
+        pending.order_by("requester__deactivated_at", "id")[:BATCH],
+        lambda row: requests.close(access_request=row, reason=reason, now=now),
     ) + _each(
-        held[:BATCH],
+        held.order_by("owner__deactivated_at", "id")[:BATCH],
         lambda row: credentials.revoke(credential=row, by=None, reason=reason, now=now),
     )
 
@@ -151,7 +152,10 @@ def tell_ends_soon(*, now: datetime) -> int:
             lives_until__gt=now + timedelta(days=days - 1),
             lives_until__lte=now + timedelta(days=days),
         ).select_related("owner", "deputy")
-        told += _each(rows[:BATCH], partial(notifications.ends_soon, days=days, now=now))
+        told += _each(
+            rows.order_by("lives_until", "id")[:BATCH],
+            partial(notifications.ends_soon, days=days, now=now),
+        )
     return told
 
 

@@ -176,6 +176,7 @@ SENTENCES: dict[str, Says] = {
     "grant.proved": lambda _: "The token was proved.",
     "grant.doomed": lambda _: "A token must go: nothing of it is handed out any more.",
     "grant.adopted": lambda _: "A token that belongs to nobody was found; it is being deleted.",
+    "grant.found_alive": lambda _: "A token that was deleted still stood in the helpdesk's list.",
     "grant.deleted": lambda _: "A token was deleted on the helpdesk.",
     "grant.buried": lambda _: "A token is confirmed gone on the helpdesk.",
     # emergencies
@@ -185,6 +186,7 @@ SENTENCES: dict[str, Says] = {
     "emergency.hindered": lambda _: "Keydesk could not end it, and tries again.",
     "emergency.finished": lambda _: "The last of it was ended; workers confirm that it is gone.",
     # helpdesks and the catalogue
+    "helpdesk.access_renewed": lambda _: "Keydesk's own access to the helpdesk was renewed.",
     "helpdesk.stopped": lambda _: "The helpdesk refuses Keydesk's own access. Work waits.",
     "helpdesk.resumed": lambda _: "The helpdesk accepts Keydesk's own access again.",
     "helpdesk.frozen": lambda t: f"{t.who} froze the helpdesk: no new access is issued.",

@@ -107,7 +107,9 @@ class Line:
             minted = self.connector.mint_service_token(expires_in=SERVICE_LIFE)
             sealed = ring.seal(minted.access_token, self._place())
             ends = now + timedelta(seconds=minted.expires_in or SERVICE_LIFE)
-            service_access.keep(helpdesk=self.helpdesk, sealed=sealed, expires_at=ends)
+            service_access.keep(
+                helpdesk=self.helpdesk, sealed=sealed, expires_at=ends, now=self.clock()
+            )
             self.helpdesk.service_token = sealed
         except GiveUp as refused:
             raise Broken(refused.reason) from refused

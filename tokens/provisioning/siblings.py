@@ -52,6 +52,7 @@ def _is_shown(line: Line, grant: Grant) -> bool | None:
 
 def _does_the_list_lack(line: Line, grant: Grant) -> bool:
     """Whether a list taken now lacks it too: one 404 is no proof of what is believed for good."""
+    assert grant.remote_id is not None
     with suppress(ConnectorError, Later):
         return not lists.listed(take_list(line)).filter(remote_id=grant.remote_id).exists()
     return False

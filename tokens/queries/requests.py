@@ -350,12 +350,6 @@ def precedent(access_request: AccessRequest) -> Precedent:
     return Precedent(asked["earlier"], asked["granted"], used["fetches"], used["last"], ended_early)
 
 
-def has_decided(user: User, access_request: AccessRequest) -> bool:
-    """Whether this person has decided on the request as it stands."""
-    rows = access_request.decisions.filter(revision=access_request.revision, approver=user)
-    return rows.exists()
-
-
 def decisions_on(access_request: AccessRequest) -> list[Decision]:
     """What was decided on the request as it stands, in the order it was."""
     rows = access_request.decisions.filter(revision=access_request.revision)

@@ -60,8 +60,8 @@ def _undecided(request: HttpRequest, pk: int) -> AccessRequest:
         raise Denied(answer.reason)
     if found.state != RequestState.PENDING or _shown_revision(request, found) != found.revision:
         raise stale(found)
-    if queries.has_decided(signed_in(request), found):
-        raise StaleState("You have already decided on this request.")
+    if said := decisions.already_decided(found, signed_in(request)):
+        raise StaleState(said)
     return found
 
 

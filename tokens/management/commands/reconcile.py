@@ -1,4 +1,4 @@
-"""`manage.py reconcile [--restored] [--helpdesk SLUG]`: take the list of all tokens now, act on it, and say what was done.
+"""`manage.py reconcile [--restored] [--helpdesk SLUG]`: take the list of all tokens now, act on it, and say what was done and how it stands.
 
 Within the share that may be acted on without a person's word. Exit 1 if something is held back for that
 word, 2 if a list could not be had. `--restored` is for a database that came back from a backup.
@@ -24,7 +24,10 @@ from tokens.management.words import first_line
 from tokens.models import Helpdesk
 from tokens.operations import helpdesks
 from tokens.operations.inventories import Settled
+from tokens.presenters.alarms import watches
+from tokens.presenters.helpdesks import panels_of, standing
 from tokens.provisioning import Later, inventory, open_line
+from tokens.queries.operations import unknown_calls
 from tokens.sealing import Unsealable
 
 HELD_BACK, NO_LIST = 1, 2
@@ -80,7 +83,15 @@ class Command(BaseCommand):
         helpdesks.resume(helpdesk=helpdesk, now=clock.now())
         for line in said(helpdesk.slug, settled):
             self.stdout.write(line)
+        self._say_how_it_stands(helpdesk)
         return HELD_BACK if settled.held_back else 0
+
+    def _say_how_it_stands(self, helpdesk: Helpdesk) -> None:
+        """As the operator's page says it."""
+        watched = [watch for watch in watches() if watch.helpdesk == helpdesk]
+        for panel in panels_of(watched, now=clock.now()):
+            for line in standing(panel, unknown_calls()):
+                self.stdout.write(f"{helpdesk.slug}: {line}")
 
     def _failed(self, helpdesk: Helpdesk, reason: str) -> int:
         self.stderr.write(f"{helpdesk.slug}: the list of tokens could not be had: {reason}")
