@@ -1066,3 +1066,26 @@ def test_an_end_waits_for_what_an_exchange_may_have_made_for_whoever_was_signed_
     world.wait(seconds=1)
     take_list(line_of(world))
     assert credentials.confirm_ended(credential=credential, now=world.clock()) == ""
+
+
+def test_an_end_does_not_wait_for_tokens_that_came_after_its_calls_or_before_them(world):
+    """Of somebody in whose name something is always made, no end would ever be confirmed."""
+    user = world.ordered(script_name="other").acts_as.remote_id
+    world.desk.make(user, frozenset({"read"}), 80_000, 700_000)
+    take_list(line_of(world))
+    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+    credential = world.approve(world.ask()).credential
+    call = grants.intend(
+        credential=credential, purpose=Grant.Purpose.EXCHANGE, replaces=None, now=world.clock()
+    )
+    grants.send(call, now=world.clock())
+    grants.forget(call, reason="no answer", now=world.clock())
+    grants.write_off(call, now=world.clock())
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.wait(seconds=1)
+    assert credentials.confirm_ended(credential=credential, now=world.clock()) != ""
+    take_list(line_of(world))
+    world.desk.make(user, frozenset({"read"}), 80_000, 700_000)
+    world.wait(seconds=1)
+    assert lists.unowned(take_list(line_of(world))).count() == 2
+    assert credentials.confirm_ended(credential=credential, now=world.clock()) == ""

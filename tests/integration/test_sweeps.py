@@ -7,10 +7,19 @@ from django.conf import settings
 from django.db import OperationalError
 
 from accounts.operations import deactivate
+from tests.fakes import Pair
 from tests.world import World
 from tokens import outbox
-from tokens.connectors.base import RemoteUser, Unknown
-from tokens.models import AccessRequest, Grant, Helpdesk, InventoryRun, Job, Notification
+from tokens.connectors.base import RemoteUser, Retry, Unknown
+from tokens.models import (
+    AccessRequest,
+    Grant,
+    Helpdesk,
+    InventoryRun,
+    Job,
+    Notification,
+    SeenToken,
+)
 from tokens.operations import (
     connections,
     credentials,
@@ -169,22 +178,49 @@ def test_more_strays_than_a_restored_backup_may_end_wait_for_a_person(world):
     assert len(world.desk.living()) == 4
 
 
-def test_a_token_of_somebody_with_an_open_call_is_not_judged(world):
+def test_an_end_that_was_looked_at_is_looked_at_again_with_the_next_list(world):
+    """A thousand ends that wait for a list must not be asked for by every sweep."""
+    credential = world.ordered()
+    call = grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.clock())
+    grants.send(call, now=world.clock())
+    grants.forget(call, reason="no answer", now=world.clock())
+    grants.write_off(call, now=world.clock())
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.desk.next_answers["list"] += [Retry("Busy.")] * 50
+    world.work()
+    assert not Job.objects.filter(kind=Job.Kind.CONFIRM, done_at=None).exists()
+    assert sweeps.find_stuck(now=world.clock()) == 0
+    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+    assert sweeps.find_stuck(now=world.clock()) == 1
+
+
+def _a_stranger_beside_an_open_call(world: World, *, sent_after_it_was_seen: timedelta) -> Pair:
+    """A token of nobody, in two lists, while a call for its user has no answer; sent so much after the first list."""
     credential = world.ordered()
     world.consent(credential)
-
-    def lost() -> None:
-        raise Unknown("no answer")
-
-    world.desk.next_answers["exchange"].append(lost)
+    world.desk.next_answers["exchange"].append(Unknown("No answer."))
     world.work()
+    Job.objects.filter(kind=Job.Kind.EXCHANGE).update(not_before=world.now + timedelta(days=9))
     stranger = world.desk.make(credential.acts_as.remote_id, frozenset({"read"}), 80_000, 700_000)
-    Grant.objects.filter(state=GrantState.UNKNOWN).update(sent_at=world.now + timedelta(days=1))
-    for _ in range(2):
+    for _ in range(3):
         world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
         sweeps.order_inventories(now=world.now)
         world.work()
-    assert not stranger.is_deleted
+        seen = SeenToken.objects.get(remote_id=stranger.record.id).first_run.finished_at
+        open_calls = Grant.objects.filter(state=GrantState.UNKNOWN)
+        assert open_calls.update(sent_at=seen + sent_after_it_was_seen) == 1
+    return stranger
+
+
+def test_a_token_that_an_open_call_may_have_made_is_not_judged(world):
+    late = settings.INVENTORY_EVERY - timedelta(seconds=1)
+    assert not _a_stranger_beside_an_open_call(world, sent_after_it_was_seen=late).is_deleted
+
+
+def test_calls_that_left_after_a_list_had_it_keep_no_token_alive(world):
+    """Else somebody with many scripts, of whom a call is always out, would keep every stray of theirs."""
+    late = settings.INVENTORY_EVERY + timedelta(seconds=1)
+    assert _a_stranger_beside_an_open_call(world, sent_after_it_was_seen=late).is_deleted
 
 
 def test_the_halves_are_sealed_under_their_own_rings_and_forgotten_at_the_end(world):

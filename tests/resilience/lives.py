@@ -37,6 +37,12 @@ STAYS = 0.9995
 _ENDED = ("revoked", "lapsed", "cancelled")
 PUZZLED = (1.0, 5.0)
 """Seconds, from and to, before somebody whose page was not the one expected tries again."""
+_BREATH = 0.2
+"""Seconds between two looks at all lives of a household: what drives must not take the time of what is driven."""
+BEGIN_AT_ONCE = 1
+"""How many new lives a household begins at one look, so that a crowd does not come through the door together."""
+_LOOKS_AGAIN = 2.0
+"""Seconds after which somebody looks again whether what they ended has ended."""
 LEFT = 15.0
 """Seconds that are left of an access whose end is moved close: the tokens made in them must not outlive it."""
 _IDLE = 13.0
@@ -80,6 +86,8 @@ class Life:
     has_new_secret: bool = False
     was_replaced: bool = False
     was_amended: bool = False
+    is_ending: bool = False
+    """Its end is ordered; nobody sits and waits until it is confirmed."""
     is_over: bool = False
 
 
@@ -107,13 +115,14 @@ class Household:
         """Go on until told that it is over."""
         while not is_over():
             self.step()
-            time.sleep(0.05)
+            time.sleep(_BREATH)
         self.scripts.shutdown()
 
     def step(self) -> None:
         """Take every life one step further; begin new ones where there is room."""
         self.lives = [life for life in self.lives if not life.is_over]
-        while self.may_begin and len(self.lives) < self.at_once:
+        lived = sum(not life.is_ending for life in self.lives)
+        for _ in range(min(BEGIN_AT_ONCE, self.at_once - lived) if self.may_begin else 0):
             self.lives.append(self._begin())
         for life in list(self.lives):
             if time.monotonic() < life.puzzled_until:
@@ -246,7 +255,10 @@ class Household:
     def _go_on(self, life: Life, credential: int, state: str) -> None:
         if state in _ENDED:
             return self._end(life, state)
-        if state == "awaiting_consent" and life.plan == "never connected":
+        if state == "revoking":
+            life.is_ending = True
+            life.puzzled_until = time.monotonic() + _LOOKS_AGAIN
+        elif state == "awaiting_consent" and life.plan == "never connected":
             self.let_pass("tokens_credential", "connect_by", credential)
         elif state in ("awaiting_consent", "lost"):
             self._connect(life, credential, "Connect on" if state != "lost" else "Connect again")
@@ -277,8 +289,8 @@ class Household:
         if life.fetched < life.fetches or (life.plan == "stays" and self.random.random() < STAYS):
             if time.monotonic() < life.rests_until:
                 return
-            pause = _IDLE if life.plan == "idle" else self.random.uniform(0.5, 5)
-            life.rests_until = time.monotonic() + pause
+            pauses = {"idle": (_IDLE, _IDLE), "stays": (2, 8)}.get(life.plan, (0.5, 5))
+            life.rests_until = time.monotonic() + self.random.uniform(*pauses)
             together = 4 if self.random.random() < 0.15 else 1
             for _ in range(together):
                 self.scripts.submit(self._fetch, life, life.key)

@@ -122,7 +122,7 @@ def find_stuck(*, now: datetime) -> int:
     ).distinct()
     return (
         _without_job(Job.Kind.EXCHANGE, issuing, now)
-        + _without_job(Job.Kind.CONFIRM, ending, now)
+        + _without_job(Job.Kind.CONFIRM, ending, now, rests=settings.INVENTORY_EVERY)
         + _without_job(Job.Kind.CLOSE, doomed, now)
         + _without_job(Job.Kind.REFRESH, refreshing, now)
     )
@@ -203,9 +203,16 @@ def _owe(
         outbox.order(kind, target_id, helpdesk=helpdesk, now=now, not_before=not_before)
 
 
-def _without_job(kind: Job.Kind, rows: QuerySet[Any], now: datetime) -> int:
-    open_jobs = Job.objects.filter(kind=kind, done_at=None).values("target_id")
-    found = rows.exclude(pk__in=open_jobs).select_related("helpdesk").order_by("id")[:BATCH]
+def _without_job(
+    kind: Job.Kind, rows: QuerySet[Any], now: datetime, *, rests: timedelta = timedelta(0)
+) -> int:
+    """Owe the job for each row that has none; one that was done so lately was told what it waits for."""
+    open_or_recent = Job.objects.filter(Q(done_at=None) | Q(done_at__gt=now - rests), kind=kind)
+    found = (
+        rows.exclude(pk__in=open_or_recent.values("target_id"))
+        .select_related("helpdesk")
+        .order_by("id")[:BATCH]
+    )
     return _each(found, lambda row: _owe(kind, row.pk, row.helpdesk, now))
 
 

@@ -8,7 +8,18 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Exists, Min, OuterRef, Q, QuerySet
+from django.db.models import (
+    DateTimeField,
+    Exists,
+    ExpressionWrapper,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+)
+from django.db.models.functions import Coalesce
 
 from accounts.models import AuditEvent
 from tokens.connectors.base import TokenRecord
@@ -91,7 +102,23 @@ def may_be_of(credential: Credential, run: InventoryRun) -> QuerySet[SeenToken]:
     first = calls.filter(replaces__remote_user_id=None).aggregate(at=Min("sent_at"))["at"]
     if first is not None:
         theirs |= ~Q(first_run__finished_at__lt=first)
-    return unowned(run).filter(theirs)
+    return unowned(run).filter(theirs).exclude(_seen_too_early(calls) | _seen_too_late(calls, run))
+
+
+def _seen_too_early(calls: QuerySet[Grant]) -> Q:
+    """What stood in a list before the first of these calls left; by clocks that may differ."""
+    first = calls.aggregate(at=Min("sent_at"))["at"]
+    return Q(first_run__finished_at__lt=first - settings.INVENTORY_EVERY)
+
+
+def _seen_too_late(calls: QuerySet[Grant], run: InventoryRun) -> Q:
+    """What the first list begun after they were all given up did not have yet: they had made it by then."""
+    last = calls.aggregate(at=Max("settled_at"))["at"]
+    lists_since = InventoryRun.objects.filter(
+        helpdesk=run.helpdesk_id, is_complete=True, started_at__gt=last
+    )
+    first_since = lists_since.order_by("pk").first() or run
+    return Q(first_run__started_at__gt=first_since.started_at)
 
 
 def still_before(helpdesk: Helpdesk, *, now: datetime) -> InventoryRun | None:
@@ -112,16 +139,25 @@ def still_before(helpdesk: Helpdesk, *, now: datetime) -> InventoryRun | None:
 def strays(run: InventoryRun) -> QuerySet[SeenToken]:
     """Tokens that stood in two lists a minimum age apart and that no pair of ours is.
 
-    No token of a user with an open call is judged, nor one of nobody knows whom while any is open:
-    it may be that call's.
+    None is judged that a call still open may have made: one for its user, or any where nobody knows whose it
+    is, that left before the list that had it first, or little later, as clocks differ. What comes after that
+    keeps nothing alive, however many calls a user's scripts need.
     """
-    busy = Grant.objects.filter(
-        helpdesk=run.helpdesk_id, state__in=GRANT_OPEN, credential__isnull=False
-    )
+    seen_at = Coalesce("first_run__finished_at", "first_run__started_at")
+    calls = Grant.objects.filter(
+        helpdesk=run.helpdesk_id, state__in=GRANT_OPEN, credential__isnull=False,
+        sent_at__lte=OuterRef("latest_call"),
+    )  # fmt: skip
+    of_its_user = calls.filter(credential__acts_as__remote_id=OuterRef("remote_user_id"))
     old = unowned(run).filter(first_run__started_at__lte=run.started_at - settings.MINIMUM_AGE)
-    known = Q(remote_user_id__isnull=False) | ~Exists(busy)
-    return old.filter(known).exclude(
-        remote_user_id__in=busy.values("credential__acts_as__remote_id")
+    return (
+        old.annotate(
+            latest_call=ExpressionWrapper(
+                seen_at + Value(settings.INVENTORY_EVERY), DateTimeField()
+            )
+        )
+        .exclude(Exists(of_its_user))
+        .exclude(Q(remote_user_id=None) & Exists(calls))
     )
 
 

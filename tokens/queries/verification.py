@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import CharField, Exists, OuterRef, Q
+from django.db.models import CharField, Exists, Min, OuterRef, Q
 from django.db.models.functions import Cast
 
 from accounts.models import AuditEvent
@@ -84,8 +84,8 @@ class Books:
     """The pair each listed token is, where one of ours holds it or has let go of it since the list began."""
     left: Mapping[int, Grant]
     """The pair each other listed token once was: replaced, or confirmed gone, before the list began."""
-    busy: frozenset[int] = field(default_factory=frozenset)
-    """Users for whom a call that may make a token is out."""
+    busy: Mapping[int, datetime] = field(default_factory=dict)
+    """Users for whom a call that may make a token is out, and since when."""
 
 
 # --- A list against the books ------------------------------------------------------------------------
@@ -105,8 +105,9 @@ def books(helpdesk: Helpdesk, records: Sequence[TokenRecord], *, taken_at: datet
     open_calls = Grant.objects.filter(
         helpdesk=helpdesk, state__in=GRANT_OPEN, credential__isnull=False
     )
-    busy = open_calls.values_list("credential__acts_as__remote_id", flat=True)
-    return Books(owners, left, frozenset(busy))
+    sent = open_calls.values("credential__acts_as__remote_id").annotate(at=Min("sent_at"))
+    busy = sent.filter(at__isnull=False).values_list("credential__acts_as__remote_id", "at")
+    return Books(owners, left, dict(busy))
 
 
 def _pairs_of(helpdesk: Helpdesk, numbers: Sequence[int]) -> Iterator[Grant]:
@@ -160,11 +161,14 @@ def _lives(record: TokenRecord, now: datetime) -> bool:
     return any(end is None or end > now for end in ends)
 
 
-def _may_be_under_way(record: TokenRecord, busy: frozenset[int], now: datetime) -> bool:
-    """A call that is out right now may have made it; it is younger than the minimum age and two lists."""
+def _may_be_under_way(record: TokenRecord, busy: Mapping[int, datetime], now: datetime) -> bool:
+    """Younger than the minimum age and two lists, or a call that is out since before may have made it."""
     bound = settings.MINIMUM_AGE + 2 * settings.INVENTORY_EVERY
-    is_young = record.created_at is not None and record.created_at > now - bound
-    return is_young or record.user_id in busy
+    made_at = record.created_at
+    if made_at is not None and made_at > now - bound:
+        return True
+    since = busy.get(record.user_id or 0)
+    return since is not None and (made_at is None or since <= made_at + settings.INVENTORY_EVERY)
 
 
 def _of_living(record: TokenRecord, credential: Credential, now: datetime) -> Iterator[Violation]:

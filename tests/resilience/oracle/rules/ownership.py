@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 
 from tests.resilience.oracle.database import OWNING, TERMINAL, Credential, Grant, Run
 from tests.resilience.oracle.desk import Living, Made
@@ -42,7 +43,7 @@ def _without_owner(view: View, token: Living) -> Iterator[Finding]:
     since = token.created_at
     made = _made(view, token)
     since = max(since, made.at) if made else since
-    late = view.late_by(since, view.times.unowned) - _held_up(view, token.user_id, since)
+    late = view.late_by(since, view.times.unowned) - _held_up(view, token, since)
     what = f"token {token.id} of user {token.user_id}"
     if late > 0:
         yield Finding("unowned", f"{what}: no row owns it, and its time is over", 1.0)
@@ -50,9 +51,9 @@ def _without_owner(view: View, token: Living) -> Iterator[Finding]:
         yield Finding("unowned", f"{what}: two complete lists showed it, no row owns it", 1.0)
 
 
-def _held_up(view: View, user_id: int, since: float) -> float:
+def _held_up(view: View, token: Living, since: float) -> float:
     """Seconds in which no list could judge it: calls open for its user, lists that failed or were held back."""
-    busy = busy_spans(view, user_id)
+    busy = busy_spans(view, token)
     runs = [run for run in view.base.runs if run.started_at >= since]
     spoiled = [run for run in runs if run.is_complete and (run.error or _is_busy(run, busy))]
     waited = overlap(busy, since, view.now) + view.times.inventory_every * len(spoiled)
@@ -70,12 +71,15 @@ def gaps(view: View, since: float) -> float:
     return lost + max(0.0, view.now - started - times.inventory_every) * failed
 
 
-def busy_spans(view: View, user_id: int) -> list[tuple[float, float]]:
-    """When a call was open for a user, so that none of that user's tokens may be judged."""
+def busy_spans(view: View, token: Living) -> list[tuple[float, float]]:
+    """When a call was open that may have made a token: for its user, sent before a list had it, or little later."""
+    seen, runs = view.base.seen.get(token.id), {run.id: run for run in view.base.runs}
+    first = runs.get(seen.first_run_id) if seen else None
+    until = (first.finished_at or first.started_at) + view.times.inventory_every if first else inf
     return merged(
         (grant.intended_at, grant.closed_at or view.now)
         for grant in view.base.grants.values()
-        if view.base.user_of(grant) == user_id
+        if view.base.user_of(grant) == token.user_id and (grant.sent_at or view.now) <= until
     )
 
 
@@ -96,7 +100,7 @@ def _was_passed_over(view: View, token: Living) -> bool:
     apart = last.started_at - first.started_at >= view.times.minimum_age + EPSILON
     times = view.times
     settled = view.late_by(last.finished_at, times.claim + times.sweep_every + times.noise) > 0
-    return apart and settled and not _is_busy(last, busy_spans(view, token.user_id))
+    return apart and settled and not _is_busy(last, busy_spans(view, token))
 
 
 def two_pairs(view: View) -> Iterator[Finding]:
