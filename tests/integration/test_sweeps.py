@@ -181,13 +181,15 @@ def test_more_strays_than_a_restored_backup_may_end_wait_for_a_person(world):
 def test_an_end_that_was_looked_at_is_looked_at_again_with_the_next_list(world):
     """A thousand ends that wait for a list must not be asked for by every sweep."""
     credential = world.ordered()
-    call = grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.clock())
-    grants.send(call, now=world.clock())
-    grants.forget(call, reason="no answer", now=world.clock())
-    grants.write_off(call, now=world.clock())
+    world.consent(credential)
+    world.desk.next_answers["exchange"].append(Unknown("No answer."))
+    world.work()
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.now += settings.MINIMUM_AGE + timedelta(seconds=1)
     world.desk.next_answers["list"] += [Retry("Busy.")] * 50
     world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKING
     assert not Job.objects.filter(kind=Job.Kind.CONFIRM, done_at=None).exists()
     assert sweeps.find_stuck(now=world.clock()) == 0
     world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
