@@ -184,6 +184,7 @@ def test_an_end_that_was_looked_at_is_looked_at_again_with_the_next_list(world):
     world.consent(credential)
     world.desk.next_answers["exchange"].append(Unknown("No answer."))
     world.work()
+    credential.refresh_from_db()
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
     world.now += settings.MINIMUM_AGE + timedelta(seconds=1)
     world.desk.next_answers["list"] += [Retry("Busy.")] * 50
