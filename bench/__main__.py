@@ -97,9 +97,7 @@ BENCHMARKS = {
                 "milliseconds beyond one round trip and one slot from a click on *End this access* "
                 "until the token is dead, behind 10,000 due refreshes; the median of the clicks",
             ),
-            "revoke_click_worst": Figure(
-                1000, "the same, the slowest click: nothing delays one by more than a second"
-            ),
+            "revoke_click_worst": Figure(1000, "the same, the slowest click"),
         },
     ),
     "stampede": single(

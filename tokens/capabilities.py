@@ -49,5 +49,5 @@ def sentence(name: str, word: str = "") -> str:
         return f"{name.capitalize()}: {word}."
     scopes = ", ".join(name.removeprefix(_CURRENT).split())
     if word == "yes":
-        return f"A token with {scopes} says itself whose it is."
-    return f"A token with {scopes} cannot say whose it is, so the list of all tokens does."
+        return f"Keydesk can ask a token with {scopes} whose it is."
+    return f"A token with {scopes} may not say whose it is, so the list of all tokens does."

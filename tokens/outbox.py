@@ -23,9 +23,9 @@ from tokens.models import Helpdesk, Job
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 0
-"""What somebody asked for: a click is in nobody's line, though ten thousand ends are due."""
+"""What somebody asked for: a click is in nobody's line, though ten thousand ends are due. And what calls nobody."""
 ENDING = 1
-"""Up to here it is access that ends, which goes before everything that gives it."""
+"""Up to here it is access that ends, or the list an end waits for: before everything that gives access."""
 URGENCY = {
     Job.Kind.CONFIRM: AT_ONCE,
     Job.Kind.CLOSE: ENDING,

@@ -905,7 +905,7 @@ def test_what_the_service_access_does_says_nothing_of_a_refused_client(world):
     keys.order_refresh(credential, now=world.now)
     world.desk.next_answers["refresh"] += [Broken("invalid_client")] * 2
     world.work()
-    assert world.helpdesk.stopped_agents
+    assert world.helpdesk.is_agents_client_refused
     world.wait(seconds=settings.PROBE_EVERY.total_seconds() + 1)
     helpdesks.order_inventory(helpdesk=world.helpdesk, by=world.person("omar"), now=world.clock())
     world.work()

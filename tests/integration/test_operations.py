@@ -285,8 +285,8 @@ def test_what_was_learned_of_a_helpdesk_is_said_in_words(world):
     lines = {known.sentence: known.name for known in presenters.known_of(desk)}
     assert lines == {
         "One person may hold one access at a time.": "several grants of one user",
-        "Tokens with 1 set of permissions say themselves whose they are.": "",
-        "A token with users:read cannot say whose it is, so the list of all tokens does.": (
+        "Keydesk can ask a token with 1 set of permissions whose it is.": "",
+        "A token with users:read may not say whose it is, so the list of all tokens does.": (
             "current: users:read"
         ),
         "Keydesk's own access looks at tokens, as far as is known.": "",
@@ -587,7 +587,7 @@ def test_a_restored_freeze_ends_with_the_word_and_with_nothing_else(world, omar)
     helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
     refused = omar.post("/operations/production/unfreeze")
     assert refused.status_code == 409
-    assert "That ends when an admin confirms the list of tokens." in words(refused)
+    assert "first an admin has to confirm the list of tokens" in words(refused)
     run = take_list(world)
     held.refresh_from_db()
     assert held.state == "issuing"

@@ -39,13 +39,19 @@ CLIMATES: tuple[dict[str, float], ...] = (
 """Kinds that come in turns: a helpdesk that lies in its list, its answers and its deletes alike proves nothing."""
 
 
+GUST, LULL = 10.0, 6.0
+"""Seconds of each where they come in turns."""
+LEFT_IN_A_LULL = 0.05
+"""How much of the share of faults is left in a lull."""
+
+
 class Chaos:
     """Throws things until told that it is enough."""
 
     def __init__(
         self, city: City, *, seed: int, points: Callable[[], set[str]],
         outside: Callable[[int], None], share: float = 0.3, at_once: int = 3,
-        climate: Mapping[str, float] | None = None, is_deadly: bool = True,
+        climate: Mapping[str, float] | None = None, is_deadly: bool = True, has_lulls: bool = False,
     ) -> None:  # fmt: skip
         self.city = city
         self.random = random.Random(seed)
@@ -58,6 +64,8 @@ class Chaos:
         """One climate for ever, instead of all in turns."""
         self.is_deadly = is_deadly
         """Whether anything is thrown beside the weather."""
+        self.has_lulls = has_lulls
+        """Whether gusts and lulls come in turns: where the weather is always foul no list is ever whole."""
         self.outages: list[tuple[float, float]] = []
         self.random_deaths = 12
         """How often somebody dies at no chosen point, beside sixty that do."""
@@ -67,6 +75,8 @@ class Chaos:
         self.pace = 1.0
         """How much slower than about four throws a second."""
         self._climate = seed
+        self._is_lull = False
+        self._turns_at = time.monotonic()
 
     def rage(self, is_over: Callable[[], bool]) -> None:
         """One thing after another."""
@@ -80,6 +90,7 @@ class Chaos:
         while not self.is_deadly and not is_over():
             time.sleep(0.3)
         while not is_over():
+            self._turn()
             weights, acts = zip(*throws, strict=True)
             with suppress(OSError, ControlRefused, redis.RedisError):
                 self.random.choices(acts, weights)[0]()
@@ -105,7 +116,19 @@ class Chaos:
 
     def _change_climate(self) -> None:
         self._climate += 1
-        told = weather(self._climate, self.share)
+        self._set_weather()
+
+    def _turn(self) -> None:
+        """A lull after a gust, and a gust after a lull."""
+        if self.has_lulls and time.monotonic() > self._turns_at:
+            self._is_lull = not self._is_lull
+            self._turns_at = time.monotonic() + (LULL if self._is_lull else GUST)
+            with suppress(OSError, ControlRefused):
+                self._set_weather()
+
+    def _set_weather(self) -> None:
+        told = weather(self._climate, self.share * (LEFT_IN_A_LULL if self._is_lull else 1))
+        told["seed"] = self.random.randrange(1_000_000)
         if self.climate is not None:
             told["kinds"] = dict(self.climate)
         self.city.helpdesk.set_weather(**told)

@@ -135,13 +135,21 @@ class Council:
             " WHERE owner.id = held.owner_id AND owner.name <> ?",
             actor.person.name,
         )
+        if other is None:
+            return
         actor.open("/requests/new")
-        for form in actor.page.forms:
-            if other and any("Send request" in text for text, _, _ in form.buttons):
-                form.action = f"/credentials/{other[0]}/revoke"
-                found = actor.press("Send request").answer.status_code
-                if found != HTTPStatus.NOT_FOUND:
-                    self.broken.append(f"A form to {form.action} was answered {found}.")
+        asks = [
+            form
+            for form in actor.page.forms
+            if any("Send request" in text for text, _, _ in form.buttons)
+        ]
+        assert asks, f"No form to ask with: {actor.text[:300]}"
+        form = asks[0]
+        form.action = f"/credentials/{other[0]}/revoke"
+        found = actor.press("Send request").answer.status_code
+        self.done["sent what is not theirs"] += 1
+        if found != HTTPStatus.NOT_FOUND:
+            self.broken.append(f"A form to {form.action} was answered {found}.")
 
     def restore(self) -> None:
         """As after a backup: frozen until an admin has confirmed the list."""

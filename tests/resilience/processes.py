@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 
 import django
-from django.core.checks import run_checks
 
 django.setup()
 
@@ -72,10 +71,9 @@ def _live(name: str) -> None:
 
 
 def _import_everything() -> None:
-    """Once, before the first fork: a worker that boots imports and checks all of the portal."""
+    """Once, before the first fork, so that a death costs no import."""
     app.finalize()
     app.loader.import_default_modules()
-    run_checks()
     for name in ("celery.apps.worker", "celery.apps.beat", "kombu.transport.redis"):
         import_module(name)
 

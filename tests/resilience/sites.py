@@ -31,11 +31,11 @@ APART = {
     "commit accounts.operations._switch": "within deactivate and reactivate",
     "commit accounts.operations.refuse_sign_in": "touches no token; test_sign_in.py",
     "commit accounts.operations.refuse_confirmation": "touches no token; test_sign_in.py",
-    "commit tokens.operations.capabilities.forget": "after a 403 where there was an answer; test_capabilities.py",
+    "commit tokens.operations.capabilities.forget": "an admin's button, and after a 403 where there was an answer; test_capabilities.py, test_operations.py",
     "commit tokens.operations.requests.close": "for leavers, whom no page or command names yet",
     "commit tokens.operations.helpdesks.freeze_restored": "the command reconcile --restored",
     "commit tokens.operations.emergencies._note": "for a row that cannot be ended; test_emergency.py",
-    "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_broker.py",
+    "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_outbox.py",
 }
 """Places that no running process comes to, with the reason."""
 

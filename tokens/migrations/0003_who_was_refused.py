@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name='helpdesk',
-            name='stopped_agents',
+            name='is_agents_client_refused',
             field=models.BooleanField(db_default=False, default=False),
         ),
     ]

@@ -20,6 +20,10 @@ class Risk(models.TextChoices):
 RISKS = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.WIDE)
 
 
+RESTORED = "The database came back from a backup; an admin has to confirm the list of tokens."
+"""Why a helpdesk is frozen that nobody froze."""
+
+
 class Helpdesk(models.Model):
     """One configured helpdesk and what workers have learned of it. Its address and ids are settings."""
 
@@ -32,11 +36,11 @@ class Helpdesk(models.Model):
     frozen_at = models.DateTimeField(null=True)
     frozen_reason = models.CharField(max_length=300, blank=True)
     restored_at = models.DateTimeField(null=True)
-    """Since when it is frozen because the database came back from a backup."""
+    """When the database came back from a backup, until an admin has confirmed a list begun since."""
     stopped_at = models.DateTimeField(null=True)
     stopped_reason = models.CharField(max_length=300, blank=True)
-    stopped_agents = models.BooleanField(default=False, db_default=False)
-    """Whether the client that gets the agents' pairs was refused: then only that client can prove it is over."""
+    is_agents_client_refused = models.BooleanField(default=False, db_default=False)
+    """Whether it was the client that gets the agents' pairs that was refused, not our own access."""
     service_token = models.TextField(blank=True)
     """Sealed under the workers' ring."""
     service_token_expires_at = models.DateTimeField(null=True)
@@ -47,6 +51,11 @@ class Helpdesk(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_frozen_as_restored(self) -> bool:
+        """Whether its freeze ends with an admin's word on the list; one that an admin ordered does not."""
+        return self.frozen_at is not None and self.frozen_reason == RESTORED
 
 
 class Scope(models.Model):

@@ -147,7 +147,7 @@ def _begin_end(
         doomed = grants.doom_all(credential, reason=reason, now=now, at_once=by is not None)
         _close_renewals(credential, now=now)
         audit.record(f"credential.{action}d", by=by, target=credential, now=now, reason=reason)
-        if not doomed:  # else the burial of the last of them asks for it
+        if not doomed:  # else each burial asks for it
             outbox.order(Job.Kind.CONFIRM, credential.pk, helpdesk=credential.helpdesk, now=now)
 
 

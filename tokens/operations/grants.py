@@ -192,7 +192,7 @@ def doom(grant: Grant, *, reason: str, now: datetime, at_once: bool = False) -> 
 
 
 def doom_all(credential: Credential, *, reason: str, now: datetime, at_once: bool = False) -> int:
-    """Doom what a credential holds; how many there were. `at_once` as for `doom`.
+    """Doom what a credential holds; how many workers have to delete now. `at_once` as for `doom`.
 
     A call that is out cannot be called back: its answer is doomed later.
     """

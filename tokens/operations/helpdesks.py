@@ -8,12 +8,12 @@ from accounts import audit
 from accounts.models import User
 from tokens import outbox, permissions
 from tokens.models import Credential, Helpdesk, Job
+from tokens.models.catalogue import RESTORED
 from tokens.operations.moves import stale
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import CredentialState
 
 LONGEST_REASON = 300
-RESTORED = "The database came back from a backup; an admin has to confirm the list of tokens."
 
 
 def stop(*, helpdesk: Helpdesk, reason: str, now: datetime, of_agents: bool = False) -> None:
@@ -24,7 +24,7 @@ def stop(*, helpdesk: Helpdesk, reason: str, now: datetime, of_agents: bool = Fa
     facts = {
         "stopped_at": now,
         "stopped_reason": reason[:LONGEST_REASON],
-        "stopped_agents": of_agents,
+        "is_agents_client_refused": of_agents,
     }
     with transaction.atomic():
         is_new = Helpdesk.objects.filter(pk=helpdesk.pk, stopped_at=None).update(**facts)
@@ -36,14 +36,14 @@ def stop(*, helpdesk: Helpdesk, reason: str, now: datetime, of_agents: bool = Fa
 
 
 def resume(*, helpdesk: Helpdesk, now: datetime, of_agents: bool = False) -> None:
-    """It works again: whichever access was refused has been accepted (`of_agents`: the agents' client)."""
+    """It works again, if what was just accepted (`of_agents`: the agents' client) is what was refused."""
     if helpdesk.stopped_at is None:
         return
     stopped = Helpdesk.objects.filter(
-        pk=helpdesk.pk, stopped_at__isnull=False, stopped_agents=of_agents
+        pk=helpdesk.pk, stopped_at__isnull=False, is_agents_client_refused=of_agents
     )
     with transaction.atomic():
-        if stopped.update(stopped_at=None, stopped_reason="", stopped_agents=False):
+        if stopped.update(stopped_at=None, stopped_reason="", is_agents_client_refused=False):
             audit.record("helpdesk.resumed", by=None, target=helpdesk, now=now)
     helpdesk.refresh_from_db()
 
@@ -77,8 +77,7 @@ def unfreeze(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
     helpdesk.refresh_from_db()
     if helpdesk.restored_at is not None:
         raise StaleState(
-            f"{helpdesk} is frozen since a backup was restored. That ends when an admin confirms the "
-            "list of tokens."
+            f"A backup was restored, so first an admin has to confirm the list of tokens of {helpdesk}."
         )
     with transaction.atomic():
         frozen = Helpdesk.objects.filter(
@@ -98,11 +97,11 @@ def freeze_restored(*, helpdesk: Helpdesk, now: datetime) -> None:
     has to be of a later list.
     """
     with transaction.atomic():
-        Helpdesk.objects.filter(pk=helpdesk.pk, frozen_at=None).update(
-            frozen_at=now, frozen_reason=RESTORED
-        )
+        thawed = Helpdesk.objects.filter(pk=helpdesk.pk, frozen_at=None)
+        is_new = thawed.update(frozen_at=now, frozen_reason=RESTORED)
         Helpdesk.objects.filter(pk=helpdesk.pk).update(restored_at=now)
-        audit.record("helpdesk.frozen", by=None, target=helpdesk, now=now, reason=RESTORED)
+        event = "helpdesk.frozen" if is_new else "helpdesk.restored"
+        audit.record(event, by=None, target=helpdesk, now=now, reason=RESTORED)
     helpdesk.refresh_from_db()
 
 
@@ -118,7 +117,9 @@ def order_inventory(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
     _must_operate(by)
     with transaction.atomic():
         audit.record("inventory.ordered", by=by, target=helpdesk, now=now)
-        outbox.order(Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now)
+        outbox.order(
+            Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now, urgency=outbox.AT_ONCE
+        )
 
 
 def _must_operate(by: User) -> None:

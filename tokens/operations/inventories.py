@@ -1,7 +1,4 @@
-"""What a complete list of all tokens settles: what is gone, what nobody owns, what vanished or changed.
-
-More findings than a bad day makes may be a restored backup or a list that lies: they wait for a person's word.
-"""
+"""What a complete list of all tokens settles: what is gone, what nobody owns, what vanished or changed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from accounts.models import User
 from tokens import outbox, permissions, policies
 from tokens.connectors.base import TokenRecord
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, SeenToken
+from tokens.models.catalogue import RESTORED
 from tokens.operations import capabilities, credentials, findings, grants, helpdesks
 from tokens.operations.findings import THROWN_AWAY, VANISHED
 from tokens.operations.moves import stale
@@ -306,9 +304,7 @@ def _why_stale(run: InventoryRun) -> StaleState:
 def _end_restored_freeze(run: InventoryRun, *, by: User, now: datetime) -> None:
     """What an admin froze stays frozen: that is another word, and another button."""
     restored = Helpdesk.objects.filter(pk=run.helpdesk_id, restored_at__lte=run.started_at)
-    thawed = restored.filter(frozen_reason=helpdesks.RESTORED).update(
-        frozen_at=None, frozen_reason=""
-    )
+    thawed = restored.filter(frozen_reason=RESTORED).update(frozen_at=None, frozen_reason="")
     restored.update(restored_at=None)
     if thawed:
         audit.record("helpdesk.unfrozen", by=by, target=run.helpdesk, now=now, inventory=run.pk)

@@ -108,7 +108,7 @@ def keep_alive(*, now: datetime) -> int:
 
 
 def find_stuck(*, now: datetime) -> int:
-    """Whatever waits for a worker and has no open job, whyever that is."""
+    """Whatever waits for a worker and has no open job, whyever that is; ends not as often as that."""
     issuing = Credential.objects.filter(state=CredentialState.ISSUING)
     ending = Credential.objects.filter(state=CredentialState.REVOKING).exclude(
         grants__state=GrantState.DOOMED  # whose burial asks again
@@ -206,7 +206,7 @@ def _owe(
 def _without_job(
     kind: Job.Kind, rows: QuerySet[Any], now: datetime, *, rests: timedelta = timedelta(0)
 ) -> int:
-    """Owe the job for each row that has none; one that was done so lately was told what it waits for."""
+    """Owe the job for each row that has none; one that was done so lately waits for the next list."""
     open_or_recent = Job.objects.filter(Q(done_at=None) | Q(done_at__gt=now - rests), kind=kind)
     found = (
         rows.exclude(pk__in=open_or_recent.values("target_id"))

@@ -152,4 +152,4 @@ def known_of(helpdesk: Helpdesk) -> list[Known]:
 
 def _say_themselves(sets: int) -> str:
     many = "1 set" if sets == 1 else f"{sets} sets"
-    return f"Tokens with {many} of permissions say themselves whose they are."
+    return f"Keydesk can ask a token with {many} of permissions whose it is."

@@ -120,6 +120,8 @@ def _learned(told: Told) -> str:
 
 def _forgot(told: Told) -> str:
     believed = capabilities.sentence(told.word("what"), "yes" if told.body.get("was_so") else "no")
+    if told.by_keydesk:
+        return f"Keydesk no longer believes what it learned about the helpdesk: {believed}"
     return f"{told.who} had Keydesk forget what it learned about the helpdesk: {believed}"
 
 
@@ -186,7 +188,10 @@ SENTENCES: dict[str, Says] = {
     "emergency.hindered": lambda _: "Keydesk could not end it, and tries again.",
     "emergency.finished": lambda _: "The last of it was ended; workers confirm that it is gone.",
     # helpdesks and the catalogue
-    "helpdesk.access_renewed": lambda _: "Keydesk's own access to the helpdesk was renewed.",
+    "helpdesk.restored": lambda _: (
+        "A backup was restored: an admin has to confirm the list of tokens."
+    ),
+    "helpdesk.access_renewed": lambda _: "Keydesk's own access to the helpdesk was taken anew.",
     "helpdesk.stopped": lambda _: "The helpdesk refuses Keydesk's own access. Work waits.",
     "helpdesk.resumed": lambda _: "The helpdesk accepts Keydesk's own access again.",
     "helpdesk.frozen": lambda t: f"{t.who} froze the helpdesk: no new access is issued.",

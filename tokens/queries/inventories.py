@@ -28,6 +28,8 @@ from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 OWNING = (GrantState.ANSWERED, GrantState.LIVE, GrantState.DOOMED)
 """States in which a pair of ours answers for its token."""
+CLOCKS_APART = settings.INVENTORY_EVERY
+"""So much the clocks of two machines may differ: a call may have made what a list had that ended so long before."""
 STILL_ALIVE = timedelta(seconds=5)
 """An access half is expected in a list only with this much left."""
 
@@ -108,7 +110,7 @@ def may_be_of(credential: Credential, run: InventoryRun) -> QuerySet[SeenToken]:
 def _seen_too_early(calls: QuerySet[Grant]) -> Q:
     """What stood in a list before the first of these calls left; by clocks that may differ."""
     first = calls.aggregate(at=Min("sent_at"))["at"]
-    return Q(first_run__finished_at__lt=first - settings.INVENTORY_EVERY)
+    return Q(first_run__finished_at__lt=first - CLOCKS_APART)
 
 
 def _seen_too_late(calls: QuerySet[Grant], run: InventoryRun) -> Q:
@@ -151,11 +153,7 @@ def strays(run: InventoryRun) -> QuerySet[SeenToken]:
     of_its_user = calls.filter(credential__acts_as__remote_id=OuterRef("remote_user_id"))
     old = unowned(run).filter(first_run__started_at__lte=run.started_at - settings.MINIMUM_AGE)
     return (
-        old.annotate(
-            latest_call=ExpressionWrapper(
-                seen_at + Value(settings.INVENTORY_EVERY), DateTimeField()
-            )
-        )
+        old.annotate(latest_call=ExpressionWrapper(seen_at + Value(CLOCKS_APART), DateTimeField()))
         .exclude(Exists(of_its_user))
         .exclude(Q(remote_user_id=None) & Exists(calls))
     )

@@ -15,6 +15,7 @@ from django.db.models.functions import Cast
 from accounts.models import AuditEvent
 from tokens.connectors.base import TokenRecord
 from tokens.models import AccessRequest, Credential, Grant, Helpdesk, InventoryRun, SeenToken
+from tokens.queries.inventories import CLOCKS_APART
 from tokens.states import (
     CREDENTIAL_ENDED,
     GRANT_OPEN,
@@ -168,7 +169,7 @@ def _may_be_under_way(record: TokenRecord, busy: Mapping[int, datetime], now: da
     if made_at is not None and made_at > now - bound:
         return True
     since = busy.get(record.user_id or 0)
-    return since is not None and (made_at is None or since <= made_at + settings.INVENTORY_EVERY)
+    return since is not None and (made_at is None or since <= made_at + CLOCKS_APART)
 
 
 def _of_living(record: TokenRecord, credential: Credential, now: datetime) -> Iterator[Violation]:

@@ -64,10 +64,11 @@ class Command(BaseCommand):
     def _freeze(self, helpdesk: Helpdesk) -> None:
         """Before any list is taken, so that nothing new is issued on the word of old books."""
         helpdesks.freeze_restored(helpdesk=helpdesk, now=clock.now())
-        self.stdout.write(
-            f"{helpdesk.slug}: new access is frozen. The freeze ends when an admin has confirmed the "
-            f"list at {settings.PORTAL_URL}/operations/{helpdesk.slug}/confirm"
-        )
+        where = f"the list at {settings.PORTAL_URL}/operations/{helpdesk.slug}/confirm"
+        then = f"The freeze ends when an admin has confirmed {where}"
+        if not helpdesk.is_frozen_as_restored:
+            then = f"An admin froze it before, so it stays so; an admin has to confirm {where} too"
+        self.stdout.write(f"{helpdesk.slug}: new access is frozen. {then}")
 
     def _helpdesk(self, helpdesk: Helpdesk) -> int:
         """Take and settle one list; says what came of it and returns the exit status."""
@@ -87,7 +88,7 @@ class Command(BaseCommand):
         return HELD_BACK if settled.held_back else 0
 
     def _say_how_it_stands(self, helpdesk: Helpdesk) -> None:
-        """As the operator's page says it."""
+        """In short what the operator's page says."""
         watched = [watch for watch in watches() if watch.helpdesk == helpdesk]
         for panel in panels_of(watched, now=clock.now()):
             for line in standing(panel, unknown_calls()):

@@ -36,8 +36,10 @@ class Command(BaseCommand):
 
 
 def _drain(slug: str, limiter: Limiter) -> int:
-    """Take up one job after the other until none is due; how many."""
+    """Take up one job after the other until nothing more can be; how many."""
     taken = 0
-    while now := worker.run_due(slug=slug, clock=clock.now, limiter=limiter, connect=connector_for):
-        taken += now
+    while taken_up := worker.run_due(
+        slug=slug, clock=clock.now, limiter=limiter, connect=connector_for
+    ):
+        taken += taken_up
     return taken
