@@ -6,7 +6,7 @@ from tests.resilience.run import Goal, prepared
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("resilience")]
 
-GOAL = Goal(kills=20, calls=40, late=1, unknowns=1, races=1, served=1, most_seconds=300)
+GOAL = Goal(kills=20, calls=40, late=1, unknowns=1, races=1, most_seconds=300)
 
 
 def test_twenty_kills_and_a_handful_of_faults_break_no_promise(tmp_path):
