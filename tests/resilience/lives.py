@@ -39,8 +39,8 @@ PUZZLED = (1.0, 5.0)
 """Seconds, from and to, before somebody whose page was not the one expected tries again."""
 _BREATH = 0.2
 """Seconds between two looks at all lives of a household: what drives must not take the time of what is driven."""
-BEGIN_AT_ONCE = 1
-"""How many new lives a household begins at one look, so that a crowd does not come through the door together."""
+_COMES = 0.3
+"""How likely a household with room begins another life at a look, so that no crowd comes through the door together."""
 _LOOKS_AGAIN = 2.0
 """Seconds after which somebody looks again whether what they ended has ended."""
 LEFT = 15.0
@@ -121,8 +121,8 @@ class Household:
     def step(self) -> None:
         """Take every life one step further; begin new ones where there is room."""
         self.lives = [life for life in self.lives if not life.is_over]
-        lived = sum(not life.is_ending for life in self.lives)
-        for _ in range(min(BEGIN_AT_ONCE, self.at_once - lived) if self.may_begin else 0):
+        has_room = sum(not life.is_ending for life in self.lives) < self.at_once
+        if self.may_begin and has_room and self.random.random() < _COMES:
             self.lives.append(self._begin())
         for life in list(self.lives):
             if time.monotonic() < life.puzzled_until:

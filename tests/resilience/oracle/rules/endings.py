@@ -72,9 +72,14 @@ def _not_ended(view: View, credential: Credential) -> Iterator[Finding]:
 def _beyond_lease(
     view: View, grant: Grant, credential: Credential, token: Living
 ) -> Iterator[Finding]:
-    """A promise that holds whatever goes wrong, unless the helpdesk itself lied about the end."""
+    """A promise that holds whatever goes wrong, unless the helpdesk itself lied about the end.
+
+    What is made to close another, which may be after the lease, lives the least life from then on.
+    """
     made = view.desk.made_by_id.get(token.id)
     lease = view.lease_at(credential, grant.intended_at)
+    if lease and grant.purpose == "close":
+        lease = max(lease, grant.intended_at)
     if not made or not lease or made[-1].is_bent or _was_changed(view, token):
         return
     under_way = max(0.0, made[-1].at - grant.intended_at)
