@@ -62,7 +62,7 @@ def _due(now: datetime) -> QuerySet[Notification]:
 def _send(message: Notification, *, now: datetime) -> int:
     try:
         _compose(message).send()
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, ValueError, smtplib.SMTPException) as error:
         bound = PAUSES[min(message.tries, len(PAUSES)) - 1]
         pause = random.uniform(bound / 2, bound)  # noqa: S311 - jitter, no secret
         Notification.objects.filter(pk=message.pk).update(

@@ -36,6 +36,7 @@ _HAND_BACK_WITHIN = 1.0
 """Seconds a process that ends waits for the database to hear what it hands back."""
 _ending = Event()
 _expiring = Lock()
+_mailing = Lock()
 
 
 # --- The process -------------------------------------------------------------------------------------
@@ -192,8 +193,13 @@ def _expire_until(last: datetime) -> None:
 @shared_task(name="tokens.send_mail")
 @_bearing_outages
 def send_mail() -> None:
-    """Send what is waiting to be sent."""
-    mail.send_due(clock=clock.now)
+    """Send what is waiting to be sent. One thread of a worker at a time: a slow mail server takes no other."""
+    if not _mailing.acquire(blocking=False):
+        return
+    try:
+        mail.send_due(clock=clock.now)
+    finally:
+        _mailing.release()
 
 
 @shared_task(name="tokens.beat")

@@ -271,6 +271,53 @@ def test_a_narrow_token_is_proved_by_the_list(world):
     assert world.helpdesk.proof_turn is None
 
 
+def test_a_list_that_lags_behind_proves_no_refresh(world, monkeypatch):
+    """It still shows the token before; what was made must not be handed out as that one."""
+    world.desk.narrow_may_ask_current = False
+    credential = world.active()
+    first = credential.grants.get()
+    old = world.desk.living()[0].record
+    world.now = first.serve_until
+    keys.order_refresh(credential, now=world.now)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeConnector, "tokens_of_client", lambda self, **asked: [old])
+        world.work()
+    assert world.desk.calls.count("refresh") == 1
+    assert not credential.grants.filter(state=GrantState.LIVE).exclude(pk=first.pk).exists()
+    world.wait(minutes=1)
+    world.work()
+    assert (
+        credential.grants.get(state=GrantState.LIVE).remote_id == world.desk.living()[0].record.id
+    )
+
+
+def test_what_closes_a_pair_and_may_not_say_who_it_is_is_found_by_list(world, monkeypatch):
+    """Somebody who is suspended: else one closing refresh would follow the other for ever."""
+    credential = world.active()
+    grant = credential.grants.get()
+    world.now = grant.access_expires_at + timedelta(minutes=1)
+    world.desk.hidden.add(grant.remote_id)
+    real = FakeConnector.show
+
+    def spares(self: FakeConnector, *, token_id: int, access_token: str) -> TokenRecord | None:
+        """The first is not there any more by its id, and its refresh half lives on."""
+        if token_id == grant.remote_id:
+            return None
+        return real(self, token_id=token_id, access_token=access_token)
+
+    monkeypatch.setattr(FakeConnector, "show", spares)
+    world.desk.narrow_may_ask_current = False
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    for _ in range(10):
+        world.work()
+        world.wait(minutes=6)
+        sweeps.order_inventories(now=world.clock())
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+    assert world.desk.calls.count("refresh") <= 2
+
+
 def test_two_new_tokens_at_once_are_both_thrown_away(world):
     world.desk.narrow_may_ask_current = False
     credential = world.ordered()

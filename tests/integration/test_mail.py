@@ -4,9 +4,10 @@ import smtplib
 
 import pytest
 from django.core import mail as outgoing
+from django.core.mail import EmailMultiAlternatives
 
 from tests.world import World
-from tokens import mail
+from tokens import mail, tasks
 from tokens.models import Notification
 from tokens.operations import credentials, decisions, sweeps
 
@@ -80,6 +81,38 @@ def test_a_dead_mail_server_loses_nothing(world, monkeypatch):
     assert "gone" in waiting.error
     world.wait(minutes=5)
     assert mail.send_due(clock=world.clock) == 1
+
+
+def test_a_slow_mail_server_holds_one_thread_of_a_worker_and_no_other(world, monkeypatch):
+    world.person("ben")
+    world.ask()
+    again: list[int] = []
+
+    def slow(*, clock: object) -> None:
+        tasks.send_mail()
+        again.append(len(outgoing.outbox))
+
+    monkeypatch.setattr(mail, "send_due", slow)
+    tasks.send_mail()
+    tasks.send_mail()
+    assert again == [0, 0], "each ran once, and the one within it not at all"
+
+
+def test_a_message_that_cannot_be_made_holds_up_no_other(world, monkeypatch):
+    for key in ("ben", "june"):
+        world.person(key)
+    world.ask()
+    send, asked = EmailMultiAlternatives.send, []
+
+    def first_is_odd(self, *args, **kwargs):
+        asked.append(self.to)
+        if len(asked) == 1:
+            raise ValueError("Invalid address")
+        return send(self, *args, **kwargs)
+
+    monkeypatch.setattr(EmailMultiAlternatives, "send", first_is_odd)
+    assert mail.send_due(clock=world.clock) == len(asked) - 1 > 0
+    assert Notification.objects.filter(sent_at=None).get().error.startswith("ValueError")
 
 
 def test_a_name_with_line_breaks_makes_no_header(world):

@@ -502,6 +502,14 @@ def test_beyond_the_places_a_call_is_told_at_once_to_come_back():
     assert flights.wait(3, lambda _: True, seconds=1)
 
 
+def test_who_finds_no_place_to_wait_finds_the_token_next_time(world, held, key, monkeypatch):
+    monkeypatch.setattr(waiting, "FLIGHTS", waiting.Flights(0))
+    world.now = held.grants.get().serve_until
+    assert fetch(key).status_code == 503
+    world.work()
+    assert fetch(key).status_code == 200
+
+
 def test_seven_eighths_of_the_threads_may_wait():
     assert waiting.FLIGHTS._places._initial_value == settings.WEB_THREADS * 7 // 8
 

@@ -325,6 +325,13 @@ def test_scopes_come_as_text_or_list(written):
     assert parse.token_record({"id": 1, "scopes": written}).scopes == {"a", "b"}
 
 
+@pytest.mark.parametrize("name", ["\x00", "\ud800", "a b", "", "read\n", "é"])
+def test_what_no_scope_can_be_called_is_unreadable(name):
+    """RFC 6749 section 3.3; a database that cannot keep it would stop every list."""
+    with pytest.raises(Unknown, match="scopes"):
+        parse.token_record({"id": 1, "scopes": ["read", name]})
+
+
 @pytest.mark.parametrize("written", ["", []])
 def test_no_scopes_are_no_scopes_and_not_unknown_ones(written):
     assert parse.token_record({"id": 1, "scopes": written}).scopes == frozenset()

@@ -25,6 +25,7 @@ _LIVING = (CredentialState.ISSUING, CredentialState.ACTIVE)
 _STILL_ALIVE = timedelta(seconds=5)
 """An access half counts as alive at its deletion only with this much left."""
 STILL_LISTED = "By its id the token is gone, but the list of all tokens still shows it."
+UNNAMED = "The helpdesk does not say which token it made to close the one before."
 NOT_OURS = "The helpdesk describes the token as another one, so it is not deleted by that id."
 
 
@@ -48,20 +49,26 @@ def _find_out_which(line: Line, grant: Grant) -> None:
     """A pair that was never proved: ask it who it is, or compare the lists. A dead one stays unknown.
 
     So does one that says it is another's: it is ended by its refresh half, never by that id. What that
-    made is not refreshed in its turn, which would go on for ever; it is asked again later.
+    made is not refreshed in its turn at once, which would go on for ever: it is looked for in the list, and
+    asked again later.
     """
+    is_closing = grant.purpose == Grant.Purpose.CLOSE
     if not grant.access_sealed or _is_access_over(grant, line):
         return
     record: TokenRecord | None = None
     try:
         record = line.connector.current(access_token=access_half(grant))
     except GiveUp as refused:
-        if refused.code == "invalid_token":
-            return grants.note_access_dead(grant, now=line.clock())
-        record = from_list(line, grant)
+        is_dead = refused.code == "invalid_token"
+        if is_closing or not is_dead:
+            record = from_list(line, grant)
+        if record is None and is_dead:
+            grants.note_access_dead(grant, now=line.clock())
+        if record is None and is_closing:
+            raise Retry(UNNAMED) from refused
     else:
         if not is_ours(line, grant, record):
-            if grant.purpose == Grant.Purpose.CLOSE:
+            if is_closing:
                 raise Retry(NOT_OURS)
             return
     if record is not None:
@@ -115,7 +122,8 @@ def _kill_refresh_half(line: Line, grant: Grant) -> None:
     open_one = credential.grants.filter(state__in=GRANT_OPEN).select_related("helpdesk").first()
     if open_one is not None and not _settle(line, open_one):
         raise Later(line.clock() + timedelta(seconds=2))
-    before = line_up(line, credential)
+    is_nameless = grant.purpose == Grant.Purpose.CLOSE and grant.remote_id is None
+    before = line_up(line, credential, by_list=is_nameless)
     try:
         _refresh_to_close(line, grant, credential, before)
     finally:

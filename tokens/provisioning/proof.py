@@ -7,7 +7,7 @@ from django.db import transaction
 
 from tokens import policies
 from tokens.capabilities import current
-from tokens.connectors.base import GiveUp, TokenRecord
+from tokens.connectors.base import GiveUp, Retry, TokenRecord
 from tokens.models import Credential, Grant
 from tokens.operations import capabilities, credentials, grants
 from tokens.provisioning.calls import access_half
@@ -16,6 +16,7 @@ from tokens.provisioning.line import Line
 from tokens.provisioning.looks import show_one
 from tokens.queries import inventories as lists
 
+OLD_LIST = "The helpdesk's list still shows the token before, as it was."
 UNPROVABLE = "Keydesk could not tell which token the helpdesk gave, so it was thrown away."
 
 
@@ -119,7 +120,8 @@ def _completed(line: Line, record: TokenRecord) -> TokenRecord:
 def from_list(line: Line, grant: Grant) -> TokenRecord | None:
     """The one token that the list has now and did not have before the call.
 
-    A refresh may keep its id: then nothing is new, and the token before is the one.
+    A refresh may keep its id: then nothing is new, and the token before is the one, with another end. Raises
+    `Retry` where the list shows it as it was: that is an old list.
     """
     if grant.list_before is None:
         return None
@@ -127,6 +129,8 @@ def from_list(line: Line, grant: Grant) -> TokenRecord | None:
     new = list(lists.appeared_since(before=grant.list_before, after=after))
     if not new and grant.replaces and grant.replaces.remote_id is not None:
         new = list(lists.listed(after).filter(remote_id=grant.replaces.remote_id))
+        if any(seen.expires_at == grant.replaces.access_expires_at for seen in new):
+            raise Retry(OLD_LIST)
     if len(new) != 1:
         for seen in new:
             grants.adopt(helpdesk=line.helpdesk, seen=seen, now=line.clock())

@@ -141,7 +141,13 @@ def current_token(
 def _wait_for(credential_id: int) -> bool:
     _let_go_of_database()
     seconds = settings.TOKEN_WAIT.total_seconds()
-    return FLIGHTS.wait(credential_id, lambda until: _lead(credential_id, until), seconds=seconds)
+    try:
+        return FLIGHTS.wait(
+            credential_id, lambda until: _lead(credential_id, until), seconds=seconds
+        )
+    except Busy:
+        _order(credential_id)  # so that who comes back finds it done
+        raise
 
 
 def _lead(credential_id: int, deadline: float) -> bool:

@@ -159,9 +159,14 @@ def _scopes(value: Any) -> frozenset[str] | None:
     if value is None:
         return None
     names = value.split() if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(_is_scope(name) for name in names):
         raise _unreadable("scopes")
     return frozenset(names)
+
+
+def _is_scope(name: object) -> bool:
+    """A word of printable ASCII (RFC 6749 section 3.3), of which no database chokes."""
+    return isinstance(name, str) and re.fullmatch(r"[!-~]+", name) is not None
 
 
 def _date(found: Fields, name: str) -> datetime | None:
