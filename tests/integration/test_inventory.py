@@ -12,7 +12,7 @@ from accounts.models import AuditEvent
 from tests.fakes import INTEGRATION, FakeConnector, Pair
 from tests.integration._people import browser
 from tests.world import World
-from tokens.connectors.base import Broken, GiveUp, TokenRecord, Unknown
+from tokens.connectors.base import Broken, GiveUp, Retry, TokenRecord, Unknown
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, Notification, SeenToken
 from tokens.operations import (
     credentials,
@@ -582,6 +582,21 @@ def test_strays_in_slices_are_one_bad_day_too_but_for_those_a_person_agreed_to(w
     more(1)
     assert take(world).held_back == 1
     assert len(world.desk.living()) == 1
+
+
+def test_a_look_that_fails_leaves_the_rest_to_the_next_list(world):
+    """A hundred strays are a hundred looks, of which one always fails on a bad day."""
+    for _ in range(4):
+        world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    run = take(world)
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.desk.next_answers["show"] += [None, None, Retry("Busy.")]
+    world.work()
+    assert len(world.desk.living()) == 2
+    for _ in range(4):
+        take(world)
+    assert world.desk.living() == []
 
 
 def test_who_deletes_all_their_tokens_is_one_finding_and_keeps_no_stray_alive(world):

@@ -16,6 +16,8 @@ from tokens.queries import inventories as lists
 from tokens.states import GrantState
 
 LEAST_SHARE = 3
+_HOUR = 12 * settings.INVENTORY_EVERY
+"""Over so long the share counts, and an admin's word on what a list showed."""
 VANISHED = "Its token was deleted on "
 THROWN_AWAY = ". It was thrown away. Connect it again."
 """How the reasons start and end that an inventory gives; by them its recent deeds are counted."""
@@ -91,10 +93,8 @@ def _without(rows: Sequence[R], others: Iterable[R]) -> list[R]:
 
 def _spent(helpdesk: Helpdesk, *, now: datetime) -> tuple[list[Grant], list[Grant]]:
     """The strays and the pairs that lists ended in the last hour (twelve inventories) without a word."""
-    since = now - 12 * settings.INVENTORY_EVERY
-    words = InventoryRun.objects.filter(
-        helpdesk=helpdesk, confirmed_at__gt=since - 2 * settings.INVENTORY_EVERY
-    )
+    since = now - _HOUR
+    words = InventoryRun.objects.filter(helpdesk=helpdesk, confirmed_at__gt=since - _HOUR)
     agreed = lists.agreed_to(words)
     strays = lists.ended_strays(helpdesk, since=since)
     pairs = lists.ended_pairs(helpdesk, since=since, starts=VANISHED, ends=THROWN_AWAY)
@@ -122,8 +122,8 @@ def _weight(run: InventoryRun, pairs: Iterable[Grant]) -> int:
 
 
 def _word(run: InventoryRun) -> InventoryRun | None:
-    """The latest list an admin confirmed, while his word counts: for two inventories from then on."""
-    since = run.started_at - 2 * settings.INVENTORY_EVERY
+    """The latest list an admin confirmed, while his word counts: for an hour from then on."""
+    since = run.started_at - _HOUR
     confirmed = InventoryRun.objects.filter(
         helpdesk=run.helpdesk, confirmed_at__gt=since, pk__lt=run.pk
     )

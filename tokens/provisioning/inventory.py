@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from tokens import policies
-from tokens.connectors.base import ConnectorError, GiveUp, TokenRecord, Unknown
+from tokens.connectors.base import ConnectorError, GiveUp, Retry, TokenRecord, Unknown
 from tokens.models import Grant, InventoryRun
 from tokens.operations import findings, inventories
 from tokens.operations.inventories import Settled
@@ -159,15 +159,19 @@ def _must_be_listed(run: InventoryRun, grant: Grant) -> bool:
 def _look_at_strays(line: Line, run: InventoryRun) -> set[int]:
     """The tokens of nobody that may be ended and stand there by id too; one of another application never.
 
-    Where our access may not look, the list's word stands.
+    Where our access may not look, the list's word stands. A look that fails undoes no list: whoever was not
+    looked at is the next one's, so that many strays on a bad day are ended bit by bit.
     """
     now = line.clock()
     found, _ = findings.allowed(run, findings.of(run, now=now), now=now)
-    return {seen.remote_id for seen in found.strays if _stands(line, seen.remote_id)}
-
-
-def _stands(line: Line, token_id: int) -> bool:
-    shown = _shown(line, token_id)
-    if isinstance(shown, TokenRecord) and shown.client_id not in (line.client_number(), None):
-        raise Unknown(ANOTHERS)
-    return shown is not None
+    standing: set[int] = set()
+    for seen in found.strays:
+        try:
+            shown = _shown(line, seen.remote_id)
+        except (Retry, Unknown):
+            break
+        if isinstance(shown, TokenRecord) and shown.client_id not in (line.client_number(), None):
+            raise Unknown(ANOTHERS)
+        if shown is not None:
+            standing.add(seen.remote_id)
+    return standing

@@ -157,7 +157,7 @@ def _is_healthy(view: View, grant: Grant, at: float) -> bool:
 def _too_many(view: View, adopted: list[Audit]) -> Iterator[Finding]:
     """What was ended in one go, which has one moment."""
     words = [row.at for row in view.base.audits if row.event == "inventory.confirmed"]
-    counts_for = 2 * view.times.inventory_every + view.times.noise
+    counts_for = 12 * view.times.inventory_every + view.times.noise
     for at, count in Counter(row.at for row in adopted).items():
         live = sum(_was_live(grant, at) for grant in view.base.grants.values())
         has_word = any(at - counts_for <= word <= at for word in words)
