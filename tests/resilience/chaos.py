@@ -39,7 +39,7 @@ CLIMATES: tuple[dict[str, float], ...] = (
 """Kinds that come in turns: a helpdesk that lies in its list, its answers and its deletes alike proves nothing."""
 
 
-GUST, LULL = 10.0, 6.0
+GUST, LULL = 8.0, 8.0
 """Seconds of each where they come in turns."""
 LEFT_IN_A_LULL = 0.05
 """How much of the share of faults is left in a lull."""

@@ -14,6 +14,10 @@ from tests.stack import manage
 from tests.story import Actor
 
 
+RESTORES = 2
+"""After so many backups none comes any more: nobody gets anything new until a list is whole and confirmed."""
+
+
 class Council:
     """One admin who does a rare thing every few seconds."""
 
@@ -32,6 +36,8 @@ class Council:
         }  # fmt: skip
         while not is_over():
             self._do(self.random.choices(list(acts), list(acts.values()))[0])
+            if self.done["restore"] >= RESTORES:
+                acts.pop(self.restore, None)
             self.give_word()
             if self._is_frozen():
                 self._do(self.thaw)
