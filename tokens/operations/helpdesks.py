@@ -100,8 +100,10 @@ def freeze_restored(*, helpdesk: Helpdesk, now: datetime) -> None:
         thawed = Helpdesk.objects.filter(pk=helpdesk.pk, frozen_at=None)
         is_new = thawed.update(frozen_at=now, frozen_reason=RESTORED)
         Helpdesk.objects.filter(pk=helpdesk.pk).update(restored_at=now)
-        event = "helpdesk.frozen" if is_new else "helpdesk.restored"
-        audit.record(event, by=None, target=helpdesk, now=now, reason=RESTORED)
+        if is_new:
+            audit.record("helpdesk.frozen", by=None, target=helpdesk, now=now, reason=RESTORED)
+        else:
+            audit.record("helpdesk.restored", by=None, target=helpdesk, now=now, reason=RESTORED)
     helpdesk.refresh_from_db()
 
 
