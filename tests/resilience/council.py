@@ -13,7 +13,6 @@ from tests.resilience.city import City
 from tests.stack import manage
 from tests.story import Actor
 
-
 RESTORES = 2
 """After so many backups none comes any more: nobody gets anything new until a list is whole and confirmed."""
 
