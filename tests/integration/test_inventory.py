@@ -50,6 +50,17 @@ def take(world: World) -> InventoryRun:
     return InventoryRun.objects.order_by("-pk")[0]
 
 
+def give_up_a_call(world: World, credential: Credential, *, replaces: Grant | None = None) -> None:
+    """An exchange, or the refresh of a pair, that had no answer and was written off."""
+    purpose = Grant.Purpose.REFRESH if replaces else Grant.Purpose.EXCHANGE
+    call = grants.intend(
+        credential=credential, purpose=purpose, replaces=replaces, now=world.clock()
+    )
+    grants.send(call, now=world.clock())
+    grants.forget(call, reason="no answer", now=world.clock())
+    grants.write_off(call, now=world.clock())
+
+
 def live(credential: Credential) -> Grant:
     return credential.grants.get(state=GrantState.LIVE)
 
@@ -1037,12 +1048,7 @@ def test_an_end_waits_for_a_list_in_which_nobody_owns_nothing_of_its_user(world)
     credential = world.active()
     stranger = world.desk.make(credential.acts_as.remote_id, frozenset({"read"}), 80_000, 700_000)
     grant = live(credential)
-    lost = grants.intend(
-        credential=credential, purpose=Grant.Purpose.REFRESH, replaces=grant, now=world.clock()
-    )
-    grants.send(lost, now=world.clock())
-    grants.forget(lost, reason="no answer", now=world.clock())
-    grants.write_off(lost, now=world.clock())
+    give_up_a_call(world, credential, replaces=grant)
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
     world.work()
     credential.refresh_from_db()
@@ -1060,12 +1066,7 @@ def test_an_end_waits_for_what_an_exchange_may_have_made_for_whoever_was_signed_
     earlier = world.desk.make(4711, frozenset({"read"}), 80_000, 700_000)
     take(world)
     credential = world.approve(world.ask()).credential
-    call = grants.intend(
-        credential=credential, purpose=Grant.Purpose.EXCHANGE, replaces=None, now=world.clock()
-    )
-    grants.send(call, now=world.clock())
-    grants.forget(call, reason="no answer", now=world.clock())
-    grants.write_off(call, now=world.clock())
+    give_up_a_call(world, credential)
     stranger = world.desk.make(4712, frozenset({"read"}), 80_000, 700_000)
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
     world.wait(seconds=1)
@@ -1088,12 +1089,7 @@ def test_an_end_does_not_wait_for_tokens_that_came_after_its_calls_or_before_the
     take_list(line_of(world))
     world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
     credential = world.approve(world.ask()).credential
-    call = grants.intend(
-        credential=credential, purpose=Grant.Purpose.EXCHANGE, replaces=None, now=world.clock()
-    )
-    grants.send(call, now=world.clock())
-    grants.forget(call, reason="no answer", now=world.clock())
-    grants.write_off(call, now=world.clock())
+    give_up_a_call(world, credential)
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
     world.wait(seconds=1)
     assert credentials.confirm_ended(credential=credential, now=world.clock()) != ""

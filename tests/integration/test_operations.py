@@ -177,6 +177,17 @@ def test_a_stopped_line_says_why_since_when_and_when_it_is_tried_next(world, oma
     assert WELL in words(omar.get("/operations"))
 
 
+def test_a_stopped_line_says_which_of_the_two_clients_was_refused(world, omar):
+    be_well(world)
+    helpdesks.stop(
+        helpdesk=world.helpdesk, reason="Wrong secret.", now=world.clock(), of_agents=True
+    )
+    page = words(omar.get("/operations"))
+    assert "Acme production refuses the client that gets the agents' tokens." in page
+    assert "The client that gets the agents' tokens is refused since" in page
+    assert "Keydesk's own access is refused" not in page
+
+
 def test_the_moment_it_stopped_stays_while_tries_go_on(world, omar):
     for n in range(2):
         helpdesks.stop(helpdesk=world.helpdesk, reason=f"Try {n}.", now=world.clock())

@@ -53,6 +53,13 @@ class Helpdesk(models.Model):
         return self.name
 
     @property
+    def what_is_refused(self) -> str:
+        """Which access the helpdesk refuses while the line is stopped, within a sentence."""
+        if self.is_agents_client_refused:
+            return "the client that gets the agents' tokens"
+        return "Keydesk's own access"
+
+    @property
     def is_frozen_as_restored(self) -> bool:
         """Whether its freeze ends with an admin's word on the list; one that an admin ordered does not."""
         return self.frozen_at is not None and self.frozen_reason == RESTORED

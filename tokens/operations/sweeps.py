@@ -108,7 +108,7 @@ def keep_alive(*, now: datetime) -> int:
 
 
 def find_stuck(*, now: datetime) -> int:
-    """Whatever waits for a worker and has no open job, whyever that is; ends not as often as that."""
+    """Whatever waits for a worker and has no open job, whyever that is; an end once in an inventory's time."""
     issuing = Credential.objects.filter(state=CredentialState.ISSUING)
     ending = Credential.objects.filter(state=CredentialState.REVOKING).exclude(
         grants__state=GrantState.DOOMED  # whose burial asks again

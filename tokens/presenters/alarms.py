@@ -43,7 +43,7 @@ def needs_somebody(found: Iterable[queries.Watch]) -> int:
 
 def _stopped(helpdesk: Helpdesk) -> Thing:
     return Thing(
-        f"{helpdesk} refuses Keydesk's own access.",
+        f"{helpdesk} refuses {helpdesk.what_is_refused}.",
         f"{helpdesk.stopped_reason} Work waits and nothing is lost; it goes on by itself once the "
         "access is right again.",
         href=place(helpdesk),

@@ -33,11 +33,11 @@ def unsettled(view: View) -> Iterator[Finding]:
 
 def _job_of(view: View, kind: str, target_id: int) -> str:
     """What is known of the job that should see to it, as the end of a sentence."""
-    for job in view.base.jobs:
-        if (job.kind, job.target_id) == (kind, target_id):
-            error = f", after: {job.error}" if job.error else ""
-            return f"; its job is due in {job.not_before - view.now:.0f} s{error}"
-    return "; no job is open for it"
+    job = view.jobs.get((kind, target_id))
+    if job is None:
+        return "; no job is open for it"
+    error = f", after: {job.error}" if job.error else ""
+    return f"; its job is due in {job.not_before - view.now:.0f} s{error}"
 
 
 def _strays(view: View) -> Iterator[Finding]:
