@@ -241,6 +241,8 @@ PROBE_EVERY = env_seconds("PROBE_SECONDS", 30)
 # Seconds after the first, second, … failed try of a job, at most; the last one from then on.
 BACKOFF = env_pauses("BACKOFF_SECONDS", "2,5,15,30,60,120,300,600")
 INVENTORY_EVERY = env_seconds("INVENTORY_SECONDS", 300)
+# How many consents of one person may come to nothing within an hour, on one helpdesk.
+CONSENTS_PER_HOUR = env_int("CONSENTS_PER_HOUR", 20, least=1)
 CONNECT_WITHIN = env_seconds("CONNECT_STATE_SECONDS", 600)
 SECRET_OVERLAP = env_seconds("SECRET_OVERLAP_SECONDS", 86_400)
 DECIDE_WITHIN = env_seconds("DECIDE_WITHIN_SECONDS", 3 * 86_400)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from accounts.models import User
 from tokens import capabilities
 from tokens.connectors.base import TokenRecord
 from tokens.models import AccessRequest, Credential, Grant, Helpdesk, ProfileVersion
@@ -89,6 +90,17 @@ def can_connect(credential: Credential, *, now: datetime) -> Answer:
             YES if credential.lives_until and now < credential.lives_until else no("It has ended.")
         )
     return no("There is nothing to connect.")
+
+
+def takes_another_code(by: User, helpdesk: Helpdesk, *, now: datetime) -> Answer:
+    """Whether somebody may bring one more code: each is a call that goes before everybody's refreshes."""
+    since = now - timedelta(hours=1)
+    if queries.fruitless_consents(by, helpdesk, since=since) < settings.CONSENTS_PER_HOUR:
+        return YES
+    return no(
+        f"You have come back from {helpdesk} {settings.CONSENTS_PER_HOUR} times within an hour and nothing "
+        "could be kept. Connect again in an hour, or ask an admin what is wrong."
+    )
 
 
 def takes_new_access(helpdesk: Helpdesk) -> Answer:

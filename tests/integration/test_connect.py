@@ -277,6 +277,32 @@ def test_a_trip_that_became_pointless_is_a_page_that_says_so(world, ada):
     assert "There is nothing to connect." in words(response)
 
 
+def test_codes_that_come_to_nothing_are_few_an_hour_and_not_counted_where_access_was_kept(
+    world, ada, settings
+):
+    settings.CONSENTS_PER_HOUR = 2
+    world.active()
+    credential = world.ordered(script_name="invented-codes")
+    early = leave(ada, credential)
+    for code in ("invented", "invented too"):
+        assert come_back(ada, state=leave(ada, credential)["state"], code=code).status_code == 303
+        world.work()
+    for refused in (
+        ada.post(f"/credentials/{credential.pk}/connect"),
+        come_back(ada, state=early["state"], code="a third"),
+    ):
+        assert refused.status_code == 409
+        assert "2 times within an hour and nothing could be kept" in words(refused)
+    assert not Job.objects.filter(done_at=None, kind=Job.Kind.EXCHANGE).exists()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.AWAITING_CONSENT
+    world.wait(seconds=3601)
+    world.consent(credential)
+    world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.ACTIVE
+
+
 def test_connect_as_a_page_leads_to_the_access(world, ada):
     credential = world.ordered()
     assert (

@@ -39,6 +39,7 @@ FAST = {
     "TOKEN_WAIT_SECONDS": "3",
     "RECENT_AUTHENTICATION_SECONDS": "40",
     "GROUPS_FRESH_SECONDS": "30",
+    "CONSENTS_PER_HOUR": "1000000",
 }
 """Minimum age: code life, time to send and three seconds for late commits."""
 LATEST = 2.8

@@ -5,8 +5,17 @@ from datetime import datetime
 
 from django.db.models import Count, Max, Q, QuerySet
 
-from accounts.models import AuditEvent
-from tokens.models import AccessRequest, ClientSecret, Credential, Fetch, Grant, Job
+from accounts.models import AuditEvent, User
+from tokens.models import (
+    AccessRequest,
+    ClientSecret,
+    Connection,
+    Credential,
+    Fetch,
+    Grant,
+    Helpdesk,
+    Job,
+)
 from tokens.states import CredentialState, GrantState, RequestState
 
 
@@ -66,6 +75,14 @@ def consented_at(credential: Credential) -> datetime | None:
     """When the latest consent came back from the helpdesk."""
     rows = credential.connections.filter(outcome="consented").order_by("-used_at")
     return rows.values_list("used_at", flat=True).first()
+
+
+def fruitless_consents(user: User, helpdesk: Helpdesk, *, since: datetime) -> int:
+    """How many consents of this person came back from the helpdesk since then and gave nothing that was kept."""
+    rows = Connection.objects.filter(
+        user=user, credential__helpdesk=helpdesk, outcome="consented", used_at__gt=since
+    )
+    return rows.exclude(grants__proved_at__isnull=False).count()
 
 
 def live_grant(credential: Credential) -> Grant | None:
