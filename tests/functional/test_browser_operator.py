@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from demo.people import BY_KEY
 from demo.stack import Stack
+from tests.functional.accessibility import faults_in_every_look
 from tests.stack import manage
 from tests.story import Actor
 
@@ -67,6 +68,7 @@ def test_a_restored_backup_waits_for_a_confirmed_list(stack: Stack, omar: Page, 
         omar.reload()
     look.click()
     expect(omar.get_by_text("Confirming ends the freeze")).to_be_visible()
+    assert faults_in_every_look(omar) == []
     omar.get_by_role("button", name="Confirm the list").click()
     expect(panel).to_contain_text("Is issued.")
     omar.goto(omar.url.replace("/operations", "/audit"))

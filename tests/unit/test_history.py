@@ -46,6 +46,11 @@ def told(event: str, *, by: str = "", **body: object):
         ("person.roles_changed", "", {"joined": ["emea"], "left": []}, "Groups changed: joined emea."),
         ("connection.rejected", "Ada", {"helpdesk": "production"},
          "Ada came back from Acme production with an answer that was not accepted."),
+        ("helpdesk.stopped", "", {}, "The helpdesk refuses Keydesk's own access. Work waits."),
+        ("helpdesk.stopped", "", {"of_agents": True},
+         "The helpdesk refuses the client that gets the agents' tokens. Work waits."),
+        ("helpdesk.resumed", "", {"of_agents": True},
+         "The helpdesk accepts the client that gets the agents' tokens again."),
         ("connection.rejected", "Ada", {"helpdesk": "gone"}, "Ada came back from gone with an answer that was not accepted."),
     ],
 )  # fmt: skip

@@ -24,6 +24,11 @@ RESTORED = "The database came back from a backup; an admin has to confirm the li
 """Why a helpdesk is frozen that nobody froze."""
 
 
+def who_is_refused(*, of_agents: bool) -> str:
+    """Which of Keydesk's two clients, within a sentence."""
+    return "the client that gets the agents' tokens" if of_agents else "Keydesk's own access"
+
+
 class Helpdesk(models.Model):
     """One configured helpdesk and what workers have learned of it. Its address and ids are settings."""
 
@@ -55,9 +60,7 @@ class Helpdesk(models.Model):
     @property
     def what_is_refused(self) -> str:
         """Which access the helpdesk refuses while the line is stopped, within a sentence."""
-        if self.is_agents_client_refused:
-            return "the client that gets the agents' tokens"
-        return "Keydesk's own access"
+        return who_is_refused(of_agents=self.is_agents_client_refused)
 
     @property
     def is_frozen_as_restored(self) -> bool:

@@ -29,7 +29,10 @@ def stop(*, helpdesk: Helpdesk, reason: str, now: datetime, of_agents: bool = Fa
     with transaction.atomic():
         is_new = Helpdesk.objects.filter(pk=helpdesk.pk, stopped_at=None).update(**facts)
         if is_new:
-            audit.record("helpdesk.stopped", by=None, target=helpdesk, now=now, reason=reason)
+            audit.record(
+                "helpdesk.stopped", by=None, target=helpdesk, now=now,
+                reason=reason, of_agents=of_agents,
+            )  # fmt: skip
         else:
             Helpdesk.objects.filter(pk=helpdesk.pk).update(**facts)
         helpdesk.refresh_from_db()
@@ -44,7 +47,7 @@ def resume(*, helpdesk: Helpdesk, now: datetime, of_agents: bool = False) -> Non
     )
     with transaction.atomic():
         if stopped.update(stopped_at=None, stopped_reason="", is_agents_client_refused=False):
-            audit.record("helpdesk.resumed", by=None, target=helpdesk, now=now)
+            audit.record("helpdesk.resumed", by=None, target=helpdesk, now=now, of_agents=of_agents)
     helpdesk.refresh_from_db()
 
 

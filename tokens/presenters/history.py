@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.models import AuditEvent
 from tokens import capabilities
 from tokens.models import Credential, Grant
+from tokens.models.catalogue import who_is_refused
 from tokens.states import GrantState
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,10 @@ def _forgot(told: Told) -> str:
     return f"{told.who} had Keydesk forget what it learned about the helpdesk: {believed}"
 
 
+def _refused(told: Told) -> str:
+    return who_is_refused(of_agents=bool(told.body.get("of_agents")))
+
+
 SENTENCES: dict[str, Says] = {
     # access requests
     "request.submitted": lambda t: f"{t.who} asked for {t.word('profile')} for {t.days()}.",
@@ -192,8 +197,8 @@ SENTENCES: dict[str, Says] = {
         "A backup was restored: an admin has to confirm the list of tokens."
     ),
     "helpdesk.access_renewed": lambda _: "Keydesk's own access to the helpdesk was taken anew.",
-    "helpdesk.stopped": lambda _: "The helpdesk refuses Keydesk's own access. Work waits.",
-    "helpdesk.resumed": lambda _: "The helpdesk accepts Keydesk's own access again.",
+    "helpdesk.stopped": lambda t: f"The helpdesk refuses {_refused(t)}. Work waits.",
+    "helpdesk.resumed": lambda t: f"The helpdesk accepts {_refused(t)} again.",
     "helpdesk.frozen": lambda t: f"{t.who} froze the helpdesk: no new access is issued.",
     "helpdesk.unfrozen": lambda t: f"{t.who} ended the freeze: new access is issued again.",
     "inventory.ordered": lambda t: f"{t.who} had the list of all tokens taken.",
