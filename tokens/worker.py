@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from tokens import outbox
-from tokens.connectors.base import Broken, ConnectorError, Gate, Remaining, Retry
+from tokens.connectors.base import Broken, ClaimLost, ConnectorError, Gate, Remaining, Retry
 from tokens.limiter import BudgetGate, Limiter, LimiterDown
 from tokens.models import Helpdesk, Job
 from tokens.operations import helpdesks
@@ -58,7 +58,7 @@ class ClaimedGate:
     def enter(self) -> None:
         self.budget.enter()
         if not outbox.renew_claim(self.job, now=self.clock()):
-            raise Retry("Another worker has taken over this job.")
+            raise ClaimLost("Another worker has taken over this job.")
 
     def heard(
         self, *, limit: int | None, remaining: Remaining | None, retry_after: float | None

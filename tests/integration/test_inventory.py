@@ -12,6 +12,7 @@ from accounts.models import AuditEvent
 from tests.fakes import INTEGRATION, FakeConnector, Pair
 from tests.integration._people import browser
 from tests.world import World
+from tokens import outbox
 from tokens.connectors.base import Broken, GiveUp, Retry, TokenRecord, Unknown
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, Notification, SeenToken
 from tokens.operations import (
@@ -606,6 +607,23 @@ def test_a_look_that_fails_leaves_the_rest_to_the_next_list(world):
     world.work()
     assert world.desk.living() == []
     assert not InventoryRun.objects.exclude(error="").filter(pk__gt=run.pk).exists()
+
+
+def test_who_loses_the_job_while_looking_settles_nothing(world, monkeypatch):
+    for _ in range(4):
+        world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    take(world)
+    run = take(world)
+    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    renew = outbox.renew_claim
+    monkeypatch.setattr(
+        outbox,
+        "renew_claim",
+        lambda job, *, now: world.desk.calls[-1] != "show" and renew(job, now=now),
+    )
+    world.work()
+    assert len(world.desk.living()) == 4
+    assert "Another worker" in InventoryRun.objects.latest("pk").error
 
 
 def test_who_deletes_all_their_tokens_is_one_finding_and_keeps_no_stray_alive(world):

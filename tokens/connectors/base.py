@@ -1,4 +1,4 @@
-"""What every helpdesk connector promises, the records it returns, and the four ways a call can fail.
+"""What every helpdesk connector promises, the records it returns, and the ways a call can fail.
 
 Nothing of Django here and no state: provisioning hands in secrets, tokens and a `Gate`, and gets
 records back. A connector never retries by itself and never logs a secret.
@@ -24,6 +24,10 @@ class Retry(ConnectorError):
     def __init__(self, reason: str, *, after: float | None = None) -> None:
         super().__init__(reason)
         self.after = after
+
+
+class ClaimLost(Retry):
+    """Nothing was sent: another worker does this job by now, and whoever began it must leave it alone."""
 
 
 class GiveUp(ConnectorError):

@@ -7,7 +7,14 @@ from datetime import timedelta
 from typing import Literal
 
 from tokens import policies
-from tokens.connectors.base import ConnectorError, GiveUp, Retry, TokenRecord, Unknown
+from tokens.connectors.base import (
+    ClaimLost,
+    ConnectorError,
+    GiveUp,
+    Retry,
+    TokenRecord,
+    Unknown,
+)
 from tokens.models import Grant, InventoryRun
 from tokens.operations import findings, inventories
 from tokens.operations.inventories import Settled
@@ -168,6 +175,8 @@ def _look_at_strays(line: Line, run: InventoryRun) -> set[int]:
     for seen in found.strays:
         try:
             shown = _shown(line, seen.remote_id)
+        except ClaimLost:
+            raise
         except (Retry, Unknown):
             break
         if isinstance(shown, TokenRecord) and shown.client_id not in (line.client_number(), None):

@@ -23,7 +23,7 @@ from tokens.queries import credentials as queries
 from tokens.states import CredentialState
 
 POLL = 0.15
-"""Seconds between two looks at the database."""
+"""Seconds between two looks at the database, at first; later a quarter of what was waited so far."""
 COME_BACK = 5
 """Seconds after which a client that got nothing is asked to call again."""
 
@@ -152,7 +152,7 @@ def _wait_for(credential_id: int) -> bool:
 
 def _lead(credential_id: int, deadline: float) -> bool:
     """Order the refresh, nudge again when it may begin, and look until a token can be handed out."""
-    nudge_at = _order(credential_id)
+    began, nudge_at = time.monotonic(), _order(credential_id)
     while True:
         if nudge_at is not None and time.monotonic() >= nudge_at:
             nudge_at = None
@@ -160,10 +160,10 @@ def _lead(credential_id: int, deadline: float) -> bool:
         if _is_over(credential_id):
             return True
         _let_go_of_database()
-        left = deadline - time.monotonic()
-        if left <= 0:
+        now = time.monotonic()
+        if now >= deadline:
             return False
-        time.sleep(min(POLL, left))
+        time.sleep(min(max(POLL, (now - began) / 4), deadline - now))
 
 
 def _order(credential_id: int) -> float | None:
