@@ -192,8 +192,12 @@ def test_an_end_that_was_looked_at_is_looked_at_again_with_the_next_list(world):
     credential.refresh_from_db()
     assert credential.state == CredentialState.REVOKING
     assert not Job.objects.filter(kind=Job.Kind.CONFIRM, done_at=None).exists()
-    assert sweeps.find_stuck(now=world.clock()) == 0
-    world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+    for _ in range(3):
+        assert sweeps.find_stuck(now=world.clock()) == 0
+        world.wait(seconds=settings.INVENTORY_EVERY.total_seconds() + 1)
+    InventoryRun.objects.create(
+        helpdesk=world.helpdesk, started_at=world.now, finished_at=world.now, is_complete=True
+    )
     assert sweeps.find_stuck(now=world.clock()) == 1
 
 

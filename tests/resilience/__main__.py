@@ -35,7 +35,7 @@ from tests.stack import ROOT, own_database  # noqa: E402
 
 IN_CI = 5
 SOAK = {
-    "share": 0.45, "has_lulls": True, "households": 10, "at_once": 5, "armed_at_once": 8,
+    "share": 0.45, "has_lulls": True, "households": 10, "at_once": 4, "armed_at_once": 8,
     "is_loud": True,
 }  # fmt: skip
 """How many of the calls meet a fault in a soak's gusts, how many people live in it, and where death waits for them.
@@ -69,7 +69,7 @@ def soak(_: list[str]) -> int:
     calls = int(os.environ.get("CALLS") or 10_000)
     goal = Goal(
         kills, calls, late=max(1, calls // 100), unknowns=max(1, calls // 100),
-        races=max(1, kills // 50), served=1,
+        races=max(1, kills // 50), served=1, most_seconds=7200,
         acts=("end_everything", "freeze", "take_list", "confirm", "restore", "trespass"),
     )  # fmt: skip
     report = _play(seed, goal)

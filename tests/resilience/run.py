@@ -19,7 +19,7 @@ from tests.stack import manage
 
 RARELY = 12.0
 """How much slower deaths follow each other once enough died."""
-CROWD = 10
+CROWD = 8
 """How many lives a household lives at once when few of them are cut short."""
 SETTLED = ("stays",) * 60
 """What most of them are then: scripts that fetch and fetch."""

@@ -5,16 +5,17 @@ Every sweep may run twice at once and at any time; each returns how many rows it
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from tokens import notifications, outbox
-from tokens.models import AccessRequest, Credential, Grant, Helpdesk, Job
+from tokens.models import AccessRequest, Credential, Grant, Helpdesk, InventoryRun, Job
 from tokens.operations import credentials, emergencies, requests
 from tokens.refusals import StaleState
 from tokens.states import (
@@ -108,10 +109,12 @@ def keep_alive(*, now: datetime) -> int:
 
 
 def find_stuck(*, now: datetime) -> int:
-    """Whatever waits for a worker and has no open job, whyever that is; an end once in an inventory's time."""
+    """Whatever waits for a worker and has no open job, whyever that is."""
     issuing = Credential.objects.filter(state=CredentialState.ISSUING)
-    ending = Credential.objects.filter(state=CredentialState.REVOKING).exclude(
-        grants__state=GrantState.DOOMED  # whose burial asks again
+    ending = (
+        Credential.objects.filter(state=CredentialState.REVOKING)
+        .exclude(grants__state=GrantState.DOOMED)  # whose burial asks again
+        .exclude(pk__in=_looked_at_since_the_last_list().values("target_id"))
     )
     lists = Job.objects.filter(kind=Job.Kind.INVENTORY, done_at=None)
     doomed = Grant.objects.filter(state=GrantState.DOOMED).exclude(
@@ -122,10 +125,18 @@ def find_stuck(*, now: datetime) -> int:
     ).distinct()
     return (
         _without_job(Job.Kind.EXCHANGE, issuing, now)
-        + _without_job(Job.Kind.CONFIRM, ending, now, rests=settings.INVENTORY_EVERY)
+        + _without_job(Job.Kind.CONFIRM, ending, now)
         + _without_job(Job.Kind.CLOSE, doomed, now)
         + _without_job(Job.Kind.REFRESH, refreshing, now)
     )
+
+
+def _looked_at_since_the_last_list() -> QuerySet[Job]:
+    """Looks at ends that found one waiting, and would find the same again until a list counts."""
+    newest = InventoryRun.objects.filter(helpdesk=OuterRef("helpdesk"), is_complete=True)
+    last = Subquery(newest.order_by("-pk").values("finished_at")[:1])
+    long_ago = datetime(1970, 1, 1, tzinfo=UTC)
+    return Job.objects.filter(kind=Job.Kind.CONFIRM, done_at__gt=Coalesce(last, long_ago))
 
 
 def order_inventories(*, now: datetime) -> int:
@@ -203,13 +214,11 @@ def _owe(
         outbox.order(kind, target_id, helpdesk=helpdesk, now=now, not_before=not_before)
 
 
-def _without_job(
-    kind: Job.Kind, rows: QuerySet[Any], now: datetime, *, rests: timedelta = timedelta(0)
-) -> int:
-    """Owe the job for each row that has none; one that was done so lately waits for the next list."""
-    open_or_recent = Job.objects.filter(Q(done_at=None) | Q(done_at__gt=now - rests), kind=kind)
+def _without_job(kind: Job.Kind, rows: QuerySet[Any], now: datetime) -> int:
+    """Owe the job for each row that has none."""
+    owed = Job.objects.filter(kind=kind, done_at=None)
     found = (
-        rows.exclude(pk__in=open_or_recent.values("target_id"))
+        rows.exclude(pk__in=owed.values("target_id"))
         .select_related("helpdesk")
         .order_by("id")[:BATCH]
     )
