@@ -12,12 +12,11 @@ from accounts.models import AuditEvent
 from tests.fakes import INTEGRATION, FakeConnector, Pair
 from tests.integration._people import browser
 from tests.world import World
-from tokens import outbox
+from tokens import findings, outbox
 from tokens.connectors.base import Broken, GiveUp, Retry, TokenRecord, Unknown
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, Notification, SeenToken
 from tokens.operations import (
     credentials,
-    findings,
     grants,
     helpdesks,
     inventories,

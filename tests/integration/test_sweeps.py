@@ -9,7 +9,7 @@ from django.db import OperationalError
 from accounts.operations import deactivate
 from tests.fakes import Pair
 from tests.world import World
-from tokens import outbox
+from tokens import findings, outbox
 from tokens.connectors.base import RemoteUser, Retry, Unknown
 from tokens.models import (
     AccessRequest,
@@ -23,7 +23,6 @@ from tokens.models import (
 from tokens.operations import (
     connections,
     credentials,
-    findings,
     grants,
     requests,
     sealed,

@@ -9,12 +9,12 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.models import User
-from tokens import outbox, permissions, policies
+from tokens import findings, outbox, permissions, policies
 from tokens.connectors.base import TokenRecord
+from tokens.findings import THROWN_AWAY, VANISHED
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, SeenToken
 from tokens.models.catalogue import RESTORED
-from tokens.operations import capabilities, credentials, findings, grants, helpdesks
-from tokens.operations.findings import THROWN_AWAY, VANISHED
+from tokens.operations import capabilities, credentials, grants, helpdesks
 from tokens.operations.moves import stale
 from tokens.queries import inventories as lists
 from tokens.refusals import Denied, StaleState

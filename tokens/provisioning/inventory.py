@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Literal
 
-from tokens import policies
+from tokens import findings, policies
 from tokens.connectors.base import (
     ClaimLost,
     ConnectorError,
@@ -16,7 +16,7 @@ from tokens.connectors.base import (
     Unknown,
 )
 from tokens.models import Grant, InventoryRun
-from tokens.operations import findings, inventories
+from tokens.operations import inventories
 from tokens.operations.inventories import Settled
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.looks import is_shown, look

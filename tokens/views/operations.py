@@ -9,10 +9,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import clock
 from accounts.decorators import fresh_groups, recently_authenticated, requires, signed_in
-from tokens import permissions
+from tokens import findings, permissions
 from tokens.forms.operations import ConfirmForm, FreezeForm
 from tokens.models import Helpdesk, InventoryRun
-from tokens.operations import capabilities, findings, helpdesks, inventories
+from tokens.operations import capabilities, helpdesks, inventories
 from tokens.presenters import alarms
 from tokens.presenters import inventories as presenters
 from tokens.presenters.operations import page

@@ -9,11 +9,11 @@ from django.conf import settings
 
 from accounts import clock
 from tests.resilience.wrong import NO_STORM, swap, wrong
-from tokens import policies, worker
+from tokens import findings, policies, worker
 from tokens.connectors.base import ConnectorError, TokenRecord
 from tokens.connectors.zendesk.connector import ZendeskConnector
 from tokens.models import Credential, Grant, Job, SeenToken
-from tokens.operations import credentials, emergencies, findings, grants, inventories, sweeps
+from tokens.operations import credentials, emergencies, grants, inventories, sweeps
 from tokens.provisioning import ending, issuing
 from tokens.queries import inventories as lists
 from tokens.refusals import YES
