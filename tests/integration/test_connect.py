@@ -14,7 +14,7 @@ from accounts.models import AuditEvent
 from tests.integration._people import browser, words
 from tests.world import World
 from tokens import outbox
-from tokens.connectors.base import Retry
+from tokens.connectors.base import Retry, Unknown
 from tokens.models import Connection, Credential, Job
 from tokens.operations import credentials, keys
 from tokens.states import CredentialState
@@ -430,11 +430,35 @@ def test_an_end_that_keeps_failing_is_red_with_error_age_and_next_try(world, ada
         world.work()
     ada = browser(world, "ada")
     page = words(ada.get(f"/credentials/{credential.pk}"))
-    assert f"{outbox.TRIES_BEFORE_RED} tries to delete it on Acme production have failed" in page
+    assert f"{outbox.TRIES_BEFORE_RED} tries to end it on Acme production have failed" in page
     assert "The helpdesk is away." in page
     assert "Next try" in page
     assert "not confirmed gone" in page
     assert Job.objects.filter(kind=Job.Kind.CLOSE, done_at=None).exists()
+
+
+def test_an_end_that_waits_for_the_list_is_red_when_the_list_keeps_failing(world, ada):
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["exchange"].append(Unknown("No answer."))
+    world.work()
+    ada.post(f"/credentials/{credential.pk}/revoke")
+    world.desk.next_answers["list"] += [Retry("The list is away.")] * 50
+    for _ in range(outbox.TRIES_BEFORE_RED + 1):
+        world.wait(minutes=15)
+        world.work()
+    page = words(browser(world, "ada").get(f"/credentials/{credential.pk}"))
+    assert "tries to end it on Acme production have failed" in page
+    assert "The list is away." in page
+    assert "Next try" in page
+    world.desk.next_answers["list"].clear()
+    world.wait(minutes=15)
+    world.work()
+    assert "not confirmed gone" not in words(
+        browser(world, "ada").get(f"/credentials/{credential.pk}")
+    )
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
 
 
 def test_no_word_of_the_code_stands_on_a_page(world, ada):

@@ -94,14 +94,17 @@ def live_grant(credential: Credential) -> Grant | None:
 
 
 def jobs_of_ending(credential: Credential) -> list[Job]:
-    """What workers still owe for an access that is ending, the one that has failed most on top."""
+    """What workers still owe for an access that is ending, the one that has failed most on top.
+
+    Where only a call without an answer is left of it, that is the list of all tokens.
+    """
     doomed = credential.grants.filter(state=GrantState.DOOMED).values("pk")
-    rows = Job.objects.filter(
-        Q(kind=Job.Kind.CONFIRM, target_id=credential.pk)
-        | Q(kind=Job.Kind.CLOSE, target_id__in=doomed),
-        done_at=None,
-    )
-    return list(rows.order_by("-tries", "not_before"))
+    owed = Q(kind=Job.Kind.CONFIRM, target_id=credential.pk)
+    if doomed.exists():
+        owed |= Q(kind=Job.Kind.CLOSE, target_id__in=doomed)
+    elif credential.grants.filter(state=GrantState.WRITTEN_OFF).exists():
+        owed |= Q(kind=Job.Kind.INVENTORY, target_id=credential.helpdesk_id)
+    return list(Job.objects.filter(owed, done_at=None).order_by("-tries", "not_before"))
 
 
 # --- The token endpoint ------------------------------------------------------------------------------
