@@ -21,7 +21,6 @@ from tokens.models import Credential, Heartbeat, Helpdesk, InventoryRun, Job, No
 from tokens.operations import connections, credentials, heartbeats, helpdesks, inventories
 from tokens.presenters import helpdesks as presenters
 from tokens.presenters.alarms import watches
-from tokens.queries import operations as queries
 from tokens.queries import verification
 from tokens.refusals import Denied, Invalid, StaleState
 
@@ -75,7 +74,7 @@ def in_a_terminal(world: World) -> list[str]:
     """What `manage.py reconcile` says of how production stands."""
     panels = presenters.panels_of(watches(), now=world.clock())
     (panel,) = (one for one in panels if one.helpdesk.slug == "production")
-    return list(presenters.standing(panel, queries.unknown_calls()))
+    return list(presenters.standing(panel))
 
 
 def take_list(world: World) -> InventoryRun:

@@ -3,7 +3,7 @@
 What is shown is what workers wrote down, and what Redis answers at once.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from accounts.models import AuditEvent
 from tokens import capabilities
 from tokens.limiter import LimiterDown, LimiterState, shared_limiter
-from tokens.models import Grant, Helpdesk, InventoryRun
+from tokens.models import Helpdesk, InventoryRun
 from tokens.queries import operations as queries
 
 REDIS_GONE = "Redis does not answer: pages and keys go on, work waits."
@@ -115,17 +115,13 @@ def _budget(slug: str) -> Budget:
         return Budget(None, "No Redis is set up, so work is done by manage.py work alone.")
 
 
-def standing(panel: Panel, unknown: Iterable[Grant]) -> Iterator[str]:
-    """What the operator's page says of one helpdesk, a line for each kind of thing, for a terminal.
-
-    `unknown`: the calls without an answer that the page lists.
-    """
+def standing(panel: Panel) -> Iterator[str]:
+    """What the operator's page says of one helpdesk, a line for each kind of thing, for a terminal."""
     due, running, waiting = (
         sum(getattr(row, name) for row in panel.jobs) for name in ("due", "running", "waiting")
     )
     yield f"tasks: {due} due, {running} running, {waiting} waiting; {panel.watch.stuck} stuck"
-    calls = sum(call.helpdesk_id == panel.helpdesk.pk for call in unknown)
-    yield f"calls without an answer: {calls}"
+    yield f"calls without an answer: {queries.count_of_unknown(panel.helpdesk)}"
     run = panel.complete
     listed = f"{run.token_count} at {run.started_at:%F %T}" if run else "none that is complete yet"
     yield f"list of all tokens: {listed}"

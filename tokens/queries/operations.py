@@ -192,9 +192,14 @@ def _names(jobs: Iterable[Job]) -> Names:
 
 
 def unknown_calls() -> list[Grant]:
-    """Calls without an answer, the oldest first."""
+    """Calls without an answer, the oldest first; of many the first fifty."""
     rows = Grant.objects.filter(state=GrantState.UNKNOWN).select_related("credential", "helpdesk")
     return list(rows.order_by("sent_at", "id")[:MOST_SHOWN])
+
+
+def count_of_unknown(helpdesk: Helpdesk) -> int:
+    """How many calls of one helpdesk are without an answer."""
+    return Grant.objects.filter(helpdesk=helpdesk, state=GrantState.UNKNOWN).count()
 
 
 def unsent_messages() -> list[Notification]:

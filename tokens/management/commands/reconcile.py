@@ -27,7 +27,6 @@ from tokens.operations.inventories import Settled
 from tokens.presenters.alarms import watches
 from tokens.presenters.helpdesks import panels_of, standing
 from tokens.provisioning import Later, inventory, open_line
-from tokens.queries.operations import unknown_calls
 from tokens.sealing import Unsealable
 
 HELD_BACK, NO_LIST = 1, 2
@@ -91,7 +90,7 @@ class Command(BaseCommand):
         """In short what the operator's page says."""
         watched = [watch for watch in watches() if watch.helpdesk == helpdesk]
         for panel in panels_of(watched, now=clock.now()):
-            for line in standing(panel, unknown_calls()):
+            for line in standing(panel):
                 self.stdout.write(f"{helpdesk.slug}: {line}")
 
     def _failed(self, helpdesk: Helpdesk, reason: str) -> int:
