@@ -63,9 +63,14 @@ class Council:
 
     @property
     def admin(self) -> Actor:
-        if self._admin is None:
+        if self._admin is None or self._is_out(self._admin):
             self._admin = Actor(self.city.address("portal"), "omar").sign_in()
         return self._admin
+
+    @staticmethod
+    def _is_out(admin: Actor) -> bool:
+        """Whether the page in front of the admin asks to sign in: a session ended whose end was not heard of."""
+        return "Sign in with company sign-in" in admin.text
 
     def end_everything(self) -> None:
         """All access of one person, by the big red switch."""
@@ -118,8 +123,8 @@ class Council:
 
     def come_again(self) -> None:
         """Sign out and in."""
-        self.admin.open("/").press("Sign out")
-        self._admin = None
+        leaves, self._admin = self.admin, None
+        leaves.open("/").press("Sign out")
         self.admin.open("/")
 
     def trespass(self) -> None:
