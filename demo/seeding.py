@@ -49,7 +49,7 @@ def claims_of(person: Person) -> Claims:
 class Unlimited:
     """The budget while seeding: the demo helpdesk's own limit is far above what this takes."""
 
-    def take(self, slug: str, *, urgent: bool, wait: float) -> bool:
+    def take(self, slug: str, *, urgent: bool, wait: float, in_hand: bool = False) -> bool:
         return True
 
     def pause(self, slug: str, seconds: float) -> None:

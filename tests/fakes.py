@@ -215,7 +215,7 @@ class FakeConnector:
 class FreeLimiter:
     """A budget without end."""
 
-    def take(self, slug: str, *, urgent: bool, wait: float) -> bool:
+    def take(self, slug: str, *, urgent: bool, wait: float, in_hand: bool = False) -> bool:
         return True
 
     def pause(self, slug: str, seconds: float) -> None:

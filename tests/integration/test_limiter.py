@@ -170,32 +170,58 @@ def test_helpdesks_have_budgets_of_their_own(either):
     assert either.take("sandbox", urgent=False, wait=0)
 
 
-def test_who_is_urgent_goes_first_and_the_others_in_order(either):
-    either.pause("slow", 0.8)
+def test_who_is_urgent_goes_first_then_who_has_begun_and_the_others_in_order(either):
+    either.pause("slow", 1.2)
     order = []
 
-    def waiter(name, *, urgent):
+    def waiter(name, **wish):
         def wait():
-            if either.take("slow", urgent=urgent, wait=6):
+            if either.take("slow", wait=8, **wish):
                 order.append(name)
 
         return wait
 
     threads = []
-    for name, urgent in [
-        ("first", False),
-        ("second", False),
-        ("revoke", True),
-        ("revoke too", True),
+    for name, urgent, in_hand in [
+        ("first", False, False),
+        ("second", False, False),
+        ("in hand", False, True),
+        ("revoke", True, False),
+        ("revoke too", True, False),
+        ("revoke in hand", True, True),
     ]:
-        threads += in_threads(waiter(name, urgent=urgent))
+        threads += in_threads(waiter(name, urgent=urgent, in_hand=in_hand))
         time.sleep(0.1)
-    assert either.state("slow").waiting == 4
+    assert either.state("slow").waiting == 6
     assert order == []
     for thread in threads:
         thread.join(10)
-    assert order == ["revoke", "revoke too", "first", "second"]
+    assert order == ["revoke in hand", "revoke", "revoke too", "in hand", "first", "second"]
     assert either.state("slow").waiting == 0
+
+
+def test_a_job_that_has_begun_comes_to_its_end_however_long_the_line_is(either):
+    """Sixteen workers at a slot each 0.1 s: who waited for all of them again, for each call, would wait 1.6 s."""
+    ended, failed = [], []
+    end = time.monotonic() + 4
+
+    def work():
+        while time.monotonic() < end:
+            if not either.take("production", urgent=False, wait=5):
+                continue
+            gate = BudgetGate(either, "production", deadline=0.8, has_slot=True)
+            try:
+                for _ in range(3):
+                    gate.enter()
+            except Retry as error:
+                failed.append(error)
+            else:
+                ended.append(1)
+
+    for thread in in_threads(*[work] * 16):
+        thread.join(20)
+    assert failed == []
+    assert len(ended) >= 8
 
 
 def test_nobody_waits_longer_than_he_said(either):

@@ -21,7 +21,7 @@ class Counting(FreeLimiter):
         self.urgent: list[bool] = []
         self.is_down = is_down
 
-    def take(self, slug, *, urgent, wait):
+    def take(self, slug, *, urgent, wait, in_hand=False):
         if self.is_down:
             raise LimiterDown("No Redis today.")
         self.given += 1
@@ -93,7 +93,7 @@ def test_an_end_that_is_ordered_while_a_worker_waits_for_its_slot_is_done_with_t
     seen = SeenToken(remote_id=late.record.id, remote_user_id=1, scopes=late.record.scopes)
 
     class WhileItWaits(Counting):
-        def take(self, slug, *, urgent, wait):
+        def take(self, slug, *, urgent, wait, in_hand=False):
             if not self.given:
                 grants.adopt(helpdesk=world.helpdesk, seen=seen, now=world.clock())
             return super().take(slug, urgent=urgent, wait=wait)

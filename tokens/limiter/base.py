@@ -50,13 +50,21 @@ class Heard:
     resets_in: float | None = None
 
 
+def rank(*, urgent: bool, in_hand: bool) -> int:
+    """Who goes before whom: urgent callers before all others, and of each kind those who have begun a job.
+
+    Else a job of three calls would stand at the end of the line three times, and a long line let none come to its end.
+    """
+    return (0 if urgent else 2) + (0 if in_hand else 1)
+
+
 class Limiter(Protocol):
     """Hands out the slots of each helpdesk's budget. Every method may raise `LimiterDown`, within a second."""
 
-    def take(self, slug: str, *, urgent: bool, wait: float) -> bool:
-        """Wait at most `wait` seconds for a slot. Urgent callers go before all others, else first come first served.
+    def take(self, slug: str, *, urgent: bool, wait: float, in_hand: bool = False) -> bool:
+        """Wait at most `wait` seconds for a slot, in the order of `rank`, and of coming.
 
-        False, perhaps at once, when none can come in time.
+        `in_hand`: for the next call of a job that has begun. False, perhaps at once, when none can come in time.
         """
 
     def pause(self, slug: str, seconds: float) -> None:

@@ -40,7 +40,9 @@ class BudgetGate:
 
     def _take(self) -> None:
         try:
-            has_come = self._limiter.take(self._slug, urgent=self.urgent, wait=self.deadline)
+            has_come = self._limiter.take(
+                self._slug, urgent=self.urgent, wait=self.deadline, in_hand=True
+            )
         except LimiterDown as error:
             raise Retry(str(error)) from error
         if not has_come:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from threading import Condition, Lock
 
-from tokens.limiter.base import LOOK_EVERY, Heard, LimiterState, Rates, bounded
+from tokens.limiter.base import LOOK_EVERY, Heard, LimiterState, Rates, bounded, rank
 from tokens.limiter.window import Course, Lesson
 
 
@@ -18,9 +18,9 @@ class LocalLimiter:
         self._lines: dict[str, _Line] = {}
         self._lock = Lock()
 
-    def take(self, slug: str, *, urgent: bool, wait: float) -> bool:
+    def take(self, slug: str, *, urgent: bool, wait: float, in_hand: bool = False) -> bool:
         """See `Limiter`."""
-        return self._line(slug).take(urgent=urgent, wait=wait)
+        return self._line(slug).take(rank(urgent=urgent, in_hand=in_hand), wait=wait)
 
     def pause(self, slug: str, seconds: float) -> None:
         """See `Limiter`."""
@@ -49,13 +49,13 @@ class _Line:
         self._lesson = Lesson(configured)
         self._moved = Condition()
         self._tickets = itertools.count()
-        self._waiting: list[tuple[bool, int]] = []
+        self._waiting: list[tuple[int, int]] = []
         self._last = self._paused = float("-inf")
 
-    def take(self, *, urgent: bool, wait: float) -> bool:
+    def take(self, place: int, *, wait: float) -> bool:
         end = time.monotonic() + wait
         with self._moved:
-            me = (not urgent, next(self._tickets))
+            me = (place, next(self._tickets))
             heapq.heappush(self._waiting, me)
             try:
                 return self._await_turn(me, end)
@@ -64,7 +64,7 @@ class _Line:
                 heapq.heapify(self._waiting)
                 self._moved.notify_all()
 
-    def _await_turn(self, me: tuple[bool, int], end: float) -> bool:
+    def _await_turn(self, me: tuple[int, int], end: float) -> bool:
         while True:
             now = time.monotonic()
             course = self._lesson.course(now)

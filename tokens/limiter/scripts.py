@@ -78,7 +78,7 @@ end
 """
 
 _TAKE = """
-local waiter, place, urgent = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+local waiter, place, rank = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit = limits()
 local interval, closed = course(limit)
 local last, paused = kept_pace()
@@ -93,8 +93,7 @@ local due = due_at(interval)
 local open = math.max(due, paused, closed)
 
 if place == 0 then
-    place = redis.call('HINCRBY', PACE, 'ticket', 1)
-    if not urgent then place = place + 2 ^ 52 end
+    place = redis.call('HINCRBY', PACE, 'ticket', 1) + rank * 2 ^ 51
 end
 redis.call('ZADD', LINE, text(place), waiter)
 redis.call('ZADD', SIGNS, text(now + 1500000), waiter)

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry as RedisRetry
 
 from tokens.limiter import scripts
-from tokens.limiter.base import LOOK_EVERY, Heard, LimiterDown, LimiterState, Rates, bounded
+from tokens.limiter.base import LOOK_EVERY, Heard, LimiterDown, LimiterState, Rates, bounded, rank
 from tokens.limiter.window import WINDOW
 
 _MICRO = 1_000_000
@@ -26,7 +26,7 @@ class _Wish:
     """One caller of `take` while it waits; `place` is its ticket, 0 before it has one."""
 
     slug: str
-    urgent: bool
+    rank: int
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     place: int = 0
 
@@ -52,9 +52,9 @@ class RedisLimiter:
         )
         return cls(client, rates)
 
-    def take(self, slug: str, *, urgent: bool, wait: float) -> bool:
+    def take(self, slug: str, *, urgent: bool, wait: float, in_hand: bool = False) -> bool:
         """See `Limiter`."""
-        wish = _Wish(slug, urgent)
+        wish = _Wish(slug, rank(urgent=urgent, in_hand=in_hand))
         end = time.monotonic() + wait
         has_slot = False
         try:
@@ -70,7 +70,7 @@ class RedisLimiter:
 
     def _ask(self, wish: _Wish) -> tuple[bool, float, float]:
         """Whether it is our turn, else in how many seconds at the soonest and most likely."""
-        said = self._run(self._take, wish.slug, wish.name, wish.place, int(wish.urgent))
+        said = self._run(self._take, wish.slug, wish.name, wish.place, wish.rank)
         wish.place = said[1]
         return bool(said[0]), said[2] / _MICRO, said[3] / _MICRO
 
