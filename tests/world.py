@@ -10,8 +10,9 @@ from accounts.models import User
 from tests import people
 from tests.fakes import FakeConnector, FakeHelpdesk, FreeLimiter
 from tokens import worker
-from tokens.models import AccessProfile, AccessRequest, Credential, Helpdesk
-from tokens.operations import catalogue, connections, decisions, requests
+from tokens.models import AccessProfile, AccessRequest, Credential, Grant, Helpdesk
+from tokens.operations import catalogue, connections, decisions, grants, requests
+from tokens.states import CredentialState
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 STARTER = Path(__file__).parent.parent / "tokens" / "catalogue" / "zendesk.json"
@@ -93,6 +94,16 @@ class World:
             came=connections.Return(trip.state, code, ""), slug=credential.helpdesk.slug,
             by=credential.owner, session_key="s", now=self.clock(),
         )  # fmt: skip
+
+    def intended(self, credential: Credential) -> Grant:
+        """The intent of an exchange, whatever state its credential is in before and after."""
+        held = Credential.objects.filter(pk=credential.pk)
+        held.update(state=CredentialState.ISSUING)
+        grant = grants.intend(
+            credential=credential, purpose=Grant.Purpose.EXCHANGE, now=self.clock()
+        )
+        held.update(state=credential.state)
+        return grant
 
     def active(self, by: str = "ada", **changes: Any) -> Credential:
         """Asked for, approved, connected and proved."""

@@ -80,6 +80,12 @@ def order(
         nudge(helpdesk.slug)
 
 
+def order_list(helpdesk: Helpdesk, *, now: datetime, is_awaited: bool = False) -> None:
+    """Owe the list of all tokens; one that an end or a person waits for before everything that gives access."""
+    urgency = AT_ONCE if is_awaited else None
+    order(Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now, urgency=urgency)
+
+
 def due_jobs(helpdesk: Helpdesk, now: datetime) -> QuerySet[Job]:
     """Open jobs whose time has come and that nobody holds, most urgent first."""
     return Job.objects.filter(

@@ -128,6 +128,14 @@ def access_seconds(credential: Credential, *, now: datetime) -> int:
     return max(least, min(credential.access_token_seconds, left, most))
 
 
+def reaches_until(now: datetime) -> datetime:
+    """Until when what is asked for now may yet be made: time to send it, a slot, and a late commit.
+
+    No pair is asked for that could be made after its lease: it would outlive that by more than its least life.
+    """
+    return now + settings.MINIMUM_AGE - settings.CODE_LIFE + settings.CALL_DEADLINE
+
+
 def refresh_seconds(credential: Credential, *, now: datetime, access: int) -> int:
     """How long a refresh token to ask for: to the end of the lease, within the helpdesk's bounds."""
     lease_end = credential.lives_until or now + timedelta(days=credential.days)

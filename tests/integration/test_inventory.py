@@ -52,9 +52,15 @@ def take(world: World) -> InventoryRun:
 
 def give_up_a_call(world: World, credential: Credential, *, replaces: Grant | None = None) -> None:
     """An exchange, or the refresh of a pair, that had no answer and was written off."""
-    purpose = Grant.Purpose.REFRESH if replaces else Grant.Purpose.EXCHANGE
-    call = grants.intend(
-        credential=credential, purpose=purpose, replaces=replaces, now=world.clock()
+    call = (
+        grants.intend(
+            credential=credential,
+            purpose=Grant.Purpose.REFRESH,
+            replaces=replaces,
+            now=world.clock(),
+        )
+        if replaces
+        else world.intended(credential)
     )
     grants.send(call, now=world.clock())
     grants.forget(call, reason="no answer", now=world.clock())
@@ -375,7 +381,7 @@ def test_a_token_of_nobody_knows_whom_waits_while_any_call_is_open(world):
     world.desk.told[stranger.record.id] = {"user_id": None}
     credential = world.ordered()
     take(world)
-    grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.now)
+    world.intended(credential)
     assert not lists.strays(take(world)).exists()
     grants.abandon(credential.grants.get(), now=world.now)
     take(world)
@@ -1097,6 +1103,30 @@ def test_an_end_waits_for_what_an_exchange_may_have_made_for_whoever_was_signed_
     world.wait(seconds=1)
     take_list(line_of(world))
     assert credentials.confirm_ended(credential=credential, now=world.clock()) == ""
+
+
+def test_an_end_waits_until_what_its_call_made_is_gone_and_not_only_doomed(world):
+    def without_an_answer() -> None:
+        raise Unknown("No answer.")
+
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["exchange"].append(without_an_answer)
+    world.work()
+    credential.refresh_from_db()
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.desk.next_answers["delete"] += [Retry("Busy.")] * 50
+    for _ in range(3):
+        take(world)
+    assert Grant.objects.get(purpose=Grant.Purpose.STRAY).state == GrantState.DOOMED
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKING
+    world.desk.next_answers["delete"].clear()
+    for _ in range(2):
+        take(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
 
 
 def test_an_end_does_not_wait_for_tokens_that_came_after_its_calls_or_before_them(world):

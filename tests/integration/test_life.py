@@ -15,10 +15,11 @@ from tests.world import World
 from tokens import outbox
 from tokens.capabilities import current
 from tokens.connectors.base import GiveUp, Retry, TokenRecord, Unknown
-from tokens.models import Grant, Helpdesk, InventoryRun, Job
+from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job
 from tokens.operations import credentials, grants, helpdesks, keys, sweeps
+from tokens.provisioning import confirm, open_line
 from tokens.refusals import StaleState
-from tokens.states import CredentialState, GrantState
+from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 pytestmark = pytest.mark.django_db
 
@@ -249,6 +250,45 @@ def test_an_unused_token_needs_a_refused_refresh_to_be_gone(world):
     assert credential.state == CredentialState.REVOKED
     assert world.desk.calls.count("refresh") == 1
     assert world.desk.living() == []
+
+
+def test_a_closing_refresh_keeps_out_of_the_way_of_anothers_proof_by_list(world):
+    """A second new token in the list after would have the other one thrown away."""
+    credential = world.active()
+    world.wait(days=30)
+    Helpdesk.objects.update(proof_turn=0, proof_turn_until=world.now + timedelta(seconds=60))
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    assert world.desk.calls.count("refresh") == 0
+    assert not credential.grants.filter(state__in=GRANT_OPEN).exists()
+    world.wait(seconds=61)
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.calls.count("refresh") == 1
+
+
+def test_the_list_an_end_waits_for_goes_before_refreshes(world):
+    def owed() -> Job:
+        return Job.objects.get(kind=Job.Kind.INVENTORY, helpdesk=world.helpdesk, done_at=None)
+
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["exchange"].append(Unknown("No answer."))
+    world.work()
+    credential.refresh_from_db()
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.now += settings.MINIMUM_AGE + timedelta(seconds=1)
+    world.desk.next_answers["whoami"].append(Retry("Busy."))
+    world.work()
+    assert owed().urgency == outbox.AT_ONCE
+    Job.objects.update(done_at=world.now - settings.INVENTORY_EVERY * 2)
+    sweeps.order_inventories(now=world.clock())
+    assert owed().urgency == outbox.AT_ONCE
 
 
 def test_expiry_ends_by_itself(world):
@@ -760,7 +800,7 @@ def test_a_refusal_where_it_was_answered_before_is_found_out_anew(world):
 # --- A word that comes while a list is taken ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["freeze", "leave"])
+@pytest.mark.parametrize("word", ["freeze", "leave", "revoke"])
 def test_what_changes_while_the_list_before_is_taken_stops_the_exchange(world, monkeypatch, word):
     credential = world.ordered()
     world.consent(credential)
@@ -769,6 +809,8 @@ def test_what_changes_while_the_list_before_is_taken_stops_the_exchange(world, m
     def slow(self: FakeConnector, **asked: Any) -> Any:
         if word == "leave":
             deactivate(user=credential.owner, by=None, reason="Left.", now=world.clock())
+        elif word == "revoke":
+            _end_and_confirm(world, credential)
         else:
             helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
         return right(self, **asked)
@@ -779,4 +821,60 @@ def test_what_changes_while_the_list_before_is_taken_stops_the_exchange(world, m
     assert "exchange" not in world.desk.calls
     assert world.helpdesk.proof_turn is None
     credential.refresh_from_db()
-    assert credential.state == ("issuing" if word == "freeze" else "cancelled")
+    becomes = {"freeze": "issuing", "leave": "cancelled", "revoke": "revoked"}
+    assert credential.state == becomes[word]
+
+
+def test_what_is_ended_while_the_list_before_is_taken_is_not_refreshed(world, monkeypatch):
+    world.desk.narrow_may_ask_current = False
+    credential = world.active()
+    world.now = credential.grants.get().serve_until
+    keys.order_refresh(credential, now=world.clock())
+    right = FakeConnector.tokens_of_client
+
+    def slow(self: FakeConnector, **asked: Any) -> Any:
+        credential.refresh_from_db()
+        if credential.state == CredentialState.ACTIVE:
+            credentials.revoke(
+                credential=credential, by=credential.owner, reason="", now=world.clock()
+            )
+        return right(self, **asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeConnector, "tokens_of_client", slow)
+        world.work()
+    assert "refresh" not in world.desk.calls
+    assert not Grant.objects.filter(state__in=GRANT_OPEN).exists()
+
+
+def _end_and_confirm(world: World, credential: Credential) -> None:
+    """The owner ends it, and the worker that confirms the end is faster than the one that connects."""
+    held = Credential.objects.get(pk=credential.pk)
+    if held.state != CredentialState.ISSUING:
+        return
+    credentials.revoke(credential=held, by=held.owner, reason="", now=world.clock())
+    line = open_line(
+        world.helpdesk, gate=None, clock=world.clock, connect=lambda *_: FakeConnector(world.desk)
+    )
+    confirm(line, held.pk)
+    Job.objects.filter(kind=Job.Kind.CONFIRM).update(done_at=world.now)
+    held.refresh_from_db()
+    assert held.state == CredentialState.REVOKED
+
+
+def test_right_before_its_end_an_access_gets_no_token_that_would_outlive_it(world):
+    """A call may take a slot and be done after its caller has given up: what it makes must not reach further
+    than the least life beyond the lease."""
+    credential = world.active()
+    world.now = credential.lives_until - timedelta(seconds=30)
+    credential.grants.update(serve_until=world.now)
+    keys.order_refresh(credential, now=world.clock())
+    world.work()
+    assert "refresh" not in world.desk.calls
+    assert Job.objects.get(kind=Job.Kind.REFRESH).not_before == credential.lives_until
+    world.now = credential.lives_until
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED

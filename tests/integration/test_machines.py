@@ -143,7 +143,7 @@ def is_served(credential) -> bool:
 
 def answered_grant(world, credential) -> Grant:
     """A pair that came and was told apart, whatever state its credential is in."""
-    row = grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.now)
+    row = world.intended(credential)
     ends = world.now + timedelta(hours=8)
     put(row, state=GrantState.ANSWERED, remote_id=9, access_expires_at=ends, sent_at=world.now)
     return row
@@ -202,7 +202,7 @@ GRANT_ACTS = {
 @pytest.mark.parametrize(("state", "action"), list(itertools.product(GrantState, GRANT_ACTS)))
 def test_a_grant_moves_exactly_where_listed(world, state, action):
     credential = world.ordered()
-    row = grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.now)
+    row = world.intended(credential)
     put(credential, state=CredentialState.ISSUING)
     put(row, state=state, access_expires_at=world.now + timedelta(hours=8))
     with suppress(StaleState):

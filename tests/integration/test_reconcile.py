@@ -224,6 +224,15 @@ def test_verify_finds_nothing_after_a_whole_life(world):
     assert run("verify") == Said("verify: 0 violations\n", "", 0)
 
 
+def test_verify_believes_no_list_that_holds_tokens_of_another_application(world):
+    """A helpdesk that does not sift by client shows everybody's."""
+    pair = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    world.desk.told[pair.record.id] = {"client_id": 4711}
+    said = run("verify")
+    assert said.status == 2
+    assert "tokens of another application" in said.err
+
+
 def test_verify_changes_nothing(world):
     strays(world, 2)
     before = (AuditEvent.objects.count(), Grant.objects.count(), InventoryRun.objects.count())

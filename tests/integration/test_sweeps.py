@@ -146,7 +146,7 @@ def test_a_code_that_waited_too_long_is_not_sent(world):
 
 def test_an_intent_that_is_too_old_is_never_sent(world):
     credential = world.ordered()
-    grant = grants.intend(credential=credential, purpose=Grant.Purpose.EXCHANGE, now=world.now)
+    grant = world.intended(credential)
     world.wait(seconds=settings.SEND_WITHIN.total_seconds() + 1)
     with pytest.raises(StaleState):
         grants.send(grant, now=world.now)
@@ -198,6 +198,26 @@ def test_an_end_that_was_looked_at_is_looked_at_again_with_the_next_list(world):
         helpdesk=world.helpdesk, started_at=world.now, finished_at=world.now, is_complete=True
     )
     assert sweeps.find_stuck(now=world.clock()) == 1
+
+
+def test_a_closing_call_left_open_by_access_that_wants_nothing_is_settled(world):
+    """Else it would keep alive for ever what nobody owns and was seen after it left."""
+    credential = world.active()
+    grant = credential.grants.get()
+    closing = grants.intend(
+        credential=credential, purpose=Grant.Purpose.CLOSE, replaces=grant, now=world.clock()
+    )
+    grants.send(closing, now=world.clock())
+    credentials.lose(credential=credential, reason="Gone.", now=world.clock())
+    Job.objects.update(done_at=world.now)
+    Grant.objects.filter(pk=grant.pk).update(state=GrantState.GONE)
+    assert sweeps.find_stuck(now=world.clock()) == 0, "it may yet be answered"
+    for _ in range(3):
+        world.wait(seconds=settings.MINIMUM_AGE.total_seconds() + 1)
+        sweeps.find_stuck(now=world.clock())
+        world.work()
+    closing.refresh_from_db()
+    assert closing.state == GrantState.WRITTEN_OFF
 
 
 def _a_stranger_beside_an_open_call(world: World, *, sent_after_it_was_seen: timedelta) -> Pair:

@@ -29,18 +29,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 django.setup()
 
 from tests.resilience import points, results  # noqa: E402 - after django.setup
-from tests.resilience.run import SETTLES_WITHIN, Goal, Report, prepared  # noqa: E402
+from tests.resilience.lives import PLANS  # noqa: E402
+from tests.resilience.run import SETTLED, SETTLES_WITHIN, Goal, Report, prepared  # noqa: E402
 from tests.resilience.wrong import Wrong, portals  # noqa: E402
 from tests.stack import ROOT, own_database  # noqa: E402
 
 IN_CI = 5
 SOAK = {
-    "share": 0.45, "has_lulls": True, "households": 10, "at_once": 4, "armed_at_once": 8,
-    "is_loud": True,
+    "share": 0.45, "has_lulls": True, "pace": 2.5, "households": 10, "at_once": 4, "armed_at_once": 8,
+    "plans": (*PLANS, *SETTLED[:20]), "is_loud": True,
 }  # fmt: skip
 """How many of the calls meet a fault in a soak's gusts, how many people live in it, and where death waits for them.
 
-Without lulls hardly a list is whole, nothing comes to its end, and fewer calls are made, not more.
+Without lulls, or where a worker dies every second, hardly a list is whole, nothing comes to its end, tokens of
+nobody pile up, and fewer calls are made, not more.
 """
 LIVES = 3
 """How often a wrong portal may live before it must have been caught."""

@@ -52,6 +52,7 @@ class Chaos:
         self, city: City, *, seed: int, points: Callable[[], set[str]],
         outside: Callable[[int], None], share: float = 0.3, at_once: int = 3,
         climate: Mapping[str, float] | None = None, is_deadly: bool = True, has_lulls: bool = False,
+        pace: float = 1.0,
     ) -> None:  # fmt: skip
         self.city = city
         self.random = random.Random(seed)
@@ -72,7 +73,7 @@ class Chaos:
         self.climate_changes = 2
         self.losses = 0.5
         """How often a token of ours is deleted on the helpdesk, how often that of our own access, how often one hides."""
-        self.pace = 1.0
+        self.pace = pace
         """How much slower than about four throws a second."""
         self._climate = seed
         self._is_lull = False

@@ -118,6 +118,8 @@ class Run:
     climate: Mapping[str, float] | None = None
     is_deadly: bool = True
     has_lulls: bool = False
+    pace: float = 1.0
+    """How much slower deaths follow each other than about seventy a minute."""
     has_council: bool = True
     points: Callable[[], set[str]] | None = None
     is_loud: bool = False
@@ -152,7 +154,7 @@ class Run:
         self.chaos = chaos.Chaos(
             self.city, seed=self.seed, points=self.points or self.reached_points,
             share=self.share, at_once=self.armed_at_once, climate=self.climate,
-            is_deadly=self.is_deadly, has_lulls=self.has_lulls,
+            is_deadly=self.is_deadly, has_lulls=self.has_lulls, pace=self.pace,
             outside=lambda token: book.note(at=time.time(), event="outside", token_id=token),
         )  # fmt: skip
 

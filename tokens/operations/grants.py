@@ -25,6 +25,12 @@ from tokens.refusals import StaleState
 from tokens.sealing import Place, portal_ring, worker_ring
 from tokens.states import GRANT, GRANT_OPEN, CredentialState, GrantState
 
+_WANTED_WHILE = {
+    Grant.Purpose.EXCHANGE: CredentialState.ISSUING,
+    Grant.Purpose.REFRESH: CredentialState.ACTIVE,
+}
+"""The state of a credential in which somebody waits for the pair."""
+
 
 def intend(
     *,
@@ -35,13 +41,18 @@ def intend(
     replaces: Grant | None = None,
     list_before: InventoryRun | None = None,
 ) -> Grant:
-    """Commit the intent of a call that makes a pair. Raises `StaleState` when another one is open."""
+    """Commit the intent of a call that makes a pair.
+
+    Raises `StaleState` when another one is open, or when its credential wants none any more: the end of an
+    access comes wholly before the intent, which is then none, or after it and finds it.
+    """
     access = policies.access_seconds(credential, now=now)
     if purpose == Grant.Purpose.CLOSE:
         access = int(settings.ACCESS_TOKEN_LEAST.total_seconds())
     last = credential.grants.aggregate(last=Max("generation"))["last"] or 0
     try:
         with transaction.atomic():
+            _must_want(credential, purpose, now=now)
             return Grant.objects.create(
                 helpdesk=credential.helpdesk, credential=credential, connection=connection,
                 purpose=purpose, generation=last + 1, replaces=replaces, list_before=list_before,
@@ -52,6 +63,16 @@ def intend(
             )  # fmt: skip
     except IntegrityError as error:
         raise StaleState("Another call for this access is under way.") from error
+
+
+def _must_want(credential: Credential, purpose: Grant.Purpose, *, now: datetime) -> None:
+    """Hold the credential's row, which is what a pair of this purpose is for, and not about to end."""
+    held = Credential.objects.filter(pk=credential.pk)
+    if state := _WANTED_WHILE.get(purpose):
+        has_time = Q(lives_until=None) | Q(lives_until__gt=policies.reaches_until(now))
+        held = held.filter(has_time, state=state)
+    if not held.update(state=F("state")):
+        raise StaleState("This access wants no new token any more.")
 
 
 def send(grant: Grant, *, now: datetime) -> None:
@@ -140,8 +161,9 @@ def write_off(grant: Grant, *, now: datetime) -> None:
     with transaction.atomic():
         move(grant, GRANT, "write off", GrantState.WRITTEN_OFF, settled_at=now)
         audit.record("grant.written_off", by=None, target=grant, now=now, reason=grant.reason)
-        outbox.order(Job.Kind.INVENTORY, grant.helpdesk_id, helpdesk=grant.helpdesk, now=now)
-        if grant.credential and grant.credential.state == CredentialState.REVOKING:
+        is_ending = bool(grant.credential and grant.credential.state == CredentialState.REVOKING)
+        outbox.order_list(grant.helpdesk, now=now, is_awaited=is_ending)
+        if grant.credential and is_ending:
             outbox.order(Job.Kind.CONFIRM, grant.credential.pk, helpdesk=grant.helpdesk, now=now)
 
 

@@ -122,9 +122,7 @@ def order_inventory(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
     _must_operate(by)
     with transaction.atomic():
         audit.record("inventory.ordered", by=by, target=helpdesk, now=now)
-        outbox.order(
-            Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now, urgency=outbox.AT_ONCE
-        )
+        outbox.order_list(helpdesk, now=now, is_awaited=True)
 
 
 def _must_operate(by: User) -> None:

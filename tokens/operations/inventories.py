@@ -266,9 +266,7 @@ def confirm(*, run: InventoryRun, by: User, now: datetime) -> None:
             helpdesk=helpdesk.slug, held_back=run.held_back, **_as_ids(findings.of(run, now=now)),
         )  # fmt: skip
         _end_restored_freeze(run, by=by, now=now)
-        outbox.order(
-            Job.Kind.INVENTORY, helpdesk.pk, helpdesk=helpdesk, now=now, urgency=outbox.AT_ONCE
-        )
+        outbox.order_list(helpdesk, now=now, is_awaited=True)
     run.refresh_from_db()
 
 

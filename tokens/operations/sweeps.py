@@ -120,12 +120,22 @@ def find_stuck(*, now: datetime) -> int:
     doomed = Grant.objects.filter(state=GrantState.DOOMED).exclude(
         deleted_at__isnull=False, is_refresh_dead=True, helpdesk__jobs__in=lists
     )
+    left_open = (
+        Credential.objects.filter(
+            grants__state__in=GRANT_OPEN, grants__intended_at__lt=now - settings.MINIMUM_AGE
+        )
+        .exclude(
+            state__in=(CredentialState.ISSUING, CredentialState.ACTIVE, CredentialState.REVOKING)
+        )
+        .distinct()
+    )
     refreshing = Credential.objects.filter(
         state=CredentialState.ACTIVE, grants__state__in=GRANT_OPEN
     ).distinct()
     return (
         _without_job(Job.Kind.EXCHANGE, issuing, now)
         + _without_job(Job.Kind.CONFIRM, ending, now)
+        + _without_job(Job.Kind.CONFIRM, left_open, now)
         + _without_job(Job.Kind.CLOSE, doomed, now)
         + _without_job(Job.Kind.REFRESH, refreshing, now)
     )
@@ -142,15 +152,24 @@ def _looked_at_since_the_last_list() -> QuerySet[Job]:
 def order_inventories(*, now: datetime) -> int:
     """The list of all tokens, when the last one was acted on long enough ago.
 
-    Lists that only proved a token settle nothing, so they do not count; one that is owed is left its pace.
+    Lists that only proved a token settle nothing, so they do not count; one that is owed is left its pace. For
+    ends that wait for it, it goes before everything that gives access.
     """
+    awaited = Credential.objects.filter(
+        state=CredentialState.REVOKING, grants__state=GrantState.WRITTEN_OFF
+    ).values_list("helpdesk", flat=True)
     owed_or_recent = Job.objects.filter(
         Q(done_at=None) | Q(done_at__gt=now - settings.INVENTORY_EVERY), kind=Job.Kind.INVENTORY
     )
     return _each(
         Helpdesk.objects.exclude(pk__in=owed_or_recent.values("helpdesk")),
-        lambda helpdesk: _owe(Job.Kind.INVENTORY, helpdesk.pk, helpdesk, now),
+        lambda helpdesk: _owe_list(helpdesk, now, is_awaited=helpdesk.pk in set(awaited)),
     )
+
+
+def _owe_list(helpdesk: Helpdesk, now: datetime, *, is_awaited: bool) -> None:
+    with transaction.atomic():
+        outbox.order_list(helpdesk, now=now, is_awaited=is_awaited)
 
 
 def tell_ends_soon(*, now: datetime) -> int:

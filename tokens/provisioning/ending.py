@@ -8,14 +8,14 @@ from django.db.models import QuerySet
 
 from tokens import outbox
 from tokens.connectors.base import GiveUp, Retry, TokenRecord
-from tokens.models import Credential, Grant, InventoryRun, Job
+from tokens.models import Credential, Grant, InventoryRun
 from tokens.operations import credentials, grants
 from tokens.operations.inventories import is_refresh_half_dead
 from tokens.provisioning.calls import access_half, refresh_pair, settle
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.looks import delete, look
 from tokens.provisioning.proof import from_list, is_ours
-from tokens.provisioning.turns import end_turn, line_up
+from tokens.provisioning.turns import end_turn, line_up, must_not_cross
 from tokens.queries import inventories as lists
 from tokens.refusals import StaleState
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
@@ -159,6 +159,7 @@ def _refresh_once(
     *,
     scopes: frozenset[str],
 ) -> None:
+    must_not_cross(line, credential, before)
     try:
         closing = grants.intend(
             credential=credential, purpose=Grant.Purpose.CLOSE,
@@ -166,6 +167,11 @@ def _refresh_once(
         )  # fmt: skip
     except StaleState as error:
         raise Later(line.clock() + timedelta(seconds=2)) from error
+    try:
+        must_not_cross(line, credential, before)
+    except Later:
+        grants.abandon(closing, now=line.clock())
+        raise
     try:
         refresh_pair(line, old=grant, new=closing, scopes=scopes)
     except GiveUp as error:
@@ -207,13 +213,7 @@ def _await_list(line: Line, grant: Grant) -> None:
     if lists.newest(line.helpdesk, begun_after=first) is not None:
         return
     with transaction.atomic():
-        outbox.order(
-            Job.Kind.INVENTORY,
-            line.helpdesk.pk,
-            helpdesk=line.helpdesk,
-            now=now,
-            urgency=outbox.AT_ONCE,
-        )
+        outbox.order_list(line.helpdesk, now=now, is_awaited=True)
 
 
 def _asked_again(grant: Grant, now: datetime) -> datetime:
@@ -223,16 +223,18 @@ def _asked_again(grant: Grant, now: datetime) -> datetime:
 
 
 def confirm(line: Line, credential_id: int) -> None:
-    """Settle every call of an ending credential that is still open, then call it ended if nothing can live."""
+    """Settle every call still open of a credential that wants none, then call it ended if nothing can live."""
     credential = Credential.objects.select_related("helpdesk", "acts_as", "owner", "deputy").get(
         pk=credential_id
     )
-    if credential.state != CredentialState.REVOKING:
+    if credential.state in _LIVING:
         return
     for grant in credential.grants.filter(state__in=GRANT_OPEN).select_related(
         "helpdesk", "credential"
     ):
         _settle(line, grant)
+    if credential.state != CredentialState.REVOKING:
+        return
     if not credentials.confirm_ended(credential=credential, now=line.clock()):
         return
     written_off = credential.grants.filter(state=GrantState.WRITTEN_OFF).order_by("-settled_at")
@@ -240,6 +242,4 @@ def confirm(line: Line, credential_id: int) -> None:
         return
     if lists.newest(line.helpdesk, begun_after=last.settled_at) is None:
         with transaction.atomic():
-            outbox.order(
-                Job.Kind.INVENTORY, line.helpdesk.pk, helpdesk=line.helpdesk, now=line.clock()
-            )
+            outbox.order_list(line.helpdesk, now=line.clock(), is_awaited=True)

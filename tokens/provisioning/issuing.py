@@ -1,7 +1,5 @@
 """Getting a token and keeping it: exchange a code, refresh a pair, each proved before it counts."""
 
-from datetime import timedelta
-
 from django.conf import settings
 from django.db import transaction
 
@@ -13,7 +11,7 @@ from tokens.provisioning import siblings
 from tokens.provisioning.calls import make_pair, refresh_pair, resume, settle
 from tokens.provisioning.line import Later, Line
 from tokens.provisioning.proof import prove
-from tokens.provisioning.turns import end_turn, line_up
+from tokens.provisioning.turns import end_turn, line_up, must_not_cross
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 CODE_DEAD = "The helpdesk's permission ran out before Keydesk could use it. Connect again."
@@ -222,12 +220,13 @@ def _intend(
 ) -> Grant:
     """The row of the call; one that would cross another's proof by list waits, and looks once more after.
 
-    An exchange is asked again whether it may be: a list may have taken long. Raises `NotAnyMore`.
+    An exchange is asked again whether it may be: a list may have taken long. Raises `NotAnyMore`. Right
+    before its end an access gets no pair any more.
     """
-    if before is None and line.is_turn_of_another(credential.pk):
-        raise Later(line.clock() + timedelta(seconds=1))
-    if before is not None and not line.take_turn(credential.pk):  # the list took longer than a turn
-        raise Later(line.clock() + timedelta(seconds=1))
+    ends = credential.lives_until
+    if ends is not None and ends <= policies.reaches_until(line.clock()):
+        raise Later(ends)
+    must_not_cross(line, credential, before)
     with transaction.atomic():
         if connection is not None:
             _must_still_be_right(line, credential, connection)
@@ -235,7 +234,9 @@ def _intend(
             credential=credential, purpose=purpose, now=line.clock(),
             connection=connection, replaces=replaces, list_before=before,
         )  # fmt: skip
-    if before is None and line.is_turn_of_another(credential.pk):
+    try:
+        must_not_cross(line, credential, before)
+    except Later:
         grants.abandon(grant, now=line.clock())
-        raise Later(line.clock() + timedelta(seconds=1))
+        raise
     return grant

@@ -35,6 +35,20 @@ def line_up(line: Line, credential: Credential, *, by_list: bool = False) -> Inv
         raise
 
 
+def must_not_cross(line: Line, credential: Credential, before: InventoryRun | None) -> None:
+    """Raises `Later` where a call would cross another's proof by list: to be asked before its intent, and after.
+
+    The turn of one who has it is renewed: its list may have taken longer than a turn.
+    """
+    is_free = (
+        not line.is_turn_of_another(credential.pk)
+        if before is None
+        else line.take_turn(credential.pk)
+    )
+    if not is_free:
+        raise Later(line.clock() + timedelta(seconds=1))
+
+
 def end_turn(line: Line, credential: Credential) -> None:
     """Give the turn back unless a pair still waits for its proof by list."""
     waits = credential.grants.filter(state=GrantState.ANSWERED, list_before__isnull=False)

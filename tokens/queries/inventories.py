@@ -66,13 +66,16 @@ def unowned(run: InventoryRun) -> QuerySet[SeenToken]:
 
     One that was replaced or buried after the list was begun may rightly still stand in it.
     """
-    owned = Grant.objects.filter(
+    return listed(run).exclude(remote_id__in=_owning(run).values("remote_id"))
+
+
+def _owning(run: InventoryRun) -> QuerySet[Grant]:
+    return Grant.objects.filter(
         Q(state__in=OWNING)
         | Q(state=GrantState.REPLACED, settled_at__gte=run.started_at)
         | Q(state=GrantState.GONE, gone_at__gte=run.started_at),
         helpdesk=run.helpdesk_id, remote_id__isnull=False,
     )  # fmt: skip
-    return listed(run).exclude(remote_id__in=owned.values("remote_id"))
 
 
 def vouched_for(helpdesk: Helpdesk, ids: Iterable[int]) -> set[int]:
@@ -90,7 +93,7 @@ def appeared_since(*, before: InventoryRun, after: InventoryRun) -> QuerySet[See
 
 
 def may_be_of(credential: Credential, run: InventoryRun) -> QuerySet[SeenToken]:
-    """Unowned tokens of a list that a call of this credential without an answer may have made.
+    """Tokens of a list that a call of this credential without an answer may have made: unowned, or strays not gone yet.
 
     A refresh makes one for the user of the pair before. Whose an exchange makes is only in its answer, as
     somebody else may have been signed in on the helpdesk: there it may be any that no earlier list had.
@@ -104,7 +107,9 @@ def may_be_of(credential: Credential, run: InventoryRun) -> QuerySet[SeenToken]:
     first = calls.filter(replaces__remote_user_id=None).aggregate(at=Min("sent_at"))["at"]
     if first is not None:
         theirs |= ~Q(first_run__finished_at__lt=first)
-    return unowned(run).filter(theirs).exclude(_seen_too_early(calls) | _seen_too_late(calls, run))
+    strays = Q(purpose=Grant.Purpose.STRAY, state=GrantState.DOOMED)
+    found = listed(run).exclude(remote_id__in=_owning(run).exclude(strays).values("remote_id"))
+    return found.filter(theirs).exclude(_seen_too_early(calls) | _seen_too_late(calls, run))
 
 
 def _seen_too_early(calls: QuerySet[Grant]) -> Q:

@@ -13,7 +13,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, ProgrammingError
 
 from accounts import clock
-from tokens.connectors.base import Connector, ConnectorError, HelpdeskConfig, TokenRecord
+from tokens.connectors.base import (
+    Broken,
+    Connector,
+    ConnectorError,
+    HelpdeskConfig,
+    TokenRecord,
+    Unknown,
+)
 from tokens.connectors.registry import connector_for
 from tokens.limiter import BudgetGate, LimiterDown
 from tokens.management.limiters import limiter_for
@@ -62,4 +69,16 @@ def _list(config: HelpdeskConfig) -> Sequence[TokenRecord]:
     connector: Connector = connector_for(config, gate)
     own = connector.mint_service_token(expires_in=600).access_token
     number = connector.client_number(access_token=own)
-    return connector.tokens_of_client(client_number=number, access_token=own)
+    _must_be_admin(connector, own)
+    records = connector.tokens_of_client(client_number=number, access_token=own)
+    _must_be_admin(connector, own)
+    if any(record.client_id not in (number, None) for record in records):
+        raise Unknown("It holds tokens of another application, so it does not count.")
+    return records
+
+
+def _must_be_admin(connector: Connector, access_token: str) -> None:
+    """A list that is not an administrator's holds only their own tokens."""
+    me = connector.whoami(access_token=access_token)
+    if not me.is_admin or not me.active or me.suspended:
+        raise Broken(f"Keydesk's own user ({me.name}) is no administrator, so it does not count.")

@@ -74,16 +74,15 @@ def _beyond_lease(
 ) -> Iterator[Finding]:
     """A promise that holds whatever goes wrong, unless the helpdesk itself lied about the end.
 
-    What is made to close another, which may be after the lease, lives the least life from then on.
+    What is made to close another, which may be after the lease, lives the least life from its making.
     """
     made = view.desk.made_by_id.get(token.id)
     lease = view.lease_at(credential, grant.intended_at)
-    if lease and grant.purpose == "close":
-        lease = max(lease, grant.intended_at)
     if not made or not lease or made[-1].is_bent or _was_changed(view, token):
         return
-    under_way = max(0.0, made[-1].at - grant.intended_at)
-    latest = lease + view.times.access_least + under_way + 1.0
+    if grant.purpose == "close":
+        lease = max(lease, made[-1].at)
+    latest = lease + view.times.access_least + 1.0
     if token.expires_at is None or token.expires_at > latest:
         beyond = "for ever" if token.expires_at is None else f"{token.expires_at - lease:.0f} s"
         yield Finding("outlived", f"token {token.id} reaches {beyond} past its lease", 2.0)
