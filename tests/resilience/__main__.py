@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def main(words: list[str]) -> int:
 
 
 def soak(_: list[str]) -> int:
-    """The right portal until enough went wrong, every crash point, every wrong portal, races and the broker's faults.
+    """The right portal until enough went wrong, every crash point, every wrong portal, and the tests here at length.
 
     The results go into the docs, after each part what there is.
     """
@@ -79,7 +79,8 @@ def soak(_: list[str]) -> int:
     deaths, unreached = _die_everywhere()
     results.write(report, deaths, unreached)
     caught = [(one, _hunt(one, seed)) for one in portals().values()]
-    has_failed = bool(_races())
+    accused = sum(_accuse_the_right(one) for one in _conditions(portals().values()))
+    has_failed = bool(_tests()) or accused > 0
     missed = [one.name for one, found in caught if not found]
     violations = report.violations + deaths.violations
     for name in missed:
@@ -95,11 +96,10 @@ def soak(_: list[str]) -> int:
     return 1 if has_failed or violations or is_void or unreached or missed else 0
 
 
-def _races() -> int:
-    """Decisions, keys and ends raced by real processes, and the broker's faults, at length."""
-    tests = [f"tests/resilience/test_{name}.py" for name in ("races", "broker")]
+def _tests() -> int:
+    """Races of real processes, the broker's faults, one fault at a time anywhere, at length."""
     return subprocess.call(
-        [sys.executable, "-m", "pytest", "-q", "-rs", *tests],
+        [sys.executable, "-m", "pytest", "-q", "-rs", "tests/resilience"],
         cwd=ROOT, env={**os.environ, "KEYDESK_SOAK": "1"},
     )  # fmt: skip
 
@@ -191,10 +191,14 @@ def _endless(seconds: float) -> Goal:
 def fair(words: list[str]) -> int:
     """The right portal, for a while, under the options of these wrong ones: nothing may be found."""
     accused = 0
-    chosen = [portals()[name] for name in words or portals()]
-    for one in {str(one.options): one for one in chosen}.values():
+    for one in _conditions(portals()[name] for name in words or portals()):
         accused += _accuse_the_right(one)
     return 1 if accused else 0
+
+
+def _conditions(chosen: Iterable[Wrong]) -> Iterable[Wrong]:
+    """One of those that live under the same conditions."""
+    return {str(one.options): one for one in chosen}.values()
 
 
 def _accuse_the_right(one: Wrong) -> bool:

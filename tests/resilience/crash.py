@@ -146,7 +146,7 @@ def _name(frame: FrameType) -> str:
 
 
 def _call_site() -> str:
-    """Who calls what: `tokens.provisioning.calls.refresh_pair refresh`."""
+    """Who calls what: `tokens.provisioning.calls.refresh_pair refresh`; whoever it is, it has a name."""
     method, frame = "", sys._getframe(2)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
@@ -155,4 +155,4 @@ def _call_site() -> str:
         elif module.startswith("tokens.provisioning"):
             return f"{_name(frame)} {method}"
         frame = frame.f_back  # type: ignore[assignment]
-    return ""
+    return f"from outside provisioning {method}"

@@ -29,8 +29,18 @@ def run(folder: Path, **environment: str) -> tuple[Report, set[str]]:
 
 
 def missing(city: City) -> set[str]:
-    """Places nobody came to, and points at which nobody died."""
-    return missing_places(city.seen()) | missing_points(city)
+    """Places nobody came to, points at which nobody died, and what was done at no place in the list."""
+    return missing_places(city.seen()) | missing_points(city) | unlisted(city.seen())
+
+
+def unlisted(seen: Iterable[str]) -> set[str]:
+    """Calls, and commits of `tokens`, that were made where the source showed none: it was read past them."""
+    done = {name for name in seen if not name.endswith((" before", " after"))}
+    return {
+        f"{name}, which stands in no list"
+        for name in done - sites.places()
+        if name.startswith(("call ", "commit tokens."))
+    }
 
 
 def missing_places(seen: Iterable[str]) -> set[str]:

@@ -16,6 +16,8 @@ WRITES = {
 }  # fmt: skip
 ROOMS = ("accounts/audit.py", "accounts/operations.py", "tokens")
 _NOT_ROOMS = ("tokens/migrations", "tokens/management", "tokens/models", "tokens/connectors")
+"""Commands are run by hand, by a person who sees how they end; none of them runs in the storm's processes. The other
+rooms hold nothing that commits or calls by itself; `points.unlisted` would tell."""
 NOT_TABLES = {"hashlib", "hmac", "digest", "headers", "response", "session", "self.session"}
 """Whose `update` or `delete` is nothing the database hears of."""
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from demo.stack import Stack
 from tests.resilience.racing import RACES, Races, racing
+from tests.stack import own_database, running
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("resilience")]
 
@@ -20,8 +20,10 @@ def rounds() -> int:
 
 
 @pytest.fixture(scope="module")
-def races(own_stack: Stack) -> Iterator[Races]:
-    with racing(own_stack) as made:
+def races(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Races]:
+    """On PostgreSQL where there is one: SQLite lets one write at a time, whoever clicks."""
+    folder = tmp_path_factory.mktemp("races")
+    with own_database() as database, running(folder, **database) as stack, racing(stack) as made:
         yield made
 
 
