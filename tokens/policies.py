@@ -133,7 +133,8 @@ def reaches_until(now: datetime) -> datetime:
 
     No pair is asked for that could be made after its lease: it would outlive that by more than its least life.
     """
-    return now + settings.MINIMUM_AGE - settings.CODE_LIFE + settings.CALL_DEADLINE
+    late_commits = settings.MINIMUM_AGE - settings.CODE_LIFE - settings.SEND_WITHIN
+    return now + settings.SEND_WITHIN + settings.CALL_DEADLINE + late_commits
 
 
 def refresh_seconds(credential: Credential, *, now: datetime, access: int) -> int:

@@ -17,6 +17,7 @@ from tokens import outbox
 from tokens.connectors.base import Retry, Unknown
 from tokens.models import Connection, Credential, Job
 from tokens.operations import credentials, keys
+from tokens.queries.operator import stuck_ends
 from tokens.states import CredentialState
 
 pytestmark = pytest.mark.django_db
@@ -296,6 +297,7 @@ def test_codes_that_come_to_nothing_are_few_an_hour_and_not_counted_where_access
     assert not Job.objects.filter(done_at=None, kind=Job.Kind.EXCHANGE).exists()
     credential.refresh_from_db()
     assert credential.state == CredentialState.AWAITING_CONSENT
+    assert "Connect on Acme production" not in words(ada.get(f"/credentials/{credential.pk}"))
     world.wait(seconds=3601)
     world.consent(credential)
     world.work()
@@ -451,6 +453,8 @@ def test_an_end_that_waits_for_the_list_is_red_when_the_list_keeps_failing(world
     assert "tries to end it on Acme production have failed" in page
     assert "The list is away." in page
     assert "Next try" in page
+    (stuck,) = stuck_ends(least_tries=outbox.TRIES_BEFORE_RED)
+    assert (stuck.credential, stuck.jobs[0].kind) == (credential, Job.Kind.INVENTORY)
     world.desk.next_answers["list"].clear()
     world.wait(minutes=15)
     world.work()

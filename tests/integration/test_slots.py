@@ -19,6 +19,7 @@ class Counting(FreeLimiter):
     def __init__(self, *, is_down: bool = False) -> None:
         self.given = 0
         self.urgent: list[bool] = []
+        self.in_hand: list[bool] = []
         self.is_down = is_down
 
     def take(self, slug, *, urgent, wait, in_hand=False):
@@ -26,6 +27,7 @@ class Counting(FreeLimiter):
             raise LimiterDown("No Redis today.")
         self.given += 1
         self.urgent.append(urgent)
+        self.in_hand.append(in_hand)
         return True
 
 
@@ -105,7 +107,7 @@ def test_an_end_that_is_ordered_while_a_worker_waits_for_its_slot_is_done_with_t
 
 
 def test_the_pages_of_a_list_are_in_no_clicks_way(world):
-    """It is begun at once where an end waits for it; its calls after the first wait like everybody's."""
+    """It is begun at once where an end waits for it; its calls after the first go before nobody who ends access."""
     work(world, Counting())
     with transaction.atomic():
         outbox.order(
@@ -116,3 +118,4 @@ def test_the_pages_of_a_list_are_in_no_clicks_way(world):
     work(world, limiter)
     assert len(limiter.urgent) > 1
     assert limiter.urgent == [True, *[False] * (len(limiter.urgent) - 1)]
+    assert limiter.in_hand == [False, *[True] * (len(limiter.urgent) - 1)]

@@ -106,6 +106,7 @@ def answer(grant: Grant, pair: TokenPair, *, now: datetime) -> None:
         ),
     }
     with transaction.atomic():
+        credential = locked(grant)
         move(
             grant, GRANT, "answer", GrantState.ANSWERED, answered_at=now,
             access_sealed=portal_ring().seal(pair.access_token, place),
@@ -115,7 +116,6 @@ def answer(grant: Grant, pair: TokenPair, *, now: datetime) -> None:
         audit.record("grant.answered", by=None, target=grant, now=now)
         if grant.replaces_id:
             Grant.objects.filter(pk=grant.replaces_id).update(is_refresh_dead=True)
-        credential = locked(grant)
         wants = (CredentialState.ISSUING, CredentialState.ACTIVE)
         if grant.purpose == Grant.Purpose.CLOSE or credential.state not in wants:
             doom(grant, reason="The access was ending when this token came.", now=now)

@@ -146,7 +146,12 @@ def _looked_at_since_the_last_list() -> QuerySet[Job]:
     newest = InventoryRun.objects.filter(helpdesk=OuterRef("helpdesk"), is_complete=True)
     last = Subquery(newest.order_by("-pk").values("finished_at")[:1])
     long_ago = datetime(1970, 1, 1, tzinfo=UTC)
-    return Job.objects.filter(kind=Job.Kind.CONFIRM, done_at__gt=Coalesce(last, long_ago))
+    ending = Credential.objects.filter(state=CredentialState.REVOKING)
+    return Job.objects.filter(
+        kind=Job.Kind.CONFIRM,
+        target_id__in=ending.values("pk"),
+        done_at__gt=Coalesce(last, long_ago),
+    )
 
 
 def order_inventories(*, now: datetime) -> int:

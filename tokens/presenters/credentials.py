@@ -57,9 +57,13 @@ def actions(
 
 
 def _can_connect(credential: Credential, *, now: datetime) -> Answer:
-    """Whether it is the time for it, and the helpdesk takes new access."""
-    can = policies.can_connect(credential, now=now)
-    return can and policies.takes_new_access(credential.helpdesk)
+    """Whether it is the time for it, the helpdesk takes new access, and not too much came to nothing."""
+    helpdesk = credential.helpdesk
+    return (
+        policies.can_connect(credential, now=now)
+        and policies.takes_new_access(helpdesk)
+        and policies.takes_another_code(credential.owner, helpdesk, now=now)
+    )
 
 
 def _is_held(credential: Credential) -> Answer:

@@ -127,6 +127,7 @@ def _exchange(line: Line, credential: Credential, connection: Connection) -> Non
             grant = _intend(line, credential, Grant.Purpose.EXCHANGE, before, connection=connection)
         except NotAnyMore as refusal:
             return _refuse(line, credential, refusal.sentence)
+        must_not_cross(line, credential, before, intended=grant)
         code = connections.open_sealed(connection, connection.code)
         verifier = connections.open_sealed(connection, connection.verifier)
         try:
@@ -198,6 +199,7 @@ def _refresh(line: Line, credential: Credential, live: Grant, written_off: Grant
             if written_off is not None:
                 grants.write_off(written_off, now=line.clock())
             grant = _intend(line, credential, Grant.Purpose.REFRESH, before, replaces=live)
+        must_not_cross(line, credential, before, intended=grant)
         try:
             refresh_pair(line, old=live, new=grant, scopes=credential.scopes)
         except GiveUp as error:
@@ -230,13 +232,7 @@ def _intend(
     with transaction.atomic():
         if connection is not None:
             _must_still_be_right(line, credential, connection)
-        grant = grants.intend(
+        return grants.intend(
             credential=credential, purpose=purpose, now=line.clock(),
             connection=connection, replaces=replaces, list_before=before,
         )  # fmt: skip
-    try:
-        must_not_cross(line, credential, before)
-    except Later:
-        grants.abandon(grant, now=line.clock())
-        raise
-    return grant

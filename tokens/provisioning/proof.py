@@ -142,6 +142,7 @@ def _reject(line: Line, credential: Credential, grant: Grant, reason: str) -> No
     """What is not exactly right is thrown away; the owner reads why and may connect again."""
     now = line.clock()
     with transaction.atomic():
+        grants.locked(grant)
         grants.doom(grant, reason=reason, now=now)
         if grant.purpose == Grant.Purpose.EXCHANGE:
             credentials.refuse(

@@ -5,6 +5,7 @@ from datetime import timedelta
 from tokens.capabilities import current
 from tokens.connectors.base import ConnectorError
 from tokens.models import Credential, Grant, InventoryRun
+from tokens.operations import grants
 from tokens.provisioning.inventory import take_list
 from tokens.provisioning.line import Later, Line
 from tokens.queries import inventories as lists
@@ -35,18 +36,29 @@ def line_up(line: Line, credential: Credential, *, by_list: bool = False) -> Inv
         raise
 
 
-def must_not_cross(line: Line, credential: Credential, before: InventoryRun | None) -> None:
-    """Raises `Later` where a call would cross another's proof by list: to be asked before its intent, and after.
+def must_not_cross(
+    line: Line,
+    credential: Credential,
+    before: InventoryRun | None,
+    *,
+    intended: Grant | None = None,
+    waits: timedelta = timedelta(seconds=1),
+) -> None:
+    """Raises `Later` where a call would cross another's proof by list; `intended`, its committed intent, is abandoned.
 
-    The turn of one who has it is renewed: its list may have taken longer than a turn.
+    To be asked before the intent, and once more after it, since the other may not have seen it. The turn of
+    one who has it is renewed: its list may have taken longer than a turn.
     """
     is_free = (
         not line.is_turn_of_another(credential.pk)
         if before is None
         else line.take_turn(credential.pk)
     )
-    if not is_free:
-        raise Later(line.clock() + timedelta(seconds=1))
+    if is_free:
+        return
+    if intended is not None:
+        grants.abandon(intended, now=line.clock())
+    raise Later(line.clock() + waits)
 
 
 def end_turn(line: Line, credential: Credential) -> None:

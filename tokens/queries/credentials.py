@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from accounts.models import AuditEvent, User
 from tokens.models import (
@@ -102,9 +102,28 @@ def jobs_of_ending(credential: Credential) -> list[Job]:
     owed = Q(kind=Job.Kind.CONFIRM, target_id=credential.pk)
     if doomed.exists():
         owed |= Q(kind=Job.Kind.CLOSE, target_id__in=doomed)
-    elif credential.grants.filter(state=GrantState.WRITTEN_OFF).exists():
+    elif waiting_for_a_list(Credential.objects.filter(pk=credential.pk)).exists():
         owed |= Q(kind=Job.Kind.INVENTORY, target_id=credential.helpdesk_id)
     return list(Job.objects.filter(owed, done_at=None).order_by("-tries", "not_before"))
+
+
+def waiting_for_a_list(rows: QuerySet[Credential]) -> QuerySet[Credential]:
+    """Of these, the ends of which only calls without an answer are left: the list of all tokens decides."""
+    calls = Grant.objects.filter(credential=OuterRef("pk"))
+    return rows.filter(
+        Exists(calls.filter(state=GrantState.WRITTEN_OFF)),
+        ~Exists(calls.filter(state=GrantState.DOOMED)),
+        state=CredentialState.REVOKING,
+    ).select_related("owner", "helpdesk")
+
+
+def held_up_by_a_list(
+    rows: QuerySet[Credential], jobs: QuerySet[Job], *, most: int
+) -> dict[Credential, Job]:
+    """Of these ends, those that wait for a list that is among `jobs`, the longest ending first."""
+    lists = {job.target_id: job for job in jobs.filter(kind=Job.Kind.INVENTORY, done_at=None)}
+    waiting = waiting_for_a_list(rows).filter(helpdesk__in=lists)
+    return {row: lists[row.helpdesk_id] for row in waiting.order_by("ending_since", "pk")[:most]}
 
 
 # --- The token endpoint ------------------------------------------------------------------------------

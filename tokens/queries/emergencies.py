@@ -18,6 +18,7 @@ from tokens.models import (
     Job,
     ProfileVersion,
 )
+from tokens.queries.credentials import held_up_by_a_list
 from tokens.states import (
     CREDENTIAL_ENDED,
     CREDENTIAL_USABLE,
@@ -326,7 +327,11 @@ def failing(emergency: Emergency) -> list[Failing]:
         | Q(kind=Job.Kind.CLOSE, target_id__in=doomed.values("pk")),
         done_at__isnull=True,
     ).exclude(error="")
-    return _by_credential(list(jobs.order_by("-tries", "id")[: MOST_LISTED * 3]))
+    found = _by_credential(list(jobs.order_by("-tries", "id")[: MOST_LISTED * 3]))
+    failed = Job.objects.exclude(error="")
+    known = {one.credential.pk for one in found}
+    listed = held_up_by_a_list(ending.exclude(pk__in=known), failed, most=MOST_LISTED - len(found))
+    return found + [Failing(row, row.ending_since, [job]) for row, job in listed.items()]
 
 
 def _by_credential(jobs: list[Job]) -> list[Failing]:

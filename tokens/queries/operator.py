@@ -19,6 +19,7 @@ from tokens.models import (
     Job,
 )
 from tokens.queries import emergencies
+from tokens.queries.credentials import held_up_by_a_list
 from tokens.states import CredentialState, GrantState
 
 PAGE = 50
@@ -93,7 +94,13 @@ def stuck_ends(*, least_tries: int) -> list[Stuck]:
     )
     closing = [job.target_id for job in jobs if job.kind == Job.Kind.CLOSE]
     grants = Grant.objects.filter(pk__in=closing, state=GrantState.DOOMED).in_bulk()
-    return _by_credential(jobs, grants)[:MOST_STUCK]
+    found = _by_credential(jobs, grants)
+    known = {one.credential.pk for one in found if one.credential}
+    rest = Credential.objects.exclude(pk__in=known)
+    red = Job.objects.filter(tries__gte=least_tries).select_related("helpdesk")
+    listed = held_up_by_a_list(rest, red, most=MOST_STUCK)
+    found += [Stuck(row.helpdesk, row, row.ending_since, [job]) for row, job in listed.items()]
+    return found[:MOST_STUCK]
 
 
 def _by_credential(jobs: list[Job], grants: dict[int, Grant]) -> list[Stuck]:

@@ -23,7 +23,7 @@ from tokens.queries import credentials as queries
 from tokens.states import CredentialState
 
 POLL = 0.15
-"""Seconds between two looks at the database, at first; later a quarter of what was waited so far."""
+"""Seconds between two looks at the database, at first; later a quarter of what the refresh has taken so far."""
 COME_BACK = 5
 """Seconds after which a client that got nothing is asked to call again."""
 
@@ -131,11 +131,19 @@ def current_token(
     handed = None
     if credential.state != CredentialState.ISSUING:
         handed = hand_out(now=now)
+    if handed is None and _is_about_to_end(credential, now=now):
+        raise Busy
     if handed is None and _wait_for(credential.pk):
         handed = hand_out(now=clock.now())
     if handed is None:
         raise Busy
     return handed
+
+
+def _is_about_to_end(credential: Credential, *, now: datetime) -> bool:
+    """Whether no pair is asked for any more, so that there is nothing to wait for."""
+    ends = credential.lives_until
+    return ends is not None and ends <= policies.reaches_until(now)
 
 
 def _wait_for(credential_id: int) -> bool:
@@ -155,7 +163,7 @@ def _lead(credential_id: int, deadline: float) -> bool:
     began, nudge_at = time.monotonic(), _order(credential_id)
     while True:
         if nudge_at is not None and time.monotonic() >= nudge_at:
-            nudge_at = None
+            began, nudge_at = time.monotonic(), None
             _nudge(credential_id)
         if _is_over(credential_id):
             return True
@@ -163,7 +171,8 @@ def _lead(credential_id: int, deadline: float) -> bool:
         now = time.monotonic()
         if now >= deadline:
             return False
-        time.sleep(min(max(POLL, (now - began) / 4), deadline - now))
+        wake_at = min(deadline, now + max(POLL, (now - began) / 4), nudge_at or deadline)
+        time.sleep(max(0.0, wake_at - now))
 
 
 def _order(credential_id: int) -> float | None:
