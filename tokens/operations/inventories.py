@@ -185,7 +185,7 @@ def _end_stray(run: InventoryRun, seen: SeenToken, *, now: datetime) -> bool:
     """Doom a token of nobody, unless somebody has turned out to own it since the list was judged."""
     with transaction.atomic():
         capabilities.hold(run.helpdesk)
-        if not lists.strays(run).filter(pk=seen.pk).exists():
+        if not lists.strays(run, only=seen.pk).exists():
             return False
         grants.adopt(helpdesk=run.helpdesk, seen=seen, now=now)
     return True

@@ -8,17 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import (
-    DateTimeField,
-    Exists,
-    ExpressionWrapper,
-    Max,
-    Min,
-    OuterRef,
-    Q,
-    QuerySet,
-    Value,
-)
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from accounts.models import AuditEvent
@@ -143,25 +133,38 @@ def still_before(helpdesk: Helpdesk, *, now: datetime) -> InventoryRun | None:
     return None if since.exclude(known).exists() else run
 
 
-def strays(run: InventoryRun) -> QuerySet[SeenToken]:
-    """Tokens that stood in two lists a minimum age apart and that no pair of ours is.
+def strays(run: InventoryRun, *, only: int | None = None) -> QuerySet[SeenToken]:
+    """Tokens that stood in two lists a minimum age apart and that no pair of ours is; `only`: this one, if it is.
 
     None is judged that a call still open may have made: one for its user, or any where nobody knows whose it
     is, that left before the list that had it first, or little later, as clocks differ. What comes after that
     keeps nothing alive, however many calls a user's scripts need.
     """
-    seen_at = Coalesce("first_run__finished_at", "first_run__started_at")
-    calls = Grant.objects.filter(
-        helpdesk=run.helpdesk_id, state__in=GRANT_OPEN, credential__isnull=False,
-        sent_at__lte=OuterRef("latest_call"),
-    )  # fmt: skip
-    of_its_user = calls.filter(credential__acts_as__remote_id=OuterRef("remote_user_id"))
     old = unowned(run).filter(first_run__started_at__lte=run.started_at - settings.MINIMUM_AGE)
-    return (
-        old.annotate(latest_call=ExpressionWrapper(seen_at + Value(CLOCKS_APART), DateTimeField()))
-        .exclude(Exists(of_its_user))
-        .exclude(Q(remote_user_id=None) & Exists(calls))
-    )
+    if only is not None:
+        old = old.filter(pk=only)
+    seen_at = Coalesce("first_run__finished_at", "first_run__started_at")
+    tokens = old.values_list("pk", "remote_user_id", seen_at)
+    calls = _first_open_calls(run)
+    of_anybody = min(calls.values(), default=None)
+
+    def may_be_made_by(call: datetime | None, at: datetime) -> bool:
+        return call is not None and call <= at + CLOCKS_APART
+
+    judged = [
+        pk
+        for pk, user, at in tokens
+        if not may_be_made_by(of_anybody if user is None else calls.get(user), at)
+    ]
+    return SeenToken.objects.filter(pk__in=judged)
+
+
+def _first_open_calls(run: InventoryRun) -> dict[int, datetime]:
+    """When the earliest open call for each user of the helpdesk left."""
+    calls = Grant.objects.filter(
+        helpdesk=run.helpdesk_id, state__in=GRANT_OPEN, credential__isnull=False, sent_at__isnull=False
+    )  # fmt: skip
+    return dict(calls.values_list("credential__acts_as__remote_id").annotate(Min("sent_at")))
 
 
 def judged(run: InventoryRun) -> QuerySet[Grant]:
