@@ -36,8 +36,8 @@ from tests.stack import ROOT, own_database  # noqa: E402
 
 IN_CI = 5
 SOAK = {
-    "share": 0.6, "has_lulls": True, "pace": 2.0, "households": 10, "at_once": 7, "armed_at_once": 8,
-    "plans": (*PLANS, *SETTLED[:20]), "is_loud": True,
+    "share": 0.45, "has_lulls": True, "pace": 2.5, "households": 10, "at_once": 7, "armed_at_once": 8,
+    "plans": (*PLANS, *SETTLED[:40]), "is_loud": True,
 }  # fmt: skip
 """How many of the calls meet a fault in a soak's gusts, how many people live in it, and where death waits for them.
 
