@@ -149,9 +149,16 @@ def finish(job: Job, *, now: datetime) -> None:
     _let_go(job, done_at=now, error="")
 
 
-def postpone(job: Job, *, until: datetime) -> None:
-    """Hand a job back until a known moment; that is waiting, not failing, so no try is counted."""
-    _let_go(job, not_before=until, tries=max(0, job.tries - 1))
+def postpone(job: Job, *, until: datetime, now: datetime) -> None:
+    """Hand a job back until a known moment; that is waiting, not failing, so no try is counted.
+
+    One that waits for longer than any pause after a failure has failed at nothing: what it failed at before is over.
+    """
+    is_long = until - now > timedelta(seconds=max(settings.BACKOFF))
+    waits: dict[str, object] = {"tries": max(0, job.tries - 1)}
+    if is_long:
+        waits = {"tries": 0, "error": "", "error_at": None}
+    _let_go(job, not_before=until, **waits)
 
 
 def fail(job: Job, *, sentence: str, now: datetime, after: float | None = None) -> None:

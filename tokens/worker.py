@@ -162,14 +162,14 @@ def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Co
             line.must_be_admin()
         WORK[job.kind](line, job.target_id)
     except Later as later:
-        outbox.postpone(job, until=later.until)
+        outbox.postpone(job, until=later.until, now=clock())
     except StaleState:
         outbox.finish(job, now=clock())
     except Broken as error:
         helpdesks.stop(
             helpdesk=helpdesk, reason=error.reason, now=clock(), of_agents=error.of_agents
         )
-        outbox.postpone(job, until=clock() + settings.PROBE_EVERY)
+        outbox.postpone(job, until=clock() + settings.PROBE_EVERY, now=clock())
     except ConnectorError as error:
         after = error.after if isinstance(error, Retry) else None
         outbox.fail(job, sentence=error.reason, now=clock(), after=after)

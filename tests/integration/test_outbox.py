@@ -106,7 +106,9 @@ def test_a_job_asked_for_while_it_runs_runs_again(world):
 
 def test_waiting_is_no_failed_try_and_failing_is_one(world):
     owe(world)
-    outbox.postpone(outbox.claim(world.helpdesk, worker="a", now=world.now), until=world.now)
+    outbox.postpone(
+        outbox.claim(world.helpdesk, worker="a", now=world.now), until=world.now, now=world.now
+    )
     assert Job.objects.get().tries == 0
     outbox.fail(
         outbox.claim(world.helpdesk, worker="a", now=world.now), sentence="No.", now=world.now
@@ -114,6 +116,18 @@ def test_waiting_is_no_failed_try_and_failing_is_one(world):
     job = Job.objects.get()
     assert (job.tries, job.error) == (1, "No.")
     assert world.now < job.not_before <= world.now + timedelta(seconds=settings.BACKOFF[0])
+
+
+@pytest.mark.parametrize(("days", "left"), [(0, "Away."), (7, "")])
+def test_what_waits_for_days_no_longer_failed_at_anything(world, days, left):
+    """A token of nobody that is deleted waits a week for its refresh half's end: it must not stand in red."""
+    outbox.order(Job.Kind.LINK, 1, helpdesk=world.helpdesk, now=world.now)
+    job = outbox.claim(world.helpdesk, worker="a", now=world.now)
+    outbox.fail(job, sentence="Away.", now=world.now, after=0)
+    job = outbox.claim(world.helpdesk, worker="a", now=world.now)
+    outbox.postpone(job, until=world.now + timedelta(days=days), now=world.now)
+    job.refresh_from_db()
+    assert (job.error, bool(job.error_at), bool(job.tries)) == (left, bool(left), bool(left))
 
 
 def test_backoff_grows_with_full_jitter_up_to_its_bound():

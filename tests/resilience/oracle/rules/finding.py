@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from tests.resilience.oracle.database import Credential, Grant, Job, Snapshot
+from tests.resilience.oracle.database import Credential, Grant, Job, Run, Snapshot
 from tests.resilience.oracle.desk import Desk, Made
 from tests.resilience.oracle.ledger import HandedOut, Ledger
 from tests.resilience.oracle.times import EPSILON, Pauses, Times
@@ -65,9 +65,18 @@ class View:
 
     def makers(self, made: Made) -> list[Grant]:
         """The rows whose call can have made a pair: sent before it, of that user and kind; latest first."""
+        user, rows = made.actor or 0, self.sent_for
+        told = (
+            rows.get(user, [])
+            if made.replaces is None
+            else [
+                *self.refreshes_of.get((user, made.replaces), []),
+                *self.refreshes_of.get((user, None), []),
+            ]
+        )
         found = [
             grant
-            for grant in self.sent_for.get(made.actor or 0, [])
+            for grant in told
             if (grant.purpose == "exchange") == (made.kind == "exchange")
             and (grant.sent_at or 0.0) <= made.at + EPSILON
             and self._follows(grant, made)
@@ -89,6 +98,31 @@ class View:
             if grant.sent_at is not None and user is not None:
                 found.setdefault(user, []).append(grant)
         return found
+
+    @cached_property
+    def refreshes_of(self) -> dict[tuple[int, int | None], list[Grant]]:
+        """User, and the token that was to be refreshed (None: nobody knows its id) → those of them that name a pair."""
+        found: dict[tuple[int, int | None], list[Grant]] = {}
+        for user, grants in self.sent_for.items():
+            for grant in grants:
+                old = self.base.grants.get(grant.replaces_id or 0)
+                if old is not None:
+                    found.setdefault((user, old.remote_id), []).append(grant)
+        return found
+
+    @cached_property
+    def asked_for(self) -> dict[int, list[Grant]]:
+        """User → the rows of every call that was meant for that user's access, sent or not."""
+        found: dict[int, list[Grant]] = {}
+        for grant in self.base.grants.values():
+            user = self.base.user_of(grant)
+            if user is not None:
+                found.setdefault(user, []).append(grant)
+        return found
+
+    @cached_property
+    def runs(self) -> dict[int, Run]:
+        return {run.id: run for run in self.base.runs}
 
     @cached_property
     def queued(self) -> int:

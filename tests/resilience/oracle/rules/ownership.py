@@ -73,13 +73,13 @@ def gaps(view: View, since: float) -> float:
 
 def busy_spans(view: View, token: Living) -> list[tuple[float, float]]:
     """When a call was open that may have made a token: for its user, sent before a list had it, or little later."""
-    seen, runs = view.base.seen.get(token.id), {run.id: run for run in view.base.runs}
-    first = runs.get(seen.first_run_id) if seen else None
+    seen = view.base.seen.get(token.id)
+    first = view.runs.get(seen.first_run_id) if seen else None
     until = (first.finished_at or first.started_at) + view.times.inventory_every if first else inf
     return merged(
         (grant.intended_at, grant.closed_at or view.now)
-        for grant in view.base.grants.values()
-        if view.base.user_of(grant) == token.user_id and (grant.sent_at or view.now) <= until
+        for grant in view.asked_for.get(token.user_id, [])
+        if (grant.sent_at or view.now) <= until
     )
 
 
@@ -90,8 +90,7 @@ def _is_busy(run: Run, busy: list[tuple[float, float]]) -> bool:
 
 def _was_passed_over(view: View, token: Living) -> bool:
     """Whether the portal's own lists had everything that is needed to end it."""
-    seen = view.base.seen.get(token.id)
-    runs = {run.id: run for run in view.base.runs}
+    seen, runs = view.base.seen.get(token.id), view.runs
     first, last = (
         (runs.get(seen.first_run_id), runs.get(seen.last_run_id)) if seen else (None, None)
     )
@@ -164,8 +163,12 @@ def _is_reborn(view: View, grant: Grant) -> bool:
 
 
 def _born_ended(view: View, made: Made) -> Iterator[Finding]:
-    """A pair that a revoked credential's call made, though no row names it."""
-    if made.token_id in view.base.by_remote or not _lives(view, made.token_id):
+    """A pair that a revoked credential's call made, though no row names it, or only one of nobody's does."""
+    named = view.base.by_remote.get(made.token_id, [])
+    token = view.desk.alive.get(made.token_id)
+    if token is None or not _lives(view, made.token_id):
+        return
+    if named and not (token.has_access and all(one.purpose == "stray" for one in named)):
         return
     recent = [
         grant
