@@ -15,7 +15,7 @@ from accounts import clock
 from accounts.models import AuditEvent
 from tests.fakes import FreeLimiter
 from tests.world import World
-from tokens.connectors.base import Broken, Retry
+from tokens.connectors.base import Broken, RemoteUser, Retry
 from tokens.management.commands import reconcile, verify
 from tokens.models import Credential, Grant, InventoryRun
 from tokens.operations import credentials, helpdesks, inventories
@@ -231,6 +231,17 @@ def test_verify_believes_no_list_that_holds_tokens_of_another_application(world)
     said = run("verify")
     assert said.status == 2
     assert "tokens of another application" in said.err
+
+
+def test_verify_believes_no_list_that_is_no_administrators(world):
+    """Demoted before the list or while it was read: it holds their own tokens alone."""
+    strays(world, 1)
+    demoted = RemoteUser(900, "Keydesk integration", "", "", "agent", 0, None, True, False)
+    for before in ([demoted], [None, demoted]):
+        world.desk.next_answers["whoami"] = list(before)
+        said = run("verify")
+        assert said.status == 2
+        assert "is no administrator" in said.err
 
 
 def test_verify_changes_nothing(world):

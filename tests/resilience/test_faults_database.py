@@ -214,21 +214,19 @@ def test_a_form_whose_commit_was_heard_of_by_nobody_is_done_once(world, monkeypa
 
 
 def lock_crosswise(credential: Credential, answered: threading.Event) -> threading.Thread:
-    """Hold the credential's row, and once somebody waits for it want the row of its grant, which he holds."""
+    """Hold the row of its grant, and once somebody waits for it want the credential's, which he holds by then."""
     told: dict[str, Any] = connection.get_connection_params()
     place = {name: told[name] for name in ("host", "port", "user", "dbname") if name in told}
     other = psycopg.connect(**place)
     other.execute("SET deadlock_timeout = '60s'")
-    other.execute("UPDATE tokens_credential SET state = state WHERE id = %s", [credential.pk])
+    other.execute("UPDATE tokens_grant SET state = state WHERE credential_id = %s", [credential.pk])
 
     def want() -> None:
         with psycopg.connect(**place, autocommit=True) as watching:
             waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             while not watching.execute(waits).fetchone()[0] and not answered.is_set():  # type: ignore[index]
                 time.sleep(0.01)
-        other.execute(
-            "UPDATE tokens_grant SET state = state WHERE credential_id = %s", [credential.pk]
-        )
+        other.execute("UPDATE tokens_credential SET state = state WHERE id = %s", [credential.pk])
         other.rollback()
         other.close()
 
