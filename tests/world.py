@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from accounts.models import User
 from tests import people
 from tests.fakes import FakeConnector, FakeHelpdesk, FreeLimiter
 from tokens import worker
+from tokens.connectors.base import Unknown
 from tokens.models import AccessProfile, AccessRequest, Credential, Grant, Helpdesk
-from tokens.operations import catalogue, connections, decisions, grants, requests
+from tokens.operations import catalogue, connections, credentials, decisions, grants, requests
 from tokens.states import CredentialState
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -94,6 +97,17 @@ class World:
             came=connections.Return(trip.state, code, ""), slug=credential.helpdesk.slug,
             by=credential.owner, session_key="s", now=self.clock(),
         )  # fmt: skip
+
+    def ended_without_an_answer(self) -> Credential:
+        """Ended by its owner while its exchange had no answer; the minimum age is over, nobody has worked since."""
+        credential = self.ordered()
+        self.consent(credential)
+        self.desk.next_answers["exchange"].append(Unknown("No answer."))
+        self.work()
+        credential.refresh_from_db()
+        credentials.revoke(credential=credential, by=credential.owner, reason="", now=self.clock())
+        self.now += settings.MINIMUM_AGE + timedelta(seconds=1)
+        return credential
 
     def intended(self, credential: Credential) -> Grant:
         """The intent of an exchange, whatever state its credential is in before and after."""

@@ -154,11 +154,10 @@ def postpone(job: Job, *, until: datetime, now: datetime) -> None:
 
     One that waits for longer than any pause after a failure has failed at nothing: what it failed at before is over.
     """
-    is_long = until - now > timedelta(seconds=max(settings.BACKOFF))
-    waits: dict[str, object] = {"tries": max(0, job.tries - 1)}
-    if is_long:
-        waits = {"tries": 0, "error": "", "error_at": None}
-    _let_go(job, not_before=until, **waits)
+    if until - now > timedelta(seconds=max(settings.BACKOFF)):
+        _let_go(job, not_before=until, tries=0, error="", error_at=None)
+    else:
+        _let_go(job, not_before=until, tries=max(0, job.tries - 1))
 
 
 def fail(job: Job, *, sentence: str, now: datetime, after: float | None = None) -> None:

@@ -103,6 +103,11 @@ def takes_another_code(by: User, helpdesk: Helpdesk, *, now: datetime) -> Answer
     )
 
 
+def may_connect(credential: Credential, by: User, *, now: datetime) -> Answer:
+    """Whether it is the time to connect it, and not too much of this person's came to nothing."""
+    return can_connect(credential, now=now) and takes_another_code(by, credential.helpdesk, now=now)
+
+
 def takes_new_access(helpdesk: Helpdesk) -> Answer:
     """Whether access may be issued there now: not while it is frozen."""
     if helpdesk.frozen_at is None:
@@ -129,12 +134,14 @@ def access_seconds(credential: Credential, *, now: datetime) -> int:
 
 
 def reaches_until(now: datetime) -> datetime:
-    """Until when what is asked for now may yet be made: time to send it, a slot, and a late commit.
-
-    No pair is asked for that could be made after its lease: it would outlive that by more than its least life.
-    """
+    """Until when what is asked for now may yet be made: time to send it, a slot, and a late commit."""
     late_commits = settings.MINIMUM_AGE - settings.CODE_LIFE - settings.SEND_WITHIN
     return now + settings.SEND_WITHIN + settings.CALL_DEADLINE + late_commits
+
+
+def is_about_to_end(credential: Credential, *, now: datetime) -> bool:
+    """Whether no pair is asked for any more: one made after the lease would outlive it by more than its least life."""
+    return credential.lives_until is not None and credential.lives_until <= reaches_until(now)
 
 
 def refresh_seconds(credential: Credential, *, now: datetime, access: int) -> int:

@@ -14,7 +14,7 @@ from accounts.models import AuditEvent
 from tests.integration._people import browser, words
 from tests.world import World
 from tokens import outbox
-from tokens.connectors.base import Retry, Unknown
+from tokens.connectors.base import Retry
 from tokens.models import Connection, Credential, Job
 from tokens.operations import credentials, keys
 from tokens.queries.operator import stuck_ends
@@ -440,11 +440,7 @@ def test_an_end_that_keeps_failing_is_red_with_error_age_and_next_try(world, ada
 
 
 def test_an_end_that_waits_for_the_list_is_red_when_the_list_keeps_failing(world, ada):
-    credential = world.ordered()
-    world.consent(credential)
-    world.desk.next_answers["exchange"].append(Unknown("No answer."))
-    world.work()
-    ada.post(f"/credentials/{credential.pk}/revoke")
+    credential = world.ended_without_an_answer()
     world.desk.next_answers["list"] += [Retry("The list is away.")] * 50
     for _ in range(outbox.TRIES_BEFORE_RED + 1):
         world.wait(minutes=15)

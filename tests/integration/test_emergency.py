@@ -19,7 +19,7 @@ from tests.integration.test_token_endpoint import fetch
 from tests.sign_in import sign_in
 from tests.world import World
 from tokens import outbox
-from tokens.connectors.base import Retry
+from tokens.connectors.base import Retry, Unknown
 from tokens.models import Credential, Emergency, Fetch, Job, ProfileVersion
 from tokens.operations import connections, credentials, emergencies, keys, sweeps
 from tokens.queries import emergencies as queries
@@ -561,6 +561,24 @@ def test_two_workers_at_once_end_each_once(world, monkeypatch):
     assert set(states().values()) == {"cancelled"}
     assert AuditEvent.objects.filter(event="credential.cancelled").count() == 10
     assert AuditEvent.objects.filter(event="emergency.finished").count() == 1
+
+
+def test_an_end_that_waits_for_a_list_that_keeps_failing_stands_on_its_page(world, omar):
+    credential = world.ordered()
+    world.consent(credential)
+    world.desk.next_answers["exchange"].append(Unknown("No answer."))
+    world.work()
+    press(omar, world)
+    world.desk.next_answers["list"] += [Retry("The list is away.")] * 50
+    for _ in range(outbox.TRIES_BEFORE_RED + 1):
+        world.wait(minutes=15)
+        world.work()
+    emergency = Emergency.objects.get()
+    (failing,) = queries.failing(emergency)
+    assert (failing.credential, failing.jobs[0].kind) == (credential, Job.Kind.INVENTORY)
+    page = words(browser(world, "omar").get(f"/emergencies/{emergency.pk}"))
+    assert "The list is away." in page
+    assert "not confirmed gone" in page
 
 
 def test_one_that_cannot_be_ended_holds_up_no_other_and_is_tried_again(

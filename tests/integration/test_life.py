@@ -24,6 +24,13 @@ from tokens.states import GRANT_OPEN, CredentialState, GrantState
 pytestmark = pytest.mark.django_db
 
 
+def work_on(world: World) -> None:
+    """Let a worker look three times, five seconds apart: a deletion, the list that confirms it, the end."""
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -243,9 +250,7 @@ def test_an_unused_token_needs_a_refused_refresh_to_be_gone(world):
     world.wait(days=30)
     assert grant.access_expires_at < world.now
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
-    for _ in range(3):
-        world.work()
-        world.wait(seconds=5)
+    work_on(world)
     credential.refresh_from_db()
     assert credential.state == CredentialState.REVOKED
     assert world.desk.calls.count("refresh") == 1
@@ -258,15 +263,11 @@ def test_a_closing_refresh_keeps_out_of_the_way_of_anothers_proof_by_list(world)
     world.wait(days=30)
     Helpdesk.objects.update(proof_turn=0, proof_turn_until=world.now + timedelta(seconds=60))
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
-    for _ in range(3):
-        world.work()
-        world.wait(seconds=5)
+    work_on(world)
     assert world.desk.calls.count("refresh") == 0
     assert not credential.grants.filter(state__in=GRANT_OPEN).exists()
     world.wait(seconds=61)
-    for _ in range(3):
-        world.work()
-        world.wait(seconds=5)
+    work_on(world)
     credential.refresh_from_db()
     assert credential.state == CredentialState.REVOKED
     assert world.desk.calls.count("refresh") == 1
@@ -276,13 +277,7 @@ def test_the_list_an_end_waits_for_goes_before_refreshes(world):
     def owed() -> Job:
         return Job.objects.get(kind=Job.Kind.INVENTORY, helpdesk=world.helpdesk, done_at=None)
 
-    credential = world.ordered()
-    world.consent(credential)
-    world.desk.next_answers["exchange"].append(Unknown("No answer."))
-    world.work()
-    credential.refresh_from_db()
-    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
-    world.now += settings.MINIMUM_AGE + timedelta(seconds=1)
+    world.ended_without_an_answer()
     world.desk.next_answers["whoami"].append(Retry("Busy."))
     world.work()
     assert owed().urgency == outbox.AT_ONCE
@@ -873,8 +868,6 @@ def test_right_before_its_end_an_access_gets_no_token_that_would_outlive_it(worl
     assert "refresh" not in world.desk.calls
     assert Job.objects.get(kind=Job.Kind.REFRESH).not_before == credential.lives_until
     world.now = credential.lives_until
-    for _ in range(3):
-        world.work()
-        world.wait(seconds=5)
+    work_on(world)
     credential.refresh_from_db()
     assert credential.state == CredentialState.REVOKED

@@ -179,13 +179,7 @@ def test_more_strays_than_a_restored_backup_may_end_wait_for_a_person(world):
 
 def test_an_end_that_was_looked_at_is_looked_at_again_with_the_next_list(world):
     """A thousand ends that wait for a list must not be asked for by every sweep."""
-    credential = world.ordered()
-    world.consent(credential)
-    world.desk.next_answers["exchange"].append(Unknown("No answer."))
-    world.work()
-    credential.refresh_from_db()
-    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
-    world.now += settings.MINIMUM_AGE + timedelta(seconds=1)
+    credential = world.ended_without_an_answer()
     world.desk.next_answers["list"] += [Retry("Busy.")] * 50
     world.work()
     credential.refresh_from_db()

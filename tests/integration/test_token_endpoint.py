@@ -395,6 +395,19 @@ def test_a_call_that_gets_nothing_in_time_is_a_503_and_leaves_no_row(world, held
     assert Job.objects.get(kind="refresh", done_at=None).not_before >= held.grants.get().serve_until
 
 
+def test_right_before_the_end_nothing_is_waited_for_that_cannot_come(world, held, key, monkeypatch):
+    """No pair is asked for in the last minute of a lease, so that none outlives it."""
+
+    def wait(_: float) -> None:
+        raise AssertionError("It waited.")
+
+    monkeypatch.setattr(waiting.time, "sleep", wait)
+    world.now = held.lives_until - timedelta(seconds=30)
+    held.grants.update(serve_until=world.now)
+    refused(fetch(key), 503, "temporarily_unavailable")
+    assert not Job.objects.filter(kind="refresh", done_at=None).exists()
+
+
 def test_access_that_ends_while_a_call_waits_is_said_at_once(world, held, key, monkeypatch):
     make_due(world, held)
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import redis
 
@@ -202,13 +203,15 @@ class Script:
         assert answer.status_code == 200, answer.text
         assert self.refreshes() - self._refreshed == refreshes
         assert len(self._alive()) == 1, self._alive()
-        until(lambda: not self._failing(), seconds=seconds)
+        with suppress(AssertionError):
+            until(lambda: self._failing() == [], seconds=seconds)
+        assert self._failing() == []
         status, said = self.handling.commands.run("verify")
         assert status == 0, said
 
-    def _failing(self) -> int:
-        """Jobs that failed at their last try."""
-        return self.handling.rows.count("SELECT count(*) FROM tokens_job WHERE error <> ''")
+    def _failing(self) -> list[tuple[Any, ...]]:
+        """Jobs that failed at their last try, and how."""
+        return self.handling.rows.all("SELECT key, error FROM tokens_job WHERE error <> ''")
 
     def _alive(self) -> list[int]:
         user = self.actor.person.helpdesk_id

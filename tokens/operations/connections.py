@@ -59,8 +59,7 @@ def start(
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     if not (answer := policies.takes_new_access(credential.helpdesk)):
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
-    answer = policies.can_connect(credential, now=now)
-    if not (answer := answer and policies.takes_another_code(by, credential.helpdesk, now=now)):
+    if not (answer := policies.may_connect(credential, by, now=now)):
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     ended = policies.ended_by_connecting(credential)
     if unnamed := [other for other in ended if other.pk not in replaces]:
@@ -123,11 +122,7 @@ def _find(state: str, *, slug: str, by: User, session_key: str, now: datetime) -
 
 def _accept(connection: Connection, code: str, *, by: User, now: datetime) -> Credential:
     credential = connection.credential
-    answer = (
-        permissions.is_spared(credential)
-        and policies.can_connect(credential, now=now)
-        and policies.takes_another_code(by, credential.helpdesk, now=now)
-    )
+    answer = permissions.is_spared(credential) and policies.may_connect(credential, by, now=now)
     if not answer:
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     with transaction.atomic():

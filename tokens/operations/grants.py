@@ -106,7 +106,7 @@ def answer(grant: Grant, pair: TokenPair, *, now: datetime) -> None:
         ),
     }
     with transaction.atomic():
-        credential = locked(grant)
+        credential = locked(grant)  # before the pair's own row, as an end takes them
         move(
             grant, GRANT, "answer", GrantState.ANSWERED, answered_at=now,
             access_sealed=portal_ring().seal(pair.access_token, place),

@@ -17,8 +17,9 @@ from tokens.models.catalogue import RESTORED
 from tokens.operations import capabilities, credentials, grants, helpdesks
 from tokens.operations.moves import stale
 from tokens.queries import inventories as lists
+from tokens.queries.credentials import needing_a_list
 from tokens.refusals import Denied, StaleState
-from tokens.states import CredentialState, GrantState
+from tokens.states import GrantState
 
 OVERTAKEN = "A newer list was complete first."
 LEFT_OUT = "Left alone, as nobody says which application they belong to: {} in the list."
@@ -234,11 +235,7 @@ def _end_changed(run: InventoryRun, grant: Grant, record: TokenRecord, *, now: d
 
 def _ask_again(run: InventoryRun, *, now: datetime) -> None:
     """Ends that wait for a list: a call of theirs was written off."""
-    waiting = Credential.objects.filter(
-        helpdesk=run.helpdesk, state=CredentialState.REVOKING,
-        grants__state=GrantState.WRITTEN_OFF,
-    ).distinct()  # fmt: skip
-    for credential in waiting:
+    for credential in needing_a_list(Credential.objects.filter(helpdesk=run.helpdesk)):
         with transaction.atomic():
             outbox.order(Job.Kind.CONFIRM, credential.pk, helpdesk=run.helpdesk, now=now)
 

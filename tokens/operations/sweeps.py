@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from tokens import notifications, outbox
 from tokens.models import AccessRequest, Credential, Grant, Helpdesk, InventoryRun, Job
 from tokens.operations import credentials, emergencies, requests
+from tokens.queries.credentials import needing_a_list
 from tokens.refusals import StaleState
 from tokens.states import (
     CREDENTIAL_USABLE,
@@ -160,15 +161,14 @@ def order_inventories(*, now: datetime) -> int:
     Lists that only proved a token settle nothing, so they do not count; one that is owed is left its pace. For
     ends that wait for it, it goes before everything that gives access.
     """
-    awaited = Credential.objects.filter(
-        state=CredentialState.REVOKING, grants__state=GrantState.WRITTEN_OFF
-    ).values_list("helpdesk", flat=True)
+    ends = needing_a_list(Credential.objects.all())
+    awaited = set(ends.values_list("helpdesk", flat=True))
     owed_or_recent = Job.objects.filter(
         Q(done_at=None) | Q(done_at__gt=now - settings.INVENTORY_EVERY), kind=Job.Kind.INVENTORY
     )
     return _each(
         Helpdesk.objects.exclude(pk__in=owed_or_recent.values("helpdesk")),
-        lambda helpdesk: _owe_list(helpdesk, now, is_awaited=helpdesk.pk in set(awaited)),
+        lambda helpdesk: _owe_list(helpdesk, now, is_awaited=helpdesk.pk in awaited),
     )
 
 

@@ -58,12 +58,8 @@ def actions(
 
 def _can_connect(credential: Credential, *, now: datetime) -> Answer:
     """Whether it is the time for it, the helpdesk takes new access, and not too much came to nothing."""
-    helpdesk = credential.helpdesk
-    return (
-        policies.can_connect(credential, now=now)
-        and policies.takes_new_access(helpdesk)
-        and policies.takes_another_code(credential.owner, helpdesk, now=now)
-    )
+    can = policies.may_connect(credential, credential.owner, now=now)
+    return can and policies.takes_new_access(credential.helpdesk)
 
 
 def _is_held(credential: Credential) -> Answer:

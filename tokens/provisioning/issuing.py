@@ -220,14 +220,12 @@ def _intend(
     connection: Connection | None = None,
     replaces: Grant | None = None,
 ) -> Grant:
-    """The row of the call; one that would cross another's proof by list waits, and looks once more after.
+    """The row of the call. Raises `Later` where it would cross another's proof by list, or its access is about to end.
 
-    An exchange is asked again whether it may be: a list may have taken long. Raises `NotAnyMore`. Right
-    before its end an access gets no pair any more.
+    An exchange is asked again whether it may be: a list may have taken long. Raises `NotAnyMore`.
     """
-    ends = credential.lives_until
-    if ends is not None and ends <= policies.reaches_until(line.clock()):
-        raise Later(ends)
+    if credential.lives_until and policies.is_about_to_end(credential, now=line.clock()):
+        raise Later(credential.lives_until)
     must_not_cross(line, credential, before)
     with transaction.atomic():
         if connection is not None:

@@ -142,7 +142,7 @@ def _reject(line: Line, credential: Credential, grant: Grant, reason: str) -> No
     """What is not exactly right is thrown away; the owner reads why and may connect again."""
     now = line.clock()
     with transaction.atomic():
-        grants.locked(grant)
+        grants.locked(grant)  # the credential's row before the pair's, as an end takes them
         grants.doom(grant, reason=reason, now=now)
         if grant.purpose == Grant.Purpose.EXCHANGE:
             credentials.refuse(

@@ -107,14 +107,16 @@ def jobs_of_ending(credential: Credential) -> list[Job]:
     return list(Job.objects.filter(owed, done_at=None).order_by("-tries", "not_before"))
 
 
+def needing_a_list(rows: QuerySet[Credential]) -> QuerySet[Credential]:
+    """Of these, the ends of which a call was written off: what it made only the list of all tokens tells."""
+    lost = Grant.objects.filter(credential=OuterRef("pk"), state=GrantState.WRITTEN_OFF)
+    return rows.filter(Exists(lost), state=CredentialState.REVOKING)
+
+
 def waiting_for_a_list(rows: QuerySet[Credential]) -> QuerySet[Credential]:
-    """Of these, the ends of which only calls without an answer are left: the list of all tokens decides."""
-    calls = Grant.objects.filter(credential=OuterRef("pk"))
-    return rows.filter(
-        Exists(calls.filter(state=GrantState.WRITTEN_OFF)),
-        ~Exists(calls.filter(state=GrantState.DOOMED)),
-        state=CredentialState.REVOKING,
-    ).select_related("owner", "helpdesk")
+    """Of these, the ends that need a list and nothing else any more."""
+    doomed = Grant.objects.filter(credential=OuterRef("pk"), state=GrantState.DOOMED)
+    return needing_a_list(rows).filter(~Exists(doomed)).select_related("owner", "helpdesk")
 
 
 def held_up_by_a_list(

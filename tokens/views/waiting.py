@@ -123,7 +123,7 @@ def current_token(
     """The access token a client may have now; waits for a refresh where one is due.
 
     Raises `StaleState` when it is disconnected or has ended, also while waiting, and `Busy` when no
-    token comes in time.
+    token comes in time, at once where none is asked for any more.
     """
     hand_out = partial(
         keys.hand_out, credential_id=credential.pk, secret=secret, address=address, by=by
@@ -131,19 +131,13 @@ def current_token(
     handed = None
     if credential.state != CredentialState.ISSUING:
         handed = hand_out(now=now)
-    if handed is None and _is_about_to_end(credential, now=now):
+    if handed is None and policies.is_about_to_end(credential, now=now):
         raise Busy
     if handed is None and _wait_for(credential.pk):
         handed = hand_out(now=clock.now())
     if handed is None:
         raise Busy
     return handed
-
-
-def _is_about_to_end(credential: Credential, *, now: datetime) -> bool:
-    """Whether no pair is asked for any more, so that there is nothing to wait for."""
-    ends = credential.lives_until
-    return ends is not None and ends <= policies.reaches_until(now)
 
 
 def _wait_for(credential_id: int) -> bool:

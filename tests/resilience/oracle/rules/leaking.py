@@ -20,12 +20,12 @@ FORMS = re.compile(
     + rb"|\bkds_[0-9A-Za-z]{38}\b"  # a client secret of the portal
     + rb"|[?&](?:code|state|client_secret|refresh_token|access_token)=[\w.~%-]{16,}"
 )
-_WORDS = re.compile(r"[\w-]+\.[\w.-]+")
-"""What may be a token: a word with a dot in it."""
 _BODY = re.compile(rb'"body": ?"([A-Za-z0-9+/=]{8,})"')
 _LARGEST = 200_000_000
 _ACROSS = 2_000
 """Bytes a secret may span."""
+_TAIL = 16
+"""So many characters at its end tell one token from another."""
 
 
 def in_bytes(data: bytes) -> bool:
@@ -72,9 +72,20 @@ def in_growth(folders: list[Path], read_so_far: dict[Path, int]) -> Iterator[Fin
 
 def in_texts(texts: Iterator[tuple[str, str, str]], tokens: set[str]) -> Iterator[Finding]:
     """The database's columns. Sealed texts hold nothing of a secret's form."""
+    tails = {token[-_TAIL:] for token in tokens}
+    lengths = {len(tail) for tail in tails}
     for table, column, text in texts:
-        if in_bytes(text.encode()) or not tokens.isdisjoint(_WORDS.findall(text)):
+        if in_bytes(text.encode()) or (text.count(".") >= 2 and _has_one_of(tails, lengths, text)):
             yield Finding("leaked", f"a secret stands in {table}.{column}")
+
+
+def _has_one_of(tails: set[str], lengths: set[int], text: str) -> bool:
+    """Whether any of them stands anywhere in the text; as fast for ten thousand as for one."""
+    return any(
+        text[at : at + length] in tails
+        for length in lengths
+        for at in range(len(text) - length + 1)
+    )
 
 
 def in_broker(url: str) -> Iterator[Finding]:
