@@ -98,11 +98,19 @@ class World:
             by=credential.owner, session_key="s", now=self.clock(),
         )  # fmt: skip
 
-    def ended_without_an_answer(self) -> Credential:
-        """Ended by its owner while its exchange had no answer; the minimum age is over, nobody has worked since."""
+    def ended_without_an_answer(self, *, is_made: bool = False) -> Credential:
+        """Ended by its owner while its exchange had no answer; the minimum age is over, nobody has worked since.
+
+        `is_made`: the helpdesk did make the token.
+        """
+        lost = Unknown("No answer.")
+
+        def lose() -> None:
+            raise lost
+
         credential = self.ordered()
         self.consent(credential)
-        self.desk.next_answers["exchange"].append(Unknown("No answer."))
+        self.desk.next_answers["exchange"].append(lose if is_made else lost)
         self.work()
         credential.refresh_from_db()
         credentials.revoke(credential=credential, by=credential.owner, reason="", now=self.clock())

@@ -16,7 +16,7 @@ from tests.world import World
 from tokens import outbox
 from tokens.connectors.base import Retry
 from tokens.models import Connection, Credential, Job
-from tokens.operations import credentials, keys
+from tokens.operations import credentials, keys, sweeps
 from tokens.queries.operator import stuck_ends
 from tokens.states import CredentialState
 
@@ -459,6 +459,21 @@ def test_an_end_that_waits_for_the_list_is_red_when_the_list_keeps_failing(world
     )
     credential.refresh_from_db()
     assert credential.state == CredentialState.REVOKED
+
+
+def test_an_end_that_waits_for_what_its_call_made_is_red_when_that_cannot_be_deleted(world, ada):
+    credential = world.ended_without_an_answer(is_made=True)
+    world.desk.next_answers["delete"] += [Retry("It will not be deleted.")] * 50
+    for _ in range(outbox.TRIES_BEFORE_RED + 4):
+        world.wait(minutes=15)
+        sweeps.order_inventories(now=world.clock())
+        world.work()
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKING
+    page = words(browser(world, "ada").get(f"/credentials/{credential.pk}"))
+    assert "tries to end it on Acme production have failed" in page
+    assert "It will not be deleted." in page
+    assert "Next try" in page
 
 
 def test_no_word_of_the_code_stands_on_a_page(world, ada):

@@ -1106,15 +1106,7 @@ def test_an_end_waits_for_what_an_exchange_may_have_made_for_whoever_was_signed_
 
 
 def test_an_end_waits_until_what_its_call_made_is_gone_and_not_only_doomed(world):
-    def without_an_answer() -> None:
-        raise Unknown("No answer.")
-
-    credential = world.ordered()
-    world.consent(credential)
-    world.desk.next_answers["exchange"].append(without_an_answer)
-    world.work()
-    credential.refresh_from_db()
-    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    credential = world.ended_without_an_answer(is_made=True)
     world.desk.next_answers["delete"] += [Retry("Busy.")] * 50
     for _ in range(3):
         take(world)

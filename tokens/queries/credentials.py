@@ -16,6 +16,7 @@ from tokens.models import (
     Helpdesk,
     Job,
 )
+from tokens.queries import inventories
 from tokens.states import CredentialState, GrantState, RequestState
 
 
@@ -96,7 +97,8 @@ def live_grant(credential: Credential) -> Grant | None:
 def jobs_of_ending(credential: Credential) -> list[Job]:
     """What workers still owe for an access that is ending, the one that has failed most on top.
 
-    Where only a call without an answer is left of it, that is the list of all tokens.
+    Where only a call without an answer is left of it, that is the list of all tokens; and once that has
+    shown what the call may have made, the end of these.
     """
     doomed = credential.grants.filter(state=GrantState.DOOMED).values("pk")
     owed = Q(kind=Job.Kind.CONFIRM, target_id=credential.pk)
@@ -104,7 +106,18 @@ def jobs_of_ending(credential: Credential) -> list[Job]:
         owed |= Q(kind=Job.Kind.CLOSE, target_id__in=doomed)
     elif waiting_for_a_list(Credential.objects.filter(pk=credential.pk)).exists():
         owed |= Q(kind=Job.Kind.INVENTORY, target_id=credential.helpdesk_id)
+        owed |= Q(kind=Job.Kind.CLOSE, target_id__in=_strays_that_may_be_of(credential).values("pk"))
     return list(Job.objects.filter(owed, done_at=None).order_by("-tries", "not_before"))
+
+
+def _strays_that_may_be_of(credential: Credential) -> QuerySet[Grant]:
+    run = inventories.newest(credential.helpdesk)
+    if run is None:
+        return Grant.objects.none()
+    return Grant.objects.filter(
+        helpdesk=credential.helpdesk_id, purpose=Grant.Purpose.STRAY, state=GrantState.DOOMED,
+        remote_id__in=inventories.may_be_of(credential, run).values("remote_id"),
+    )  # fmt: skip
 
 
 def needing_a_list(rows: QuerySet[Credential]) -> QuerySet[Credential]:

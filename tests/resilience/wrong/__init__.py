@@ -7,6 +7,7 @@ replaces one rule of the product in a process of its own. The product never impo
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from inspect import Parameter, isfunction, signature
 from typing import Any
 
 NO_STORM: dict[str, Any] = {"is_deadly": False, "has_council": False}
@@ -44,11 +45,24 @@ def wrong(
 
 
 def swap(*owners: Any, **replacements: Any) -> None:
-    """Put something else in the place of a name. Raises `AttributeError` where the product has no such name."""
+    """Put something else in the place of a name.
+
+    Raises `AttributeError` where the product has no such name, and `TypeError` where what stands there is
+    called otherwise than its replacement can be: that would break the portal, not make it wrong.
+    """
     for owner in owners:
         for name, replacement in replacements.items():
-            getattr(owner, name)
+            _must_take_the_same(getattr(owner, name), replacement)
             setattr(owner, name, replacement)
+
+
+def _must_take_the_same(right: Any, replacement: Any) -> None:
+    if not isfunction(right):
+        return
+    asked = signature(right).parameters.values()
+    places = [one for one in asked if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    words = {one.name: one for one in asked if one.kind is Parameter.KEYWORD_ONLY}
+    signature(replacement).bind(*places, **words)
 
 
 def install(name: str) -> None:

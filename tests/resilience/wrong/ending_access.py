@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from accounts import clock
 from tests.resilience.wrong import NO_STORM, swap, wrong
 from tokens import findings, policies, worker
 from tokens.connectors.base import ConnectorError, TokenRecord
 from tokens.connectors.zendesk.connector import ZendeskConnector
-from tokens.models import Credential, Grant, Job, SeenToken
+from tokens.models import Credential, Grant, InventoryRun, Job, SeenToken
 from tokens.operations import credentials, emergencies, grants, inventories, sweeps
 from tokens.provisioning import ending, issuing
 from tokens.queries import inventories as lists
@@ -88,7 +89,7 @@ def swallowed_404() -> None:
 def never_expires() -> None:
     """Nothing finds out that a lease is over."""
     swap(sweeps, SWEEPS=tuple(one for one in sweeps.SWEEPS if one is not sweeps.expire_credentials))
-    swap(sweeps, expire_credentials=lambda *, now: 0)
+    swap(sweeps, expire_credentials=lambda *, now, most=0: 0)
     swap(issuing, _has_ended=lambda _line, _credential: False)
 
 
@@ -116,7 +117,12 @@ def stray_adopted() -> None:
 )  # fmt: skip
 def sweep_without_minimum_age() -> None:
     """Whatever nobody owns at this moment is ended, however young, also beside an open call."""
-    swap(lists, strays=lists.unowned)
+
+    def strays(run: InventoryRun, *, only: int | None = None) -> QuerySet[SeenToken]:
+        found = lists.unowned(run)
+        return found if only is None else found.filter(pk=only)
+
+    swap(lists, strays=strays)
 
 
 @wrong(
