@@ -60,7 +60,7 @@ BENCHMARKS = {
         {
             "budget_share_200": Figure(
                 0.98,
-                "share of 200 requests a minute that four saturated workers use",
+                "share of 200 requests a minute that four saturated processes use",
                 is_least=True,
             ),
             "budget_share_2500": Figure(0.98, "the same of 2,500", is_least=True),

@@ -1,4 +1,4 @@
-"""How much of a helpdesk's limit four saturated workers use, alone and beside others, and whether one is ever refused.
+"""How much of a helpdesk's limit four saturated processes use, alone and beside others, and whether one is ever refused.
 
 The workers are real processes on a real broker with the product's own limiter, gate, connector and transport; the
 helpdesks are the demo's, one allowing 200 requests a minute and one 2,500, and count whole minutes of real time.

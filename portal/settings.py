@@ -229,7 +229,7 @@ SEALING_KEYS = env_keys("SEALING_KEYS") if env_text("SEALING_KEYS", "") else []
 WORKER_SEALING_KEYS = env_keys("WORKER_SEALING_KEYS") if env_text("WORKER_SEALING_KEYS", "") else []
 
 
-# --- Times: defaults from the design; tests scale them together with the demo helpdesk's -----------
+# --- Times; tests scale them together with the demo helpdesk's ------------------------------------
 CODE_LIFE = env_seconds("CODE_LIFE_SECONDS", 120)
 SEND_WITHIN = env_seconds("SEND_WITHIN_SECONDS", 30)
 MINIMUM_AGE = env_seconds("MINIMUM_AGE_SECONDS", 180)
@@ -257,7 +257,7 @@ SERVE_LEAST = env_seconds("SERVE_LEAST_SECONDS", 6)
 SERVE_MARGIN = env_seconds("SERVE_MARGIN_SECONDS", 5)
 SLOW_BODY = env_seconds("SLOW_BODY_SECONDS", 5)
 TOKEN_WAIT = env_seconds("TOKEN_WAIT_SECONDS", 10)
-# Web threads of one process, and how many of them may wait for a refresh (seven eighths).
+# Web threads of one process; seven eighths of them may wait for a refresh.
 WEB_THREADS = env_int("WEB_THREADS", 64, least=8)
 
 # --- Celery: the nudge, never the truth ------------------------------------------------------------

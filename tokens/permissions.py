@@ -4,8 +4,11 @@ Roles are read by accounts/roles.py. `admin` decides for every profile, an `appr
 the approver groups they are in, nobody for themselves: neither by account nor by helpdesk user.
 """
 
+from datetime import datetime
+
 from accounts.models import User
 from accounts.roles import Role, in_group, roles_of
+from tokens import policies
 from tokens.models import (
     AccessProfile,
     AccessRequest,
@@ -73,6 +76,16 @@ def is_spared(credential: Credential) -> Answer:
         return YES
     what = emergencies.subject_of(emergency).words
     return no(f"{emergency.ordered_by} is ending {what}: {emergency.reason}"[:500])
+
+
+def may_connect(user: User, credential: Credential, *, now: datetime) -> Answer:
+    """Its owner, while a consent is wanted for it, its helpdesk takes new access and nothing is ending all like it."""
+    return (
+        may_own(user, credential)
+        and policies.takes_code(credential, user, now=now)
+        and policies.takes_new_access(credential.helpdesk)
+        and is_spared(credential)
+    )
 
 
 def may_keep(credential: Credential) -> Answer:

@@ -70,7 +70,7 @@ def granted(decisions: Iterable[tuple[frozenset[str], int]]) -> tuple[frozenset[
     return scopes, min(days for _, days in pairs)
 
 
-def can_renew(credential: Credential, *, now: datetime) -> Answer:
+def is_renewable(credential: Credential, *, now: datetime) -> Answer:
     """Whether a renewal makes sense: it lives, or is only disconnected, and has not reached its end."""
     if credential.state not in (CredentialState.ACTIVE, CredentialState.LOST):
         return no("Only access that works or is disconnected can be renewed.")
@@ -79,8 +79,8 @@ def can_renew(credential: Credential, *, now: datetime) -> Answer:
     return YES
 
 
-def can_connect(credential: Credential, *, now: datetime) -> Answer:
-    """Whether its owner may go to the helpdesk's consent page for it now."""
+def is_connectable(credential: Credential, *, now: datetime) -> Answer:
+    """Whether its state and its time are such that a consent is wanted for it."""
     if credential.state == CredentialState.ISSUING:
         return no("It is being connected right now.")
     if credential.state == CredentialState.AWAITING_CONSENT:
@@ -94,18 +94,21 @@ def can_connect(credential: Credential, *, now: datetime) -> Answer:
 
 def takes_another_code(by: User, helpdesk: Helpdesk, *, now: datetime) -> Answer:
     """Whether somebody may bring one more code: each is a call that goes before everybody's refreshes."""
-    since = now - timedelta(hours=1)
-    if queries.fruitless_consents(by, helpdesk, since=since) < settings.CONSENTS_PER_HOUR:
+    most, since = settings.CONSENTS_PER_HOUR, now - timedelta(hours=1)
+    if queries.fruitless_consents(by, helpdesk, since=since) < most:
         return YES
+    times = "once" if most == 1 else f"{most} times"
     return no(
-        f"You have come back from {helpdesk} {settings.CONSENTS_PER_HOUR} times within an hour and nothing "
-        "could be kept. Connect again in an hour, or ask an admin what is wrong."
+        f"You have come back from {helpdesk} {times} within an hour and nothing could be kept. "
+        "Connect again in an hour, or ask an admin what is wrong."
     )
 
 
-def may_connect(credential: Credential, by: User, *, now: datetime) -> Answer:
-    """Whether it is the time to connect it, and not too much of this person's came to nothing."""
-    return can_connect(credential, now=now) and takes_another_code(by, credential.helpdesk, now=now)
+def takes_code(credential: Credential, by: User, *, now: datetime) -> Answer:
+    """Whether a consent is wanted for it, and not too many of this person's came to nothing."""
+    return is_connectable(credential, now=now) and takes_another_code(
+        by, credential.helpdesk, now=now
+    )
 
 
 def takes_new_access(helpdesk: Helpdesk) -> Answer:

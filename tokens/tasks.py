@@ -110,7 +110,7 @@ def _leave() -> None:
 def _hand_back() -> None:
     try:
         count = outbox.release(worker.process_name())
-        logger.warning("The worker ends with work in hand: %s jobs are handed back.", count)
+        logger.warning("The worker ends with work in hand; jobs handed back: %s", count)
     except (OperationalError, InterfaceError) as error:
         logger.warning("The worker ends with work in hand: %s", _first_line(error))
     finally:

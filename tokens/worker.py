@@ -154,6 +154,15 @@ def _name() -> str:
     return f"{process_name()}{threading.get_ident() % 100_000}"
 
 
+def _put_off(job: Job, later: Later, *, now: datetime) -> None:
+    """Waiting is no failing, unless it is for a call that had no answer."""
+    if later.failure:
+        seconds = (later.until - now).total_seconds()
+        outbox.fail(job, sentence=later.failure, now=now, after=max(0.0, seconds))
+    else:
+        outbox.postpone(job, until=later.until, now=now)
+
+
 def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Connect) -> None:
     """Do one job and settle its row, whatever happens."""
     try:
@@ -162,7 +171,7 @@ def _work(job: Job, helpdesk: Helpdesk, gate: Gate, *, clock: Clock, connect: Co
             line.must_be_admin()
         WORK[job.kind](line, job.target_id)
     except Later as later:
-        outbox.postpone(job, until=later.until, now=clock())
+        _put_off(job, later, now=clock())
     except StaleState:
         outbox.finish(job, now=clock())
     except Broken as error:

@@ -14,7 +14,7 @@ from accounts.models import AuditEvent
 from tests.integration._people import browser, words
 from tests.world import World
 from tokens import outbox
-from tokens.connectors.base import Retry
+from tokens.connectors.base import Retry, Unknown
 from tokens.models import Connection, Credential, Job
 from tokens.operations import credentials, keys, sweeps
 from tokens.queries.operator import stuck_ends
@@ -437,6 +437,20 @@ def test_an_end_that_keeps_failing_is_red_with_error_age_and_next_try(world, ada
     assert "Next try" in page
     assert "not confirmed gone" in page
     assert Job.objects.filter(kind=Job.Kind.CLOSE, done_at=None).exists()
+
+
+def test_an_end_is_red_when_the_refresh_that_would_kill_its_second_half_gets_no_answer(world):
+    credential = world.active()
+    world.now += settings.ACCESS_TOKEN_MOST + timedelta(minutes=1)  # its access half is over
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    world.desk.next_answers["refresh"] += [Unknown("The helpdesk did not answer.")] * 50
+    for _ in range(outbox.TRIES_BEFORE_RED):
+        world.wait(minutes=15)
+        world.work()
+    page = words(browser(world, "ada").get(f"/credentials/{credential.pk}"))
+    assert f"{outbox.TRIES_BEFORE_RED} tries to end it on Acme production have failed" in page
+    assert "The helpdesk did not answer." in page
+    assert "Next try" in page
 
 
 def test_an_end_that_waits_for_the_list_is_red_when_the_list_keeps_failing(world, ada):

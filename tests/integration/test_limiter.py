@@ -501,7 +501,7 @@ def test_a_clock_set_back_does_not_stop_the_line(shared):
     assert shared.state("production").announced is None
 
 
-def test_a_flush_costs_nothing(shared):
+def test_after_a_flush_slots_are_given_and_what_was_heard_is_heard_anew(shared):
     assert shared.take("production", urgent=False, wait=1)
     tell(shared, remaining=0, resets_in=50, limit=10)
     shared._client.flushall()

@@ -11,7 +11,7 @@ from accounts import clock
 from tests.integration._people import browser, words
 from tests.world import World
 from tokens.models import Credential, Fetch, HelpdeskLink
-from tokens.operations import credentials, decisions, keys, requests
+from tokens.operations import credentials, decisions, helpdesks, keys, requests
 
 pytestmark = pytest.mark.django_db
 
@@ -66,6 +66,17 @@ def test_what_is_past_its_time_to_connect_offers_nothing(world, ada):
     held = world.ordered(days=7)
     Credential.objects.filter(pk=held.pk).update(connect_by=world.now - timedelta(minutes=1))
     assert step_of(ada.get("/"), "weekly-csat") == ""
+
+
+def test_what_may_not_be_connected_now_says_why_in_place_of_the_button(world, ada):
+    held = world.ordered(days=7)
+    helpdesks.freeze(
+        helpdesk=held.helpdesk, by=world.person("omar"), reason="We rotate.", now=world.clock()
+    )
+    page = words(ada.get("/"))
+    assert "Acme production is frozen for new access: We rotate." in page
+    assert f'action="/credentials/{held.pk}/connect"' not in page
+    assert "is frozen for new access" in words(ada.post(f"/credentials/{held.pk}/connect"))
 
 
 def test_while_it_is_connecting_there_is_nothing_to_press(world, ada):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 
 import pytest
 import requests
@@ -100,14 +101,12 @@ def looks(handling: Handling) -> list[bytes]:
         return [raw for raw in client.lrange("celery", 0, -1) if b"tokens.run_due" in raw]
 
 
-def stall(handling: Handling, seconds: float) -> None:
-    """Let the next refresh take this long."""
-    handling.helpdesk.order_faults(
-        {
-            "method": "POST", "path": "/oauth/tokens", "grant_type": "refresh_token",
-            "kind": "stall", "times": 1, "seconds": seconds,
-        }
-    )  # fmt: skip
+def stall(handling: Handling, seconds: float, *, looks: int = 0) -> None:
+    """Let the next refresh take this long, and so many looks at a token after it."""
+    slow = {"kind": "stall", "seconds": seconds}
+    refresh = {"method": "POST", "path": "/oauth/tokens", "grant_type": "refresh_token", "times": 1}
+    look = {"method": "GET", "path": "/api/v2/oauth/tokens/", "times": looks}
+    handling.helpdesk.order_faults(*({**one, **slow} for one in (refresh, look) if one["times"]))
 
 
 def wait_until_sent(handling: Handling) -> None:
@@ -139,7 +138,7 @@ def test_without_a_broker_pages_go_on_and_work_waits(
 ) -> None:
     handling.kill("broker")
     try:
-        assert min(script.click(), script.click()) < usual + SECOND
+        assert median(script.click() for _ in range(3)) < usual + SECOND
         assert script.has_open_work()
         signed_in = Actor(handling.portal, "ben").sign_in().open("/queue")
         assert signed_in.answer.status_code == 200
@@ -157,7 +156,7 @@ def test_a_silent_broker_holds_up_no_click(
     handling: Handling, script: Script, usual: float
 ) -> None:
     with handling.stopped("broker"):
-        assert min(script.click(), script.click()) < usual + SECOND
+        assert median(script.click() for _ in range(3)) < usual + SECOND
         assert script.has_open_work()
         assert requests.get(f"{handling.portal}/readyz", timeout=10).status_code == 503
     script.settle(seconds=45)
@@ -281,6 +280,24 @@ def test_a_worker_told_to_end_leaves_a_call_without_an_answer_as_unknown(
     until(lambda: not script.has_open_work(), seconds=60)
     assert script.key.fetch().status_code == 200
     until(lambda: handling.commands.run("verify")[0] == 0, seconds=60)
+
+
+@soak
+def test_a_worker_told_to_end_hands_back_what_takes_longer(
+    handling: Handling, script: Script
+) -> None:
+    """The pair is answered and kept; its proof is cut off, and the next worker makes it at once."""
+    stall(handling, 3, looks=1)
+    script.click()
+    wait_until_sent(handling)
+    status, seconds = handling.terminate("worker", within=10)
+    assert status == 0
+    assert seconds < 8
+    assert "jobs handed back: 1" in handling.logged("worker")
+    assert script.has_open_work()
+    assert handling.rows.count("SELECT count(*) FROM tokens_job WHERE claimed_by <> ''") == 0
+    handling.start("worker")
+    script.settle()
 
 
 @soak

@@ -3,7 +3,7 @@
 Kept per helpdesk: `pace`, when the last slot was due, until when everybody pauses, how many slots were ever given and
 the last ticket; `line`, the waiters in order; `signs`, until when each waiter counts as alive; `slots`, when those of the
 last minute were given; `heard`, what answers taught. `window` says the rule that `course` and `LEARN` follow.
-What is in none of these but the database is lost with a flush, and the worst that does is one slot too early.
+All of it is lost with a flush: the next answers teach it anew, a pause that was asked for by being asked again.
 
 Times are microseconds. After a clock was set back nothing kept may lie further ahead than it could have been set.
 """

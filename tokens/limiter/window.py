@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from tokens.limiter.base import Heard, Pace
 
 WINDOW = 60.0
-"""Seconds in which a helpdesk counts its limit, at most (zendesk.md section 7: requests a minute)."""
+"""Seconds in which a helpdesk counts its limit, at most (its limits are requests a minute)."""
 OVER = 1.0
 """Seconds past its end until a window is certainly over: ends are told in whole seconds, rounded either way."""
 NEXT = 2.0

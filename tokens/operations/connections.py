@@ -55,11 +55,7 @@ def start(
     """
     if not (answer := permissions.may_own(by, credential)):
         raise Denied(answer.reason)
-    if not (answer := permissions.is_spared(credential)):
-        raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
-    if not (answer := policies.takes_new_access(credential.helpdesk)):
-        raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
-    if not (answer := policies.may_connect(credential, by, now=now)):
+    if not (answer := permissions.may_connect(by, credential, now=now)):
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     ended = policies.ended_by_connecting(credential)
     if unnamed := [other for other in ended if other.pk not in replaces]:
@@ -122,7 +118,7 @@ def _find(state: str, *, slug: str, by: User, session_key: str, now: datetime) -
 
 def _accept(connection: Connection, code: str, *, by: User, now: datetime) -> Credential:
     credential = connection.credential
-    answer = permissions.is_spared(credential) and policies.may_connect(credential, by, now=now)
+    answer = permissions.is_spared(credential) and policies.takes_code(credential, by, now=now)
     if not answer:
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     with transaction.atomic():

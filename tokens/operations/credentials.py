@@ -76,7 +76,7 @@ def renew(*, access_request: AccessRequest, now: datetime) -> None:
     """Move *lives until* by an approved renewal: same client id, same secret, no new consent."""
     credential = access_request.credential
     assert credential is not None and access_request.granted_days is not None
-    if not policies.can_renew(credential, now=now) or credential.lives_until is None:
+    if not policies.is_renewable(credential, now=now) or credential.lives_until is None:
         raise StaleState("The access ended meanwhile, so there is nothing to renew.")
     if not (answer := permissions.may_keep(credential)):
         raise StaleState(f"It cannot be renewed. {answer.reason}")

@@ -168,7 +168,7 @@ def _check(wish: Wish, *, by: User, now: datetime) -> None:
     for answer in (
         policies.scopes_fit(wish.scopes, version.scopes),
         policies.days_fit(wish.days, version.longest_days),
-        policies.can_renew(wish.renews, now=now) if wish.renews else None,
+        policies.is_renewable(wish.renews, now=now) if wish.renews else None,
     ):
         if answer is not None and not answer:
             raise Invalid(answer.reason)

@@ -46,20 +46,14 @@ def actions(
     owns = permissions.may_own(reader, credential)
     works = is_working(credential, now=now)
     return Actions(
-        connect=owns and _can_connect(credential, now=now),
+        connect=permissions.may_connect(reader, credential, now=now),
         first_key=owns and works and _no_secret_yet(current),
         new_secret=owns and works and _some_secret(current),
         replace=owns and _is_held(credential) and _some_secret(current),
         take_token=owns and works,
-        renew=owns and policies.can_renew(credential, now=now),
+        renew=owns and policies.is_renewable(credential, now=now),
         revoke=permissions.may_revoke(reader, credential),
     )
-
-
-def _can_connect(credential: Credential, *, now: datetime) -> Answer:
-    """Whether it is the time for it, the helpdesk takes new access, and not too much came to nothing."""
-    can = policies.may_connect(credential, credential.owner, now=now)
-    return can and policies.takes_new_access(credential.helpdesk)
 
 
 def _is_held(credential: Credential) -> Answer:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from accounts.models import User
-from tokens import policies
+from tokens import permissions, policies
 from tokens.models import AccessRequest, Credential
 from tokens.presenters.asking import why_unknown
 from tokens.presenters.requests import NOBODY, WhoDecides, all_of, in_words, shown_state
@@ -24,16 +24,20 @@ class Row:
     state: str
     last_used_at: datetime | None
     renewal: AccessRequest | None
-    can_renew: Answer
-    can_connect: Answer
+    may_renew: Answer
+    may_connect: Answer
+    is_connectable: bool
     has_secret: bool
 
     @property
     def step(self) -> str:
-        """The one obvious next step: `connect`, `reconnect`, `take_key`, or "" for none."""
+        """The one obvious next step: `connect`, `reconnect`, `take_key`, or "" for none.
+
+        Whether one may go to connect it now is `may_connect`, which says why not.
+        """
         if self.credential.state == CredentialState.ACTIVE:
             return "" if self.has_secret else "take_key"
-        if not self.can_connect:
+        if not self.is_connectable:
             return ""
         return "reconnect" if self.credential.state == CredentialState.LOST else "connect"
 
@@ -73,16 +77,13 @@ class MyAccess:
     is_unknown_everywhere: bool
     ended: int
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.steps or self.working or self.waiting or self.ending)
 
 
 def my_access(user: User, *, now: datetime) -> MyAccess:
     """What somebody's scripts may do now, what waits, what is ending."""
     table, waiting = queries.scope_table(), queries.waiting_of(user)
     renewals = {r.credential_id: r for r in waiting if r.is_renewal}
-    rows = [_row(held, renewals, table, now=now) for held in queries.held_by(user)]
+    rows = [_row(held, user, renewals, table, now=now) for held in queries.held_by(user)]
     unknown_on = why_unknown(user)
     return MyAccess(
         steps=[row for row in rows if row.step],
@@ -101,6 +102,7 @@ WORKING = (CredentialState.ISSUING, CredentialState.ACTIVE, CredentialState.LOST
 
 def _row(
     held: queries.Held,
+    user: User,
     renewals: dict[int | None, AccessRequest],
     table: queries.ScopeTable,
     *,
@@ -113,8 +115,9 @@ def _row(
         state=shown_state(credential, now=now),
         last_used_at=held.last_used_at,
         renewal=renewals.get(credential.pk),
-        can_renew=policies.can_renew(credential, now=now),
-        can_connect=policies.can_connect(credential, now=now),
+        may_renew=policies.is_renewable(credential, now=now),
+        may_connect=permissions.may_connect(user, credential, now=now),
+        is_connectable=bool(policies.is_connectable(credential, now=now)),
         has_secret=held.has_secret,
     )
 

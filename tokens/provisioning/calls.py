@@ -33,7 +33,8 @@ def make_pair(line: Line, grant: Grant, call: Callable[[], TokenPair]) -> None:
             _client_works(line)
         raise
     except Unknown as error:
-        raise Later(grants.forget(grant, reason=error.reason, now=line.clock())) from error
+        until = grants.forget(grant, reason=error.reason, now=line.clock())
+        raise Later(until, failure=error.reason) from error
     grants.answer(grant, pair, now=line.clock())
     _client_works(line)
 

@@ -23,11 +23,12 @@ _DEAD = frozenset({"invalid_token", "anonymous"})
 
 
 class Later(Exception):
-    """Nothing is wrong; the job is to be taken up again at `until`."""
+    """The job is to be taken up again at `until`; nothing is wrong but what `failure` says, which counts as a try."""
 
-    def __init__(self, until: datetime) -> None:
+    def __init__(self, until: datetime, failure: str = "") -> None:
         super().__init__(until)
         self.until = until
+        self.failure = failure
 
 
 @dataclass

@@ -106,7 +106,9 @@ def jobs_of_ending(credential: Credential) -> list[Job]:
         owed |= Q(kind=Job.Kind.CLOSE, target_id__in=doomed)
     elif waiting_for_a_list(Credential.objects.filter(pk=credential.pk)).exists():
         owed |= Q(kind=Job.Kind.INVENTORY, target_id=credential.helpdesk_id)
-        owed |= Q(kind=Job.Kind.CLOSE, target_id__in=_strays_that_may_be_of(credential).values("pk"))
+        owed |= Q(
+            kind=Job.Kind.CLOSE, target_id__in=_strays_that_may_be_of(credential).values("pk")
+        )
     return list(Job.objects.filter(owed, done_at=None).order_by("-tries", "not_before"))
 
 

@@ -156,7 +156,7 @@ def _renew(request: HttpRequest, pk: int) -> HttpResponse:
     credential = queries.own_credential(user, pk)
     if credential is None:
         raise Http404("There is no such access of yours.")
-    if not (answer := policies.can_renew(credential, now=now)):
+    if not (answer := policies.is_renewable(credential, now=now)):
         raise StaleState(answer.reason, href=f"/credentials/{pk}", label="Open this access")
     offer = asking.offer_of(credential.profile_version.profile, user)
     if offer is None or not offer.may:

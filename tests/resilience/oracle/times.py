@@ -36,7 +36,7 @@ class Times:
 
     @property
     def unowned(self) -> float:
-        """Promise 4: a minimum age, two inventory sweeps (each found by the next sweep) and one revocation."""
+        """Until a token of nobody is gone: a minimum age, two inventory sweeps (each found by the next sweep) and one revocation."""
         sweeps = 2 * (self.inventory_every + self.sweep_every + 4 * self.deadline)
         return self.minimum_age + sweeps + self.revocation()
 

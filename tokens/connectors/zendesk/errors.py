@@ -1,6 +1,6 @@
 """What Zendesk means by an error body: its four shapes, brought to one code and one short sentence.
 
-Zendesk promises no schema (zendesk.md section 7):
+Zendesk promises no schema for its errors:
 `{"error": "RecordNotFound", "description"}`, also OAuth's `{"error", "error_description"}`;
 `{"error": {"title", "message"}}`; `{"errors": [{"code", "title", "detail"}]}`;
 `{"error": "RecordInvalid", "description", "details": {field: [{"description"}]}}`.
