@@ -23,7 +23,7 @@ from portal.env import (
     env_text,
     env_url,
 )
-from tokens.connectors.base import HelpdeskConfig
+from tokens.connectors.base import HelpdeskConfig, prefix_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -185,7 +185,7 @@ X_FRAME_OPTIONS = "DENY"
 
 
 def _helpdesk(slug: str) -> HelpdeskConfig:
-    prefix = f"HELPDESK_{slug.upper().replace('-', '_')}"
+    prefix = prefix_of(slug)
     kind = env_text(f"{prefix}_KIND", "zendesk")
     if kind != "zendesk":
         raise ImproperlyConfigured(f"{prefix}_KIND is {kind!r}; the kinds known are: zendesk.")

@@ -105,14 +105,8 @@ def lacking() -> str:
     names = [
         name for name in ("SEALING_KEYS", "WORKER_SEALING_KEYS") if not getattr(settings, name)
     ]
-    for slug, config in settings.HELPDESKS.items():
-        prefix = f"HELPDESK_{slug.upper().replace('-', '_')}"
-        values = {
-            "CLIENT_SECRET": config.client_secret,
-            "SERVICE_CLIENT_ID": config.service_client_id,
-            "SERVICE_CLIENT_SECRET": config.service_client_secret,
-        }
-        names += [f"{prefix}_{name}" for name, value in values.items() if not value]
+    for config in settings.HELPDESKS.values():
+        names += config.missing_secrets
     return f"A worker needs {', '.join(names)}; see docs/install.md." if names else ""
 
 

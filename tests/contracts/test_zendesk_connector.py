@@ -194,7 +194,7 @@ def test_a_wrong_client_secret_is_our_own_access_broken(desk):
 
 def test_keydesks_own_access_is_an_administrator(desk):
     me = desk.connector.whoami(access_token=desk.service())
-    assert me.is_admin
+    assert me.is_acting_admin
     assert me.id == INTEGRATION_USER.helpdesk_id
     assert (me.active, me.suspended) == (True, False)
 

@@ -213,7 +213,11 @@ def test_jobs_are_counted_by_kind_and_the_stuck_stand_with_error_and_next_try(wo
     row = re.search(r"Make sure a token is gone</th>(.*?)</tr>", page).group(1)
     assert re.findall(r">(\d+)<", row) == ["0", "0", "1", "1"]
     assert "1 task is stuck." in page
-    assert "tasks: 0 due, 0 running, 1 waiting; 1 stuck" in in_a_terminal(world)
+    said = in_a_terminal(world)
+    assert "tasks: 0 due, 0 running, 1 waiting; 1 stuck" in said
+    (line,) = [line for line in said if line.startswith("stuck: ")]
+    assert line.startswith("stuck: Make sure a token is gone (hard-to-kill): 6 tries; the last, ")
+    assert ": The helpdesk is away. Next try " in line
 
 
 def test_a_call_without_an_answer_says_when_it_is_settled(world, omar):

@@ -210,7 +210,9 @@ def _accuse_the_right(one: Wrong) -> bool:
     within = max(options.pop("settles_within", 0.0), SETTLES_WITHIN)
     with _folder() as folder, prepared(folder, seed=1, **options) as run:
         report = run.play(_endless(min(FAIR, one.seconds)), warm=1, settles_within=within)
-    print(f"fair {one.name}: {len(report.violations)} violations, {report.requests} calls", flush=True)
+    print(
+        f"fair {one.name}: {len(report.violations)} violations, {report.requests} calls", flush=True
+    )
     for rule, sentence in report.violations:
         print(f"violation {rule}: {sentence}", flush=True)
     return bool(report.violations) or not report.requests

@@ -105,7 +105,6 @@ class Household:
         self.lives: list[Life] = []
         self.people: dict[str, Actor] = {}
         self.done: Counter[str] = Counter()
-        self.surprises: Counter[str] = Counter()
         self.broken: list[str] = []
         self.may_begin = True
         self.scripts = ThreadPoolExecutor(16)
@@ -140,7 +139,6 @@ class Household:
         """A page that was not the one expected: somebody was faster, or the web died under it."""
         self.done["surprised"] += 1
         life.puzzled_until = time.monotonic() + self.random.uniform(*PUZZLED)
-        self.surprises[f"{life.plan}: {said[:80]} … {said[-250:]}"] += 1
         if "something went wrong" in said.lower():
             self.broken.append(said[:400])
 

@@ -1,7 +1,6 @@
 """Clicks raced by real processes against the real web server: is there exactly one winner, and do losers hear who?
 
-`race_all(stack, rounds)` runs every race so often. What a race must come to is read from its answers and, by
-SQL, from the audit table; whatever is wrong is a sentence.
+What a race must come to is read from its answers and, by SQL, from the audit table; whatever is wrong is a sentence.
 """
 
 import json
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 from urllib.parse import urljoin
 
 from demo.helpdesk.remote import Remote
@@ -389,14 +387,3 @@ def racing(stack: Stack) -> Iterator[Races]:
         yield races
     finally:
         races.end()
-
-
-def race_all(stack: Stack, rounds: int) -> dict[str, Any]:
-    """Every race so often. `run`, how many there were; `close`, how many of them overlapped; `violations`."""
-    with racing(stack) as races:
-        for _ in range(rounds):
-            for one in RACES:
-                one(races)
-        for sentence in races.violations:
-            print("race:", sentence, file=sys.stderr)
-        return {"run": races.run, "close": races.close, "violations": len(races.violations)}

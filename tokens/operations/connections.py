@@ -40,6 +40,11 @@ class Return:
     error: str
 
 
+def callback_address(slug: str) -> str:
+    """Where the consent page of a helpdesk sends people back to: as its client knows it, word for word."""
+    return f"{settings.PORTAL_URL}/helpdesks/{slug}/callback"
+
+
 def start(
     *,
     credential: Credential,

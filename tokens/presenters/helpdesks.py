@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.models import AuditEvent
-from tokens import capabilities
+from tokens import capabilities, outbox
 from tokens.limiter import LimiterDown, LimiterState, shared_limiter
 from tokens.models import Helpdesk, InventoryRun
 from tokens.queries import operations as queries
@@ -121,6 +121,8 @@ def standing(panel: Panel) -> Iterator[str]:
         sum(getattr(row, name) for row in panel.jobs) for name in ("due", "running", "waiting")
     )
     yield f"tasks: {due} due, {running} running, {waiting} waiting; {panel.watch.stuck} stuck"
+    for red in queries.red_jobs(least_tries=outbox.TRIES_BEFORE_RED, of=panel.helpdesk):
+        yield _stuck(red)
     yield f"calls without an answer: {queries.count_of_unknown(panel.helpdesk)}"
     run = panel.complete
     listed = f"{run.token_count} at {run.started_at:%F %T}" if run else "none that is complete yet"
@@ -129,6 +131,13 @@ def standing(panel: Panel) -> Iterator[str]:
     if pace is not None:
         said = f"{pace.per_minute:.0f} a minute now, {pace.configured} configured"
     yield f"budget of calls: {said}"
+
+
+def _stuck(red: queries.RedJob) -> str:
+    job = red.job
+    about = f" ({red.about})" if red.about else ""
+    last = f"; the last, {job.error_at:%F %T}: {job.error}" if job.error_at else "."
+    return f"stuck: {job.get_kind_display()}{about}: {job.tries} tries{last} Next try {job.not_before:%F %T}."
 
 
 def known_of(helpdesk: Helpdesk) -> list[Known]:

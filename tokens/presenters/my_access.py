@@ -78,7 +78,6 @@ class MyAccess:
     ended: int
 
 
-
 def my_access(user: User, *, now: datetime) -> MyAccess:
     """What somebody's scripts may do now, what waits, what is ending."""
     table, waiting = queries.scope_table(), queries.waiting_of(user)

@@ -136,7 +136,7 @@ def _exchange(line: Line, credential: Credential, connection: Connection) -> Non
                 grant,
                 lambda: line.connector.exchange(
                     code=code, code_verifier=verifier,
-                    redirect_uri=f"{settings.PORTAL_URL}/helpdesks/{line.helpdesk.slug}/callback",
+                    redirect_uri=connections.callback_address(line.helpdesk.slug),
                     scopes=credential.scopes, expires_in=grant.asked_access_seconds,
                     refresh_expires_in=grant.asked_refresh_seconds,
                 ),

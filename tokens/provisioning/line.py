@@ -69,7 +69,7 @@ class Line:
             me = self._with_living_token(lambda t: self.connector.whoami(access_token=t))
         except GiveUp as refused:
             raise Broken(f"Keydesk's own access may not even ask. {refused.reason}") from refused
-        if not me.is_admin or not me.active or me.suspended:
+        if not me.is_acting_admin:
             raise Broken(
                 f"Keydesk's own user on the helpdesk ({me.name}) is no administrator any more."
             )

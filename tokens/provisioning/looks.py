@@ -16,18 +16,14 @@ def look(line: Line, grant: Grant) -> TokenRecord | None:
     """What the helpdesk says about a token by its id. None: a 404, or, asked by itself, its access half is dead."""
     token_id = _id(grant)
     return _ask(
-        line, grant, SHOWS,
-        lambda t: line.connector.show(token_id=token_id, access_token=t), if_dead=None,
-    )  # fmt: skip
+        line, grant, SHOWS, lambda t: line.connector.show(token_id=token_id, access_token=t)
+    )
 
 
 def delete(line: Line, grant: Grant) -> None:
     """Delete a token by its id. An answer proves nothing: look again."""
     token_id = _id(grant)
-    _ask(
-        line, grant, ENDS,
-        lambda t: line.connector.delete(token_id=token_id, access_token=t), if_dead=None,
-    )  # fmt: skip
+    _ask(line, grant, ENDS, lambda t: line.connector.delete(token_id=token_id, access_token=t))
 
 
 def show_one(line: Line, token_id: int) -> TokenRecord | None:
@@ -55,10 +51,11 @@ def _id(grant: Grant) -> int:
     return grant.remote_id
 
 
-def _ask(
-    line: Line, grant: Grant, capability: str, call: Callable[[str], T], *, if_dead: T
-) -> T:  # fmt: skip
-    """Our own access first, unless it is known that it may not; what neither may is asked of it again."""
+def _ask(line: Line, grant: Grant, capability: str, call: Callable[[str], T]) -> T | None:
+    """Our own access first, unless it is known that it may not; what neither may is asked of it again.
+
+    None where the token itself was asked and is dead.
+    """
     if not grant.access_sealed:
         return line.as_service_where_allowed(call)
     if line.can(capability) is not False:
@@ -72,7 +69,7 @@ def _ask(
         return call(access_half(grant))
     except GiveUp as refused:
         if refused.code == "invalid_token":
-            return if_dead
+            return None
         if refused.code != "forbidden":
             raise
     answer = line.as_service_where_allowed(call)

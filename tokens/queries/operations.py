@@ -154,9 +154,11 @@ class RedJob:
     href: str
 
 
-def red_jobs(*, least_tries: int) -> list[RedJob]:
-    """Jobs that have failed so often, the oldest first."""
+def red_jobs(*, least_tries: int, of: Helpdesk | None = None) -> list[RedJob]:
+    """Jobs that have failed so often, on one helpdesk or any, the oldest first."""
     rows = Job.objects.filter(done_at=None, tries__gte=least_tries).select_related("helpdesk")
+    if of is not None:
+        rows = rows.filter(helpdesk=of)
     jobs = list(rows.order_by("created_at", "id")[:MOST_SHOWN])
     names = _names(jobs)
     return [RedJob(job, *names.get((job.kind, job.target_id), ("", ""))) for job in jobs]

@@ -119,7 +119,7 @@ def connect(request: HttpRequest, pk: int) -> HttpResponse:
     return SeeOther(
         authorize_url_for(
             config,
-            redirect_uri=f"{settings.PORTAL_URL}/helpdesks/{config.slug}/callback",
+            redirect_uri=connections.callback_address(config.slug),
             scopes=found.scopes,
             state=trip.state,
             code_challenge=trip.code_challenge,

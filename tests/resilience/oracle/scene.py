@@ -21,7 +21,7 @@ from tests.resilience.oracle import Oracle, Times, Violation
 
 TIMES = Times(
     minimum_age=8, inventory_every=4, sweep_every=1.5, due_every=0.7, claim=3.5, deadline=1.5,
-    send_within=1, code_life=4, access_least=4, slot=0.01, backoff=2, noise=2,
+    send_within=1, access_least=4, slot=0.01, backoff=2, noise=2,
 )  # fmt: skip
 CLIENT, ADA, BEN, CLEO, DESK_ADA = "keydesk", 1, 2, 3, 9001
 SCOPES = "tickets:read users:read"

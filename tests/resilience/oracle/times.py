@@ -18,7 +18,6 @@ class Times:
     claim: float
     deadline: float
     send_within: float
-    code_life: float
     access_least: float
     slot: float
     """Between two calls, as the limit paces them."""

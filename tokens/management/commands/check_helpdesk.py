@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tokens.connectors.base import Connector, ConnectorError, GiveUp, HelpdeskConfig
 from tokens.connectors.registry import connector_for
 from tokens.limiter import BudgetGate, LocalLimiter
+from tokens.operations import connections
 
 ADMIN_CENTER = "Admin Center → Apps and integrations → APIs → OAuth clients"
 
@@ -36,11 +37,11 @@ class Command(BaseCommand):
     def _check(self, config: HelpdeskConfig) -> bool:
         self.stdout.write(f"{config.name} ({config.slug}), {config.url}")
         is_well = True
-        for name, hint in _settings_missing(config):
-            is_well = self._line(False, f"{name} is set", hint)
+        for name in config.missing_secrets:
+            is_well = self._line(False, f"{name} is set", f"Workers need it. {ADMIN_CENTER}")
         self.stdout.write(
             f"  look  the agents' client has exactly this redirect URL: "
-            f"{settings.PORTAL_URL}/helpdesks/{config.slug}/callback\n"
+            f"{connections.callback_address(config.slug)}\n"
             f"        and allowed scopes no wider than the catalogue. {ADMIN_CENTER}"
         )
         return is_well and self._ask(config)
@@ -72,17 +73,6 @@ class Command(BaseCommand):
 Step = Callable[[Connector, dict[str, Any]], str]
 
 
-def _settings_missing(config: HelpdeskConfig) -> list[tuple[str, str]]:
-    prefix = f"HELPDESK_{config.slug.upper().replace('-', '_')}"
-    values = {
-        f"{prefix}_CLIENT_SECRET": config.client_secret,
-        f"{prefix}_SERVICE_CLIENT_ID": config.service_client_id,
-        f"{prefix}_SERVICE_CLIENT_SECRET": config.service_client_secret,
-    }
-    hint = f"Workers need it. {ADMIN_CENTER}"
-    return [(name, hint) for name, value in values.items() if not value]
-
-
 def _mint(connector: Connector, known: dict[str, Any]) -> str:
     known["token"] = connector.mint_service_token(expires_in=600).access_token
     return ""
@@ -90,7 +80,10 @@ def _mint(connector: Connector, known: dict[str, Any]) -> str:
 
 def _admin(connector: Connector, known: dict[str, Any]) -> str:
     me = connector.whoami(access_token=known["token"])
-    return "" if me.is_admin else f"It acts as {me.name}, who is {me.role}."
+    if me.is_acting_admin:
+        return ""
+    how = " and suspended" if me.suspended else "" if me.active else " and switched off"
+    return f"It acts as {me.name}, who is {me.role}{how}."
 
 
 def _client(connector: Connector, known: dict[str, Any]) -> str:

@@ -80,5 +80,5 @@ def _list(config: HelpdeskConfig) -> Sequence[TokenRecord]:
 def _must_be_admin(connector: Connector, access_token: str) -> None:
     """A list that is not an administrator's holds only their own tokens."""
     me = connector.whoami(access_token=access_token)
-    if not me.is_admin or not me.active or me.suspended:
+    if not me.is_acting_admin:
         raise Broken(f"Keydesk's own user ({me.name}) is no administrator, so it does not count.")
