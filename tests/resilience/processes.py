@@ -25,6 +25,12 @@ _WORKER = (
     "worker", "--pool", "threads", "--concurrency", "8", "--loglevel", "INFO",
     "--without-gossip", "--without-mingle", "--without-heartbeat",
 )  # fmt: skip
+_IMPORTED_LATE = (
+    "celery.bin.celery", "celery.apps.worker", "celery.apps.beat", "celery.concurrency.thread",
+    "celery.worker.components", "celery.worker.consumer", "celery.worker.control", "celery.worker.loops",
+    "kombu.asynchronous", "kombu.transport.redis", "portal.beat", "django.db.models.sql.compiler",
+)  # fmt: skip
+"""What Celery and Django import only when they begin; the first brings a shell and its colours along."""
 
 
 class Keeper:
@@ -74,7 +80,7 @@ def _import_everything() -> None:
     """Once, before the first fork, so that a death costs no import."""
     app.finalize()
     app.loader.import_default_modules()
-    for name in ("celery.apps.worker", "celery.apps.beat", "kombu.transport.redis"):
+    for name in _IMPORTED_LATE:
         import_module(name)
 
 
