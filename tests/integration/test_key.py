@@ -210,7 +210,7 @@ def test_a_token_is_taken_by_hand_and_recorded(world, ada, held):
 
 
 def test_a_token_that_is_being_renewed_is_waited_for(world, ada, held, monkeypatch):
-    monkeypatch.setattr(waiting.time, "sleep", lambda _: world.work())
+    monkeypatch.setattr(waiting, "pause", lambda *_: world.work())
     world.now = Grant.objects.get(credential=held).serve_until
     sign_in(ada, "ada")
     shown = ada.post(address(held, "token"))

@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts import clock
+from tests.story import until
 from tests.world import World
 from tokens.connectors.base import Retry
 from tokens.models import ClientSecret, Credential, Fetch, Grant, Job
@@ -21,7 +23,7 @@ from tokens.operations import credentials, keys
 from tokens.operations.keys import NewSecret
 from tokens.states import CredentialState
 from tokens.views import token_calls, waiting
-from tokens.views.waiting import Busy, Flights
+from tokens.views.waiting import Busy, Waits
 
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
@@ -365,7 +367,7 @@ def test_a_call_at_the_due_moment_waits_for_the_new_token(world, held, key, monk
     monkeypatch.setattr(waiting.outbox, "nudge", lambda _slug: nudged_at.append(world.now))
     began, start = time.monotonic(), world.now
 
-    def pass_time(seconds: float) -> None:
+    def pass_time(_: object, seconds: float) -> None:
         """The world's time is the only one that passes, so a slow machine changes nothing."""
         world.now += timedelta(seconds=seconds)
         if world.now > old.serve_until:
@@ -374,7 +376,7 @@ def test_a_call_at_the_due_moment_waits_for_the_new_token(world, held, key, monk
     monkeypatch.setattr(
         waiting.time, "monotonic", lambda: began + (world.now - start).total_seconds()
     )
-    monkeypatch.setattr(waiting.time, "sleep", pass_time)
+    monkeypatch.setattr(waiting, "pause", pass_time)
     answer = fetch(key).json()
     assert answer["access_token"] == world.desk.living()[0].access
     assert world.desk.calls.count("refresh") == 1
@@ -398,10 +400,10 @@ def test_a_call_that_gets_nothing_in_time_is_a_503_and_leaves_no_row(world, held
 def test_right_before_the_end_nothing_is_waited_for_that_cannot_come(world, held, key, monkeypatch):
     """No pair is asked for in the last minute of a lease, so that none outlives it."""
 
-    def wait(_: float) -> None:
+    def wait(*_: object) -> None:
         raise AssertionError("It waited.")
 
-    monkeypatch.setattr(waiting.time, "sleep", wait)
+    monkeypatch.setattr(waiting, "pause", wait)
     world.now = held.lives_until - timedelta(seconds=30)
     held.grants.update(serve_until=world.now)
     refused(fetch(key), 503, "temporarily_unavailable")
@@ -411,10 +413,10 @@ def test_right_before_the_end_nothing_is_waited_for_that_cannot_come(world, held
 def test_access_that_ends_while_a_call_waits_is_said_at_once(world, held, key, monkeypatch):
     make_due(world, held)
 
-    def end(_: float) -> None:
+    def end(*_: object) -> None:
         credentials.revoke(credential=held, by=held.owner, reason="", now=world.clock())
 
-    monkeypatch.setattr(waiting.time, "sleep", end)
+    monkeypatch.setattr(waiting, "pause", end)
     refused(fetch(key), 400, "invalid_grant")
 
 
@@ -422,7 +424,7 @@ def test_access_that_is_being_connected_again_is_waited_for(world, held, key, mo
     credentials.lose(credential=held, reason="The consent was withdrawn.", now=world.clock())
     held.refresh_from_db()
     world.consent(held)
-    monkeypatch.setattr(waiting.time, "sleep", lambda _: world.work())
+    monkeypatch.setattr(waiting, "pause", lambda *_: world.work())
     assert fetch(key).status_code == 200
     held.refresh_from_db()
     assert held.state == CredentialState.ACTIVE
@@ -449,73 +451,154 @@ def test_a_replaced_token_is_never_served_again(world, held, key, settings):
 # --- Many at once ------------------------------------------------------------------------------------
 
 
-def test_of_many_who_wait_one_looks_and_all_go_on():
-    flights, leads, release = Flights(100), [], threading.Event()
+class Board:
+    """What waits look at: which keys are over, who looked, and for what."""
 
-    def lead(_: float) -> bool:
-        leads.append(threading.get_ident())
-        return release.wait(5)
+    def __init__(self) -> None:
+        self.over: set[int] = set()
+        self.looks: list[list[int]] = []
+        self.lookouts: set[int] = set()
+        self.nudged: list[int] = []
+        self.ordered: list[int] = []
 
+    def look(self, awaited: Collection[int]) -> list[int]:
+        self.looks.append(sorted(awaited))
+        self.lookouts.add(threading.get_ident())
+        return [key for key in awaited if key in self.over]
+
+    def order(self, key: int) -> None:
+        self.ordered.append(key)
+
+    def waits(self, most: int = 100) -> Waits:
+        return Waits(most, look=self.look, nudge=self.nudged.append)
+
+
+def test_of_many_who_wait_for_the_same_one_orders_one_looks_and_all_go_on():
+    board = Board()
+    waits = board.waits()
     with ThreadPoolExecutor(40) as pool:
-        waits = [pool.submit(flights.wait, 1, lead, seconds=5) for _ in range(40)]
+        calls = [pool.submit(waits.wait, 1, board.order, seconds=5) for _ in range(40)]
         time.sleep(0.3)
-        release.set()
-        assert all(wait.result(5) for wait in waits)
-    assert len(leads) == 1
-    assert not flights._flights
+        board.over.add(1)
+        assert all(call.result(5) for call in calls)
+    assert board.ordered == [1]
+    assert len(board.lookouts) == 1
+    assert not waits._awaited
+
+
+def test_for_everything_that_is_waited_for_one_looks_in_one_go():
+    board = Board()
+    waits = board.waits()
+    with ThreadPoolExecutor(9) as pool:
+        calls = [pool.submit(waits.wait, key, board.order, seconds=5) for key in range(9)]
+        until(lambda: board.looks[-1:] == [list(range(9))])
+        board.over.update(range(5))
+        assert all(call.result(5) for call in calls[:5])
+        assert not any(call.done() for call in calls[5:])
+        board.over.update(range(5, 9))
+        assert all(call.result(5) for call in calls[5:])
+    assert sorted(board.ordered) == list(range(9))
+    assert len(board.lookouts) <= 2, "The first may have been done before the last."
+
+
+def test_what_somebody_begins_to_wait_for_is_looked_at_at_once(monkeypatch):
+    """However seldom the lookout looks for those who have waited for long."""
+    board = Board()
+    waits = board.waits()
+    monkeypatch.setattr(waiting, "POLL", 5.0)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(waits.wait, 1, board.order, seconds=10)
+        until(lambda: board.looks == [[1]])
+        board.over.add(2)
+        began = time.monotonic()
+        assert pool.submit(waits.wait, 2, board.order, seconds=10).result(5)
+        assert time.monotonic() - began < 2.5
+        assert not first.done()
+        board.over.update((1, 3))
+        waits.wait(3, board.order, seconds=5)
+        assert first.result(5)
 
 
 def test_who_waits_longer_takes_over_when_the_first_goes_empty_handed():
-    flights, leads = Flights(10), []
-
-    def lead(until: float) -> bool:
-        leads.append(until)
-        time.sleep(max(0, min(0.2, until - time.monotonic())))
-        return len(leads) == 2
-
+    board = Board()
+    waits = board.waits()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(flights.wait, 1, lead, seconds=0.2)
-        time.sleep(0.05)
-        second = pool.submit(flights.wait, 1, lead, seconds=5)
-        assert (first.result(5), second.result(5)) in {(False, True), (True, True)}
-    assert len(leads) == 2
+        first = pool.submit(waits.wait, 1, board.order, seconds=0.2)
+        until(lambda: board.looks)
+        second = pool.submit(waits.wait, 1, board.order, seconds=5)
+        assert first.result(5) is False
+        board.over.add(1)
+        assert second.result(5) is True
+    assert len(board.lookouts) == 2
 
 
-def test_a_leader_that_fails_hands_over():
-    flights, leads = Flights(10), []
+def test_a_lookout_that_fails_hands_over():
+    board = Board()
 
-    def lead(_: float) -> bool:
-        leads.append(1)
+    def look(awaited: Collection[int]) -> list[int]:
         time.sleep(0.1)
-        if len(leads) == 1:
+        found = board.look(awaited)
+        if len(board.looks) == 1:
             raise OperationalError("gone")
-        return True
+        return found
 
+    waits = Waits(10, look=look, nudge=board.nudged.append)
+    board.over.add(1)
     with ThreadPoolExecutor(2) as pool:
-        waits = [pool.submit(flights.wait, 1, lead, seconds=5) for _ in range(2)]
-        outcomes = [wait.exception(5) or wait.result() for wait in waits]
+        calls = [pool.submit(waits.wait, 1, board.order, seconds=5) for _ in range(2)]
+        outcomes = [call.exception(5) or call.result() for call in calls]
     assert sorted(str(outcome) for outcome in outcomes) == ["True", "gone"]
 
 
+def test_what_could_not_be_ordered_is_ordered_by_who_comes_next():
+    board = Board()
+    waits = board.waits()
+
+    def away(_: int) -> None:
+        raise OperationalError("gone")
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(waits.wait, 1, board.order, seconds=5)
+        until(lambda: board.looks)
+        board.over.add(1)
+        assert first.result(5)
+        with pytest.raises(OperationalError):
+            waits.wait(1, away, seconds=5)
+        assert waits.wait(1, board.order, seconds=5)
+    assert board.ordered == [1, 1]
+
+
+def test_a_nudge_comes_at_the_moment_from_which_it_helps():
+    board = Board()
+    waits = board.waits()
+    at = time.monotonic() + 0.4
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(waits.wait, 1, lambda _: at, seconds=5)
+        until(lambda: board.nudged)
+        assert time.monotonic() >= at
+        board.over.add(1)
+        assert call.result(5)
+    assert board.nudged == [1]
+
+
 def test_beyond_the_places_a_call_is_told_at_once_to_come_back():
-    flights, release = Flights(2), threading.Event()
+    board = Board()
+    waits = board.waits(2)
     with ThreadPoolExecutor(2) as pool:
-        waits = [
-            pool.submit(flights.wait, n, lambda _: release.wait(5), seconds=5) for n in range(2)
-        ]
-        time.sleep(0.2)
+        calls = [pool.submit(waits.wait, key, board.order, seconds=5) for key in range(2)]
+        until(lambda: board.looks[-1:] == [[0, 1]])
         began = time.monotonic()
         with pytest.raises(Busy):
-            flights.wait(3, lambda _: True, seconds=5)
+            waits.wait(3, board.order, seconds=5)
         assert time.monotonic() - began < 0.5
-        assert not any(wait.done() for wait in waits)
-        release.set()
-        assert all(wait.result(5) for wait in waits)
-    assert flights.wait(3, lambda _: True, seconds=1)
+        assert not any(call.done() for call in calls)
+        board.over.update((0, 1, 3))
+        assert all(call.result(5) for call in calls)
+    assert waits.wait(3, board.order, seconds=1)
 
 
 def test_who_finds_no_place_to_wait_finds_the_token_next_time(world, held, key, monkeypatch):
-    monkeypatch.setattr(waiting, "FLIGHTS", waiting.Flights(0))
+    monkeypatch.setattr(waiting, "WAITS", Board().waits(0))
     world.now = held.grants.get().serve_until
     assert fetch(key).status_code == 503
     world.work()
@@ -523,7 +606,7 @@ def test_who_finds_no_place_to_wait_finds_the_token_next_time(world, held, key, 
 
 
 def test_seven_eighths_of_the_threads_may_wait():
-    assert waiting.FLIGHTS._places._initial_value == settings.WEB_THREADS * 7 // 8
+    assert waiting.WAITS._places._initial_value == settings.WEB_THREADS * 7 // 8
 
 
 @pytest.mark.django_db(transaction=True)
@@ -531,7 +614,7 @@ def test_forty_clients_at_the_due_moment_cause_one_refresh_and_hold_no_connectio
     world.now = held.grants.get().serve_until
     with ThreadPoolExecutor(40) as pool:
         calls = [pool.submit(_fetch_and_close, key) for _ in range(40)]
-        time.sleep(0.5)
+        until(Job.objects.filter(kind="refresh", done_at=None).exists)
         world.work()
         answers = [call.result(20) for call in calls]
     assert {answer.status_code for answer in answers} == {200}

@@ -1,12 +1,13 @@
 """How does a call wait for a refresh without holding up the rest? Many wait, one of them looks.
 
-Per process and credential one waiter at a time polls the database; the others sleep on its condition and
-hold no database connection. At most seven eighths of a process's threads may wait at once.
+Of all who wait in a process one at a time is on the lookout: it asks the database about everything that is waited
+for, in one go. The others sleep and hold no database connection. At most seven eighths of a process's threads may
+wait at once.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from threading import BoundedSemaphore, Condition, Lock
@@ -17,18 +18,18 @@ from django.db import connection, connections, transaction
 from accounts import clock
 from accounts.models import User
 from tokens import outbox, policies
-from tokens.models import ClientSecret, Credential
+from tokens.models import ClientSecret, Credential, Grant
 from tokens.operations import keys
 from tokens.queries import credentials as queries
 from tokens.states import CredentialState
 
 POLL = 0.15
-"""Seconds between two looks at the database, at first; later a quarter of what the refresh has taken so far."""
+"""Seconds between two looks at what has just begun to be waited for; later a quarter of what it has taken so far."""
 COME_BACK = 5
 """Seconds after which a client that got nothing is asked to call again."""
 
-Lead = Callable[[float], bool]
-"""Look until the wait is over (True) or the given monotonic moment has come (False)."""
+Order = Callable[[int], float | None]
+"""Owe what is waited for. Returns the monotonic moment from which on a nudge helps, or None."""
 
 
 class Busy(Exception):
@@ -36,80 +37,149 @@ class Busy(Exception):
 
 
 @dataclass
-class Flight:
-    """Those who wait for the same thing."""
+class Wait:
+    """One thing that is waited for, by one call or by many. Moments are monotonic."""
 
-    condition: Condition = field(default_factory=Condition)
+    key: int
+    began: float
+    look_at: float
+    nudge_at: float | None = None
     waiters: int = 0
-    is_led: bool = False
-    is_settled: bool = False
-
-    def take_lead(self, deadline: float) -> bool:
-        """Sleep until the lead is free (True), the wait is over or the time is up (False)."""
-        with self.condition:
-            while not self.is_settled and (left := deadline - time.monotonic()) > 0:
-                if not self.is_led:
-                    self.is_led = True
-                    return True
-                self.condition.wait(left)
-        return False
-
-    def hand_over(self, *, is_settled: bool) -> None:
-        """Let everybody go, or the next one look."""
-        with self.condition:
-            self.is_led, self.is_settled = False, is_settled
-            self.condition.notify_all()
+    is_ordered: bool = False
+    is_over: bool = False
 
 
-class Flights:
-    """The waits of one process."""
+class Waits:
+    """The waits of one process. `look` says which of these keys nobody needs to wait for any longer."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(
+        self,
+        most: int,
+        *,
+        look: Callable[[Collection[int]], Collection[int]],
+        nudge: Callable[[int], None],
+    ) -> None:
         self._places = BoundedSemaphore(most)
-        self._lock = Lock()
-        self._flights: dict[int, Flight] = {}
+        self._look, self._nudge = look, nudge
+        lock = Lock()
+        self._over, self._news = Condition(lock), Condition(lock)
+        self._awaited: dict[int, Wait] = {}
+        self._has_lookout = False
 
-    def wait(self, key: int, lead: Lead, *, seconds: float) -> bool:
-        """Wait at most so long until somebody's `lead` says that it is over. Raises `Busy` when full."""
+    def wait(self, key: int, order: Order, *, seconds: float) -> bool:
+        """Wait at most so long until a look says that it is over. Raises `Busy` when full.
+
+        Of those who wait for the same the first orders it; what that raises is the first one's alone.
+        """
         deadline = time.monotonic() + seconds
         if not self._places.acquire(blocking=False):
             raise Busy
         try:
-            flight = self._join(key)
+            wait = self._join(key)
             try:
-                return _follow(flight, lead, deadline)
+                self._order(wait, order)
+                return self._follow(wait, deadline)
             finally:
-                self._leave(key, flight)
+                self._leave(wait)
         finally:
             self._places.release()
 
-    def _join(self, key: int) -> Flight:
-        with self._lock:
-            flight = self._flights.get(key)
-            if flight is None or flight.is_settled:
-                flight = self._flights[key] = Flight()
-            flight.waiters += 1
-            return flight
+    def _join(self, key: int) -> Wait:
+        with self._over:
+            now = time.monotonic()
+            wait = self._awaited.setdefault(key, Wait(key, began=now, look_at=now))
+            wait.waiters += 1
+            return wait
 
-    def _leave(self, key: int, flight: Flight) -> None:
-        with self._lock:
-            flight.waiters -= 1
-            is_over = flight.is_settled or not flight.waiters
-            if is_over and self._flights.get(key) is flight:
-                del self._flights[key]
+    def _leave(self, wait: Wait) -> None:
+        with self._over:
+            wait.waiters -= 1
+            if not wait.waiters and self._awaited.get(wait.key) is wait:
+                del self._awaited[wait.key]
 
-
-def _follow(flight: Flight, lead: Lead, deadline: float) -> bool:
-    while flight.take_lead(deadline):
-        is_settled = False
+    def _order(self, wait: Wait, order: Order) -> None:
+        with self._over:
+            if wait.is_ordered:
+                return
+            wait.is_ordered = True
         try:
-            is_settled = lead(deadline)
-        finally:
-            flight.hand_over(is_settled=is_settled)
-    return flight.is_settled
+            nudge_at = order(wait.key)
+        except BaseException:
+            wait.is_ordered = False  # who comes next does it
+            raise
+        with self._over:
+            wait.nudge_at = nudge_at
+            self._news.notify()
+
+    def _follow(self, wait: Wait, deadline: float) -> bool:
+        while self._takes_the_lookout(wait, deadline):
+            try:
+                self._look_out(wait, deadline)
+            finally:
+                self._hand_over()
+        return wait.is_over
+
+    def _takes_the_lookout(self, wait: Wait, deadline: float) -> bool:
+        """Sleep until nobody is on the lookout (True), the wait is over or the time is up (False)."""
+        with self._over:
+            while not wait.is_over and (left := deadline - time.monotonic()) > 0:
+                if not self._has_lookout:
+                    self._has_lookout = True
+                    return True
+                self._over.wait(left)
+        return False
+
+    def _hand_over(self) -> None:
+        with self._over:
+            self._has_lookout = False
+            self._over.notify_all()
+
+    def _look_out(self, own: Wait, deadline: float) -> None:
+        """Nudge and look for everybody, until one's own wait is over or the time is up."""
+        while not own.is_over and time.monotonic() < deadline:
+            for key in self._due_for_a_nudge():
+                self._nudge(key)
+            self._settle(self._look(self._keys()))
+            self._rest(own, deadline)
+
+    def _due_for_a_nudge(self) -> list[int]:
+        with self._over:
+            now = time.monotonic()
+            due = [
+                w for w in self._awaited.values() if w.nudge_at is not None and w.nudge_at <= now
+            ]
+            for wait in due:
+                wait.began, wait.nudge_at = now, None
+            return [wait.key for wait in due]
+
+    def _keys(self) -> list[int]:
+        with self._over:
+            return list(self._awaited)
+
+    def _settle(self, over: Collection[int]) -> None:
+        with self._over:
+            now = time.monotonic()
+            for key in over:
+                if (wait := self._awaited.pop(key, None)) is not None:
+                    wait.is_over = True
+            for wait in self._awaited.values():
+                wait.look_at = now + max(POLL, (now - wait.began) / 4)
+            if over:
+                self._over.notify_all()
+
+    def _rest(self, own: Wait, deadline: float) -> None:
+        """Until the next look or nudge, or until somebody begins to wait for something else."""
+        with self._over:
+            waits = self._awaited.values()
+            moments = [wait.look_at for wait in waits] + [w.nudge_at for w in waits if w.nudge_at]
+            left = min([deadline, *moments]) - time.monotonic()
+            if left > 0 and not own.is_over:
+                pause(self._news, left)
 
 
-FLIGHTS = Flights(settings.WEB_THREADS * 7 // 8)
+def pause(news: Condition, seconds: float) -> None:
+    """Sleep so long, or until there is news."""
+    news.wait(seconds)
 
 
 def current_token(
@@ -142,44 +212,27 @@ def current_token(
 
 def _wait_for(credential_id: int) -> bool:
     _let_go_of_database()
-    seconds = settings.TOKEN_WAIT.total_seconds()
     try:
-        return FLIGHTS.wait(
-            credential_id, lambda until: _lead(credential_id, until), seconds=seconds
-        )
+        return WAITS.wait(credential_id, _order, seconds=settings.TOKEN_WAIT.total_seconds())
     except Busy:
         _order(credential_id)  # so that who comes back finds it done
         raise
 
 
-def _lead(credential_id: int, deadline: float) -> bool:
-    """Order the refresh, nudge again when it may begin, and look until a token can be handed out."""
-    began, nudge_at = time.monotonic(), _order(credential_id)
-    while True:
-        if nudge_at is not None and time.monotonic() >= nudge_at:
-            began, nudge_at = time.monotonic(), None
-            _nudge(credential_id)
-        if _is_over(credential_id):
-            return True
-        _let_go_of_database()
-        now = time.monotonic()
-        if now >= deadline:
-            return False
-        wake_at = min(deadline, now + max(POLL, (now - began) / 4), nudge_at or deadline)
-        time.sleep(max(0.0, wake_at - now))
-
-
 def _order(credential_id: int) -> float | None:
     """Owe the refresh. Returns the monotonic moment at which it may begin, if that is still to come."""
-    now = clock.now()
-    credential, grant = queries.for_serving(credential_id)
-    if credential.state != CredentialState.ACTIVE:
-        return None
-    if not queries.is_refresh_backing_off(credential, now=now):
-        keys.order_refresh(credential, now=now)
-    if grant is None or grant.serve_until is None or grant.serve_until <= now:
-        return None
-    return time.monotonic() + (grant.serve_until - now).total_seconds()
+    try:
+        now = clock.now()
+        credential, grant = queries.for_serving(credential_id)
+        if credential.state != CredentialState.ACTIVE:
+            return None
+        if not queries.is_refresh_backing_off(credential, now=now):
+            keys.order_refresh(credential, now=now)
+        if grant is None or grant.serve_until is None or grant.serve_until <= now:
+            return None
+        return time.monotonic() + (grant.serve_until - now).total_seconds()
+    finally:
+        _let_go_of_database()
 
 
 def _nudge(credential_id: int) -> None:
@@ -188,17 +241,29 @@ def _nudge(credential_id: int) -> None:
         outbox.nudge(credential.helpdesk.slug)
 
 
-def _is_over(credential_id: int) -> bool:
-    """Whether waiting any longer would change nothing: a token can be handed out, or none ever will."""
-    credential, grant = queries.for_serving(credential_id)
+def _look(credential_ids: Collection[int]) -> list[int]:
+    """Of these, those for which waiting any longer would change nothing."""
+    now = clock.now()
+    try:
+        found = queries.all_for_serving(credential_ids)
+        return [row.pk for row, grant in found if _is_settled(row, grant, now=now)]
+    finally:
+        _let_go_of_database()
+
+
+def _is_settled(credential: Credential, grant: Grant | None, *, now: datetime) -> bool:
+    """Whether a token can be handed out, or none ever will."""
     if credential.state == CredentialState.ISSUING:
         return False
     if credential.state != CredentialState.ACTIVE:
         return True
-    return grant is not None and policies.seconds_to_tell(grant, now=clock.now()) is not None
+    return grant is not None and policies.seconds_to_tell(grant, now=now) is not None
 
 
 def _let_go_of_database() -> None:
     """Who waits holds no connection; inside a transaction there is nothing that could be let go."""
     if not connection.in_atomic_block:
         connections.close_all()
+
+
+WAITS = Waits(settings.WEB_THREADS * 7 // 8, look=_look, nudge=_nudge)
