@@ -42,7 +42,7 @@ _BREATH = 0.2
 _COMES = 0.3
 """How likely a household with room begins another life at a look, so that no crowd comes through the door together."""
 _LOOKS_AGAIN = 2.0
-"""Seconds after which somebody looks again whether what they ended has ended."""
+"""Seconds after which somebody looks again whether what they connected works, or what they ended has ended."""
 LEFT = 15.0
 """Seconds that are left of an access whose end is moved close: the tokens made in them must not outlive it."""
 _IDLE = 13.0
@@ -278,6 +278,7 @@ class Household:
         else:
             actor.press("Allow")
             self.done["connected"] += 1
+            life.puzzled_until = time.monotonic() + _LOOKS_AGAIN
 
     def _use(self, life: Life, credential: int) -> None:
         if life.key is None:
