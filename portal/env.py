@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -167,7 +168,7 @@ def env_broker(name: str, default: str) -> str:
     return value.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
 
 
-def env_database(name: str, default: str) -> dict[str, object]:
+def env_database(name: str, default: str) -> dict[str, Any]:
     """Django's database settings from an address such as postgres://user:password@host/name."""
     value = env_text(name, default)
     if value.split("://", 1)[0] not in DATABASES:

@@ -232,5 +232,10 @@ def _publisher() -> _Publisher:
 
 def nudge(slug: str) -> None:
     """After the commit, tell a worker to look. Never waits for the broker and never raises."""
+    transaction.on_commit(lambda: nudge_now(slug), robust=True)
+
+
+def nudge_now(slug: str) -> None:
+    """Tell a worker to look at what is committed. Needs no database, never waits for the broker and never raises."""
     if settings.CELERY_BROKER_URL:
-        transaction.on_commit(lambda: _publisher().publish_soon(slug), robust=True)
+        _publisher().publish_soon(slug)

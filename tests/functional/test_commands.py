@@ -74,6 +74,16 @@ def test_a_senseless_value_is_one_sentence_with_its_name(stack, name, value):
     assert value not in said or name != "SEALING_KEYS"
 
 
+def test_what_the_databases_address_asks_for_is_kept(stack):
+    """Dropped without a word, `sslmode` would send everything in the clear."""
+    address = "postgres://keydesk@db/keydesk?sslmode=verify-full&sslrootcert=/etc/ca.pem"
+    said = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
+    done = manage({**stack.environment, "DATABASE_URL": address}, "shell", "-v0", "-c", said)
+    assert "'sslmode': 'verify-full'" in done.stdout, done.stderr
+    assert "'sslrootcert': '/etc/ca.pem'" in done.stdout
+    assert "'pool'" in done.stdout
+
+
 def test_pages_carry_a_strict_policy(stack):
     answer = requests.get(f"{stack.address('portal')}/accounts/login/", timeout=10)
     policy = answer.headers["Content-Security-Policy"]

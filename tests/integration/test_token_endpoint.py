@@ -23,7 +23,7 @@ from tokens.operations import credentials, keys
 from tokens.operations.keys import NewSecret
 from tokens.states import CredentialState
 from tokens.views import token_calls, waiting
-from tokens.views.waiting import Busy, Waits
+from tokens.views.waiting import Busy, Nudge, Waits
 
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
@@ -364,7 +364,7 @@ def make_due(world: World, held: Credential) -> Grant:
 def test_a_call_at_the_due_moment_waits_for_the_new_token(world, held, key, monkeypatch):
     """The refresh may not begin before the moment the clients were told; then a worker makes it."""
     old, nudged_at = make_due(world, held), []
-    monkeypatch.setattr(waiting.outbox, "nudge", lambda _slug: nudged_at.append(world.now))
+    monkeypatch.setattr(waiting.WAITS, "_nudge", lambda _slug: nudged_at.append(world.now))
     began, start = time.monotonic(), world.now
 
     def pass_time(_: object, seconds: float) -> None:
@@ -458,29 +458,56 @@ class Board:
         self.over: set[int] = set()
         self.looks: list[list[int]] = []
         self.lookouts: set[int] = set()
-        self.nudged: list[int] = []
+        self.nudged: list[str] = []
         self.ordered: list[int] = []
+        self.failures: list[Exception] = []
+        """What the next orders raise."""
+        self.nudges: dict[int, Nudge] = {}
+        self.delay = 0.0
 
-    def look(self, awaited: Collection[int]) -> list[int]:
+    def look(self, awaited: Collection[int]) -> set[int]:
         self.looks.append(sorted(awaited))
         self.lookouts.add(threading.get_ident())
-        return [key for key in awaited if key in self.over]
+        return self.over & set(awaited)
 
-    def order(self, key: int) -> None:
+    def order(self, key: int) -> Nudge | None:
+        time.sleep(self.delay)
+        if self.failures:
+            raise self.failures.pop(0)
         self.ordered.append(key)
+        return self.nudges.get(key)
 
-    def waits(self, most: int = 100) -> Waits:
-        return Waits(most, look=self.look, nudge=self.nudged.append)
+    def waits(self, most: int = 100, **changes) -> Waits:
+        return Waits(
+            most, **{"order": self.order, "look": self.look, "nudge": self.nudged.append, **changes}
+        )
+
+
+LONG = 60
+"""Seconds that nobody in these tests may really wait."""
+SOON = 20
+
+
+def together(waits: Waits, *keys: int, seconds: float = LONG) -> tuple[ThreadPoolExecutor, list]:
+    """One more call for each of these keys; returned once all of them wait."""
+
+    def waiting_now() -> int:
+        return sum(wait.waiters for wait in list(waits._awaited.values()))
+
+    pool, wanted = ThreadPoolExecutor(len(keys)), waiting_now() + len(keys)
+    calls = [pool.submit(waits.wait, key, seconds=seconds) for key in keys]
+    until(lambda: waiting_now() == wanted)
+    return pool, calls
 
 
 def test_of_many_who_wait_for_the_same_one_orders_one_looks_and_all_go_on():
     board = Board()
     waits = board.waits()
-    with ThreadPoolExecutor(40) as pool:
-        calls = [pool.submit(waits.wait, 1, board.order, seconds=5) for _ in range(40)]
-        time.sleep(0.3)
+    pool, calls = together(waits, *[1] * 40)
+    with pool:
+        until(lambda: board.looks)
         board.over.add(1)
-        assert all(call.result(5) for call in calls)
+        assert all(call.result(SOON) for call in calls)
     assert board.ordered == [1]
     assert len(board.lookouts) == 1
     assert not waits._awaited
@@ -489,14 +516,14 @@ def test_of_many_who_wait_for_the_same_one_orders_one_looks_and_all_go_on():
 def test_for_everything_that_is_waited_for_one_looks_in_one_go():
     board = Board()
     waits = board.waits()
-    with ThreadPoolExecutor(9) as pool:
-        calls = [pool.submit(waits.wait, key, board.order, seconds=5) for key in range(9)]
-        until(lambda: board.looks[-1:] == [list(range(9))])
+    pool, calls = together(waits, *range(9))
+    with pool:
+        until(lambda: list(range(9)) in board.looks)
         board.over.update(range(5))
-        assert all(call.result(5) for call in calls[:5])
+        assert all(call.result(SOON) for call in calls[:5])
         assert not any(call.done() for call in calls[5:])
         board.over.update(range(5, 9))
-        assert all(call.result(5) for call in calls[5:])
+        assert all(call.result(SOON) for call in calls[5:])
     assert sorted(board.ordered) == list(range(9))
     assert len(board.lookouts) <= 2, "The first may have been done before the last."
 
@@ -505,96 +532,120 @@ def test_what_somebody_begins_to_wait_for_is_looked_at_at_once(monkeypatch):
     """However seldom the lookout looks for those who have waited for long."""
     board = Board()
     waits = board.waits()
-    monkeypatch.setattr(waiting, "POLL", 5.0)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(waits.wait, 1, board.order, seconds=10)
-        until(lambda: board.looks == [[1]])
+    monkeypatch.setattr(waiting, "POLL", LONG)
+    monkeypatch.setattr(waiting, "MOST_APART", LONG)
+    monkeypatch.setattr(waiting, "COME_BACK", LONG)
+    pool, (first,) = together(waits, 1)
+    with pool:
+        until(lambda: board.looks)
         board.over.add(2)
-        began = time.monotonic()
-        assert pool.submit(waits.wait, 2, board.order, seconds=10).result(5)
-        assert time.monotonic() - began < 2.5
+        assert waits.wait(2, seconds=SOON)
         assert not first.done()
         board.over.update((1, 3))
-        waits.wait(3, board.order, seconds=5)
-        assert first.result(5)
+        assert waits.wait(3, seconds=SOON)
+        assert first.result(SOON)
+
+
+def test_what_is_waited_for_since_long_is_still_looked_at_now_and_then(monkeypatch):
+    """Callers that overlap keep one wait alive for as long as they come."""
+    board = Board()
+    waits = board.waits()
+    monkeypatch.setattr(waiting, "MOST_APART", 0.2)
+    pool, (first,) = together(waits, 1)
+    with pool:
+        waits._awaited[1].began -= 3600
+        until(lambda: len(board.looks) > 2)
+        board.over.add(1)
+        assert first.result(SOON)
 
 
 def test_who_waits_longer_takes_over_when_the_first_goes_empty_handed():
     board = Board()
     waits = board.waits()
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(waits.wait, 1, board.order, seconds=0.2)
-        until(lambda: board.looks)
-        second = pool.submit(waits.wait, 1, board.order, seconds=5)
-        assert first.result(5) is False
+    pool, (first,) = together(waits, 1, seconds=3)
+    other, (second,) = together(waits, 1)
+    with pool, other:
+        assert first.result(SOON) is False
         board.over.add(1)
-        assert second.result(5) is True
+        assert second.result(SOON) is True
     assert len(board.lookouts) == 2
+    assert not waits._awaited
 
 
-def test_a_lookout_that_fails_hands_over():
+def test_a_lookout_that_fails_hands_over_and_takes_nobody_along():
     board = Board()
 
-    def look(awaited: Collection[int]) -> list[int]:
-        time.sleep(0.1)
-        found = board.look(awaited)
-        if len(board.looks) == 1:
+    def look(awaited: Collection[int]) -> set[int]:
+        if board.over and not board.looks:
+            board.look(awaited)
             raise OperationalError("gone")
-        return found
+        return board.look(awaited) if board.over else set()
 
-    waits = Waits(10, look=look, nudge=board.nudged.append)
-    board.over.add(1)
-    with ThreadPoolExecutor(2) as pool:
-        calls = [pool.submit(waits.wait, 1, board.order, seconds=5) for _ in range(2)]
-        outcomes = [call.exception(5) or call.result() for call in calls]
+    waits = board.waits(look=look)
+    pool, calls = together(waits, 1, 2)
+    with pool:
+        board.over.update((1, 2))
+        outcomes = [call.exception(SOON) or call.result() for call in calls]
+    assert sorted(str(outcome) for outcome in outcomes) == ["True", "gone"]
+    assert not waits._awaited
+
+
+def test_what_could_not_be_ordered_is_ordered_by_another_who_waits_already():
+    board = Board()
+    board.failures, board.delay = [OperationalError("gone")], 0.5
+    waits = board.waits()
+    pool, calls = together(waits, 1, 1)
+    with pool:
+        until(lambda: board.ordered == [1])
+        board.over.add(1)
+        outcomes = [call.exception(SOON) or call.result() for call in calls]
     assert sorted(str(outcome) for outcome in outcomes) == ["True", "gone"]
 
 
-def test_what_could_not_be_ordered_is_ordered_by_who_comes_next():
+def test_what_does_not_come_is_ordered_again_after_a_while(monkeypatch):
+    """A nudge may be lost, and what failed may be tried again by now."""
     board = Board()
     waits = board.waits()
-
-    def away(_: int) -> None:
-        raise OperationalError("gone")
-
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(waits.wait, 1, board.order, seconds=5)
-        until(lambda: board.looks)
-        board.over.add(1)
-        assert first.result(5)
-        with pytest.raises(OperationalError):
-            waits.wait(1, away, seconds=5)
-        assert waits.wait(1, board.order, seconds=5)
-    assert board.ordered == [1, 1]
+    monkeypatch.setattr(waiting, "COME_BACK", 0.3)
+    pool, calls = together(waits, 1, 2)
+    with pool:
+        until(lambda: board.ordered.count(1) > 2 and board.ordered.count(2) > 2)
+        board.over.update((1, 2))
+        assert all(call.result(SOON) for call in calls)
 
 
-def test_a_nudge_comes_at_the_moment_from_which_it_helps():
+def test_nudges_come_at_their_moment_once_for_a_helpdesk_whoever_is_on_the_lookout(monkeypatch):
     board = Board()
     waits = board.waits()
-    at = time.monotonic() + 0.4
-    with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(waits.wait, 1, lambda _: at, seconds=5)
-        until(lambda: board.nudged)
+    monkeypatch.setattr(waiting, "POLL", LONG)
+    monkeypatch.setattr(waiting, "MOST_APART", LONG)
+    monkeypatch.setattr(waiting, "COME_BACK", LONG)
+    at = time.monotonic() + 2
+    board.nudges = {1: Nudge(at, "production"), 2: Nudge(at, "production"), 3: Nudge(at, "sandbox")}
+    pool, calls = together(waits, 0, 1, 2, 3)
+    with pool:
+        assert board.nudged == [] or time.monotonic() >= at
+        until(lambda: len(board.nudged) >= 2)
         assert time.monotonic() >= at
-        board.over.add(1)
-        assert call.result(5)
-    assert board.nudged == [1]
+        board.over.update(range(9))
+        assert waits.wait(5, seconds=SOON)
+        assert all(call.result(SOON) for call in calls)
+    assert sorted(board.nudged) == ["production", "sandbox"]
 
 
 def test_beyond_the_places_a_call_is_told_at_once_to_come_back():
     board = Board()
     waits = board.waits(2)
-    with ThreadPoolExecutor(2) as pool:
-        calls = [pool.submit(waits.wait, key, board.order, seconds=5) for key in range(2)]
-        until(lambda: board.looks[-1:] == [[0, 1]])
+    pool, calls = together(waits, 0, 1)
+    with pool:
         began = time.monotonic()
         with pytest.raises(Busy):
-            waits.wait(3, board.order, seconds=5)
+            waits.wait(3, seconds=LONG)
         assert time.monotonic() - began < 0.5
         assert not any(call.done() for call in calls)
         board.over.update((0, 1, 3))
-        assert all(call.result(5) for call in calls)
-    assert waits.wait(3, board.order, seconds=1)
+        assert all(call.result(SOON) for call in calls)
+    assert waits.wait(3, seconds=SOON)
 
 
 def test_who_finds_no_place_to_wait_finds_the_token_next_time(world, held, key, monkeypatch):

@@ -15,7 +15,6 @@ from django.db.models.functions import Cast
 from accounts.models import AuditEvent
 from tokens.connectors.base import TokenRecord
 from tokens.models import AccessRequest, Credential, Grant, Helpdesk, InventoryRun, SeenToken
-from tokens.queries.inventories import CLOCKS_APART
 from tokens.states import (
     CREDENTIAL_ENDED,
     GRANT_OPEN,
@@ -24,6 +23,8 @@ from tokens.states import (
     RequestState,
 )
 
+CLOCKS_APART = settings.INVENTORY_EVERY
+"""So much the clocks of two machines may differ; said here again, because what is judged must not say it."""
 GRACE = timedelta(minutes=5)
 """The helpdesk's least life of an access token: how far one may reach past its lease."""
 AT_ONCE = 5_000

@@ -5,15 +5,17 @@ for, in one go. The others sleep and hold no database connection. At most seven 
 wait at once.
 """
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from threading import BoundedSemaphore, Condition, Lock
+from typing import Literal, NamedTuple
 
 from django.conf import settings
-from django.db import connection, connections, transaction
+from django.db import InterfaceError, OperationalError, connection, connections
 
 from accounts import clock
 from accounts.models import User
@@ -23,17 +25,28 @@ from tokens.operations import keys
 from tokens.queries import credentials as queries
 from tokens.states import CredentialState
 
-POLL = 0.15
-"""Seconds between two looks at what has just begun to be waited for; later a quarter of what it has taken so far."""
-COME_BACK = 5
-"""Seconds after which a client that got nothing is asked to call again."""
+logger = logging.getLogger(__name__)
 
-Order = Callable[[int], float | None]
-"""Owe what is waited for. Returns the monotonic moment from which on a nudge helps, or None."""
+POLL, MOST_APART = 0.15, 2.0
+"""Seconds between two looks at what has just begun to be waited for; later a quarter of what it has taken so far, but
+no more than this."""
+COME_BACK = 5
+"""Seconds after which a client that got nothing is asked to call again, and what is waited for is ordered again."""
 
 
 class Busy(Exception):
     """No token can be handed out yet; the client may come back in `COME_BACK` seconds."""
+
+
+class Nudge(NamedTuple):
+    """Tell the workers of this helpdesk to look, at this monotonic moment: before it they can do nothing."""
+
+    at: float
+    slug: str
+
+
+Order = Callable[[int], Nudge | None]
+"""Owe what is waited for; may be done again."""
 
 
 @dataclass
@@ -43,10 +56,15 @@ class Wait:
     key: int
     began: float
     look_at: float
-    nudge_at: float | None = None
+    ordered_at: float | None = None
+    nudge: Nudge | None = None
     waiters: int = 0
-    is_ordered: bool = False
     is_over: bool = False
+
+    @property
+    def order_at(self) -> float:
+        """When it is to be ordered, for the first time or again."""
+        return self.began if self.ordered_at is None else self.ordered_at + COME_BACK
 
 
 class Waits:
@@ -56,20 +74,22 @@ class Waits:
         self,
         most: int,
         *,
+        order: Order,
         look: Callable[[Collection[int]], Collection[int]],
-        nudge: Callable[[int], None],
+        nudge: Callable[[str], None],
     ) -> None:
         self._places = BoundedSemaphore(most)
-        self._look, self._nudge = look, nudge
+        self._order, self._look, self._nudge = order, look, nudge
         lock = Lock()
         self._over, self._news = Condition(lock), Condition(lock)
         self._awaited: dict[int, Wait] = {}
         self._has_lookout = False
 
-    def wait(self, key: int, order: Order, *, seconds: float) -> bool:
+    def wait(self, key: int, *, seconds: float) -> bool:
         """Wait at most so long until a look says that it is over. Raises `Busy` when full.
 
-        Of those who wait for the same the first orders it; what that raises is the first one's alone.
+        Of those who wait for the same one orders it, and again after a while. What `order`, `look` or `nudge`
+        raises is that one's alone; another takes over. Not for a thread that is inside a transaction.
         """
         deadline = time.monotonic() + seconds
         if not self._places.acquire(blocking=False):
@@ -77,7 +97,6 @@ class Waits:
         try:
             wait = self._join(key)
             try:
-                self._order(wait, order)
                 return self._follow(wait, deadline)
             finally:
                 self._leave(wait)
@@ -97,37 +116,42 @@ class Waits:
             if not wait.waiters and self._awaited.get(wait.key) is wait:
                 del self._awaited[wait.key]
 
-    def _order(self, wait: Wait, order: Order) -> None:
-        with self._over:
-            if wait.is_ordered:
-                return
-            wait.is_ordered = True
-        try:
-            nudge_at = order(wait.key)
-        except BaseException:
-            wait.is_ordered = False  # who comes next does it
-            raise
-        with self._over:
-            wait.nudge_at = nudge_at
-            self._news.notify()
-
     def _follow(self, wait: Wait, deadline: float) -> bool:
-        while self._takes_the_lookout(wait, deadline):
+        while (turn := self._turn(wait, deadline)) != "":
+            if turn == "order":
+                self._order_it(wait)
+                continue
             try:
                 self._look_out(wait, deadline)
             finally:
                 self._hand_over()
         return wait.is_over
 
-    def _takes_the_lookout(self, wait: Wait, deadline: float) -> bool:
-        """Sleep until nobody is on the lookout (True), the wait is over or the time is up (False)."""
+    def _turn(self, wait: Wait, deadline: float) -> Literal["", "order", "lookout"]:
+        """Sleep until there is something for this thread to do; "" when the wait is over or the time is up."""
         with self._over:
-            while not wait.is_over and (left := deadline - time.monotonic()) > 0:
+            while not wait.is_over and (now := time.monotonic()) < deadline:
+                if wait.order_at <= now:
+                    wait.ordered_at = now
+                    return "order"
                 if not self._has_lookout:
                     self._has_lookout = True
-                    return True
-                self._over.wait(left)
-        return False
+                    return "lookout"
+                self._over.wait(min(deadline, wait.order_at) - now)
+        return ""
+
+    def _order_it(self, wait: Wait) -> None:
+        try:
+            nudge = self._order(wait.key)
+        except BaseException:
+            with self._over:
+                wait.ordered_at = None
+                self._over.notify_all()
+                self._news.notify()
+            raise
+        with self._over:
+            wait.nudge = nudge
+            self._news.notify()
 
     def _hand_over(self) -> None:
         with self._over:
@@ -135,35 +159,37 @@ class Waits:
             self._over.notify_all()
 
     def _look_out(self, own: Wait, deadline: float) -> None:
-        """Nudge and look for everybody, until one's own wait is over or the time is up."""
-        while not own.is_over and time.monotonic() < deadline:
-            for key in self._due_for_a_nudge():
-                self._nudge(key)
-            self._settle(self._look(self._keys()))
+        """Nudge and look for everybody, until one's own wait is over, is to be ordered again, or the time is up."""
+        while not own.is_over and min(deadline, own.order_at) > time.monotonic():
+            for slug in self._due_for_a_nudge():
+                self._nudge(slug)
+            keys = self._keys()
+            self._settle(keys, self._look(keys))
             self._rest(own, deadline)
 
-    def _due_for_a_nudge(self) -> list[int]:
+    def _due_for_a_nudge(self) -> set[str]:
         with self._over:
-            now = time.monotonic()
-            due = [
-                w for w in self._awaited.values() if w.nudge_at is not None and w.nudge_at <= now
-            ]
-            for wait in due:
-                wait.began, wait.nudge_at = now, None
-            return [wait.key for wait in due]
+            now, slugs = time.monotonic(), set()
+            for wait in self._awaited.values():
+                if wait.nudge is not None and wait.nudge.at <= now:
+                    slugs.add(wait.nudge.slug)
+                    wait.began, wait.nudge = now, None
+            return slugs
 
     def _keys(self) -> list[int]:
         with self._over:
             return list(self._awaited)
 
-    def _settle(self, over: Collection[int]) -> None:
+    def _settle(self, keys: Collection[int], over: Collection[int]) -> None:
         with self._over:
             now = time.monotonic()
-            for key in over:
-                if (wait := self._awaited.pop(key, None)) is not None:
+            for key in keys:
+                if (wait := self._awaited.get(key)) is None:
+                    continue
+                if key in over:
                     wait.is_over = True
-            for wait in self._awaited.values():
-                wait.look_at = now + max(POLL, (now - wait.began) / 4)
+                    del self._awaited[key]
+                wait.look_at = now + min(MOST_APART, max(POLL, (now - wait.began) / 4))
             if over:
                 self._over.notify_all()
 
@@ -171,8 +197,9 @@ class Waits:
         """Until the next look or nudge, or until somebody begins to wait for something else."""
         with self._over:
             waits = self._awaited.values()
-            moments = [wait.look_at for wait in waits] + [w.nudge_at for w in waits if w.nudge_at]
-            left = min([deadline, *moments]) - time.monotonic()
+            moments = [wait.look_at for wait in waits]
+            moments += [wait.nudge.at for wait in waits if wait.nudge is not None]
+            left = min([deadline, own.order_at, *moments]) - time.monotonic()
             if left > 0 and not own.is_over:
                 pause(self._news, left)
 
@@ -211,16 +238,18 @@ def current_token(
 
 
 def _wait_for(credential_id: int) -> bool:
+    """Whether it is over; who has waited in vain looks once more for itself."""
     _let_go_of_database()
+    seconds = settings.TOKEN_WAIT.total_seconds()
     try:
-        return WAITS.wait(credential_id, _order, seconds=settings.TOKEN_WAIT.total_seconds())
+        return WAITS.wait(credential_id, seconds=seconds) or bool(_look([credential_id]))
     except Busy:
         _order(credential_id)  # so that who comes back finds it done
         raise
 
 
-def _order(credential_id: int) -> float | None:
-    """Owe the refresh. Returns the monotonic moment at which it may begin, if that is still to come."""
+def _order(credential_id: int) -> Nudge | None:
+    """Owe the refresh. If it may not begin yet, the nudge that is due then."""
     try:
         now = clock.now()
         credential, grant = queries.for_serving(credential_id)
@@ -230,23 +259,21 @@ def _order(credential_id: int) -> float | None:
             keys.order_refresh(credential, now=now)
         if grant is None or grant.serve_until is None or grant.serve_until <= now:
             return None
-        return time.monotonic() + (grant.serve_until - now).total_seconds()
+        at = time.monotonic() + (grant.serve_until - now).total_seconds()
+        return Nudge(at, credential.helpdesk.slug)
     finally:
         _let_go_of_database()
 
 
-def _nudge(credential_id: int) -> None:
-    credential, _ = queries.for_serving(credential_id)
-    with transaction.atomic():
-        outbox.nudge(credential.helpdesk.slug)
-
-
-def _look(credential_ids: Collection[int]) -> list[int]:
-    """Of these, those for which waiting any longer would change nothing."""
-    now = clock.now()
+def _look(credential_ids: Collection[int]) -> set[int]:
+    """Of these, those for which waiting any longer would change nothing; none while the database is away."""
     try:
+        now = clock.now()
         found = queries.all_for_serving(credential_ids)
-        return [row.pk for row, grant in found if _is_settled(row, grant, now=now)]
+        return {row.pk for row, grant in found if _is_settled(row, grant, now=now)}
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("Nobody can look for those who wait: %s", error)
+        return set()
     finally:
         _let_go_of_database()
 
@@ -266,4 +293,4 @@ def _let_go_of_database() -> None:
         connections.close_all()
 
 
-WAITS = Waits(settings.WEB_THREADS * 7 // 8, look=_look, nudge=_nudge)
+WAITS = Waits(settings.WEB_THREADS * 7 // 8, order=_order, look=_look, nudge=outbox.nudge_now)

@@ -1,7 +1,7 @@
 """`manage.py verify`: hold the helpdesk's own list of tokens against the database, and print what breaks a promise.
 
-It changes nothing and shares no code with what it checks: models, connectors and the limiter's gate only,
-with a service token of its own. Exit 1 if anything is found, 2 if it could not be looked at.
+It changes nothing and shares no rule with what it checks: only models, connectors, the limiter's gate, and
+`queries.verification` with the operator's page. Its service token is its own. Exit 1 if anything is found, 2 if it could not be looked at.
 """
 
 import sys
