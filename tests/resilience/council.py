@@ -13,6 +13,17 @@ from tests.resilience.city import City
 from tests.stack import manage
 from tests.story import Actor
 
+_PERSON = "SELECT id, name FROM accounts_user WHERE name = ?"
+_PROFILE = """
+    SELECT p.id, v.name FROM tokens_accessprofile p JOIN tokens_profileversion v ON v.id = p.current_id
+    WHERE p.slug = ?
+"""
+_HELPDESK = "SELECT id, name FROM tokens_helpdesk WHERE slug = ?"
+SUBJECTS = {
+    ("person", _PERSON, "Piotr Wolny"): 4, ("person", _PERSON, "Lena Marsh"): 4,
+    ("profile", _PROFILE, "update-tickets"): 3, ("helpdesk", _HELPDESK, "production"): 1,
+}  # fmt: skip
+"""Of what all access is ended, where its number and name are found, and how often."""
 RESTORES = 2
 """After so many backups none comes any more: nobody gets anything new until a list is whole and confirmed."""
 
@@ -73,12 +84,12 @@ class Council:
         return "Sign in with company sign-in" in admin.text
 
     def end_everything(self) -> None:
-        """All access of one person, by the big red switch."""
-        name = self.random.choice(("Piotr Wolny", "Lena Marsh"))
-        found = self.city.rows.one("SELECT id, name FROM accounts_user WHERE name = ?", name)
+        """All access of a person, a profile or the whole helpdesk, by the big red switch."""
+        ((kind, question, name),) = self.random.choices(list(SUBJECTS), list(SUBJECTS.values()))
+        found = self.city.rows.one(question, name)
         if found is None:
             return
-        address = f"/emergencies?subject=person:{found[0]}"
+        address = f"/emergencies?subject={kind}:{found[0]}"
         self.admin.open(address)
         if "Confirm it is you" in self.admin.text:
             self.admin.confirm_it_is_me()

@@ -662,10 +662,10 @@ def _nobodys(scene: Scene) -> None:
     _written_off(scene, ago=3.1)
 
 
-def _emergency(scene: Scene, **more: object) -> None:
-    """Everything of Ada is to be ended, and has not been."""
+def _emergency(scene: Scene, kind: str = "person", subject: int = ADA, **more: object) -> None:
+    """Everything of Ada, or of something else, is to be ended, and has not been."""
     scene.row(
-        "tokens_emergency", kind="person", subject_id=ADA, newest_credential_id=scene.credential,
+        "tokens_emergency", kind=kind, subject_id=subject, newest_credential_id=scene.credential,
         ordered_by_id=BEN, ordered_at=scene.at(9), **more,
     )  # fmt: skip
 
@@ -684,9 +684,18 @@ def test_what_does_not_come_to_rest_is_a_violation(scene: Scene, plant: Plant) -
     assert _rules(scene.violations(at_rest=True)) == {"unsettled"}
 
 
-def test_what_an_emergency_left_is_a_violation(scene: Scene) -> None:
-    _emergency(scene, finished_at=scene.at(5))
-    assert _rules(scene.violations(at_rest=True)) == {"disobeyed"}
+@pytest.mark.parametrize(
+    ("kind", "subject", "found"),
+    [
+        ("person", ADA, {"disobeyed"}), ("profile", 1, {"disobeyed"}), ("helpdesk", 1, {"disobeyed"}),
+        ("person", CLEO, set()), ("profile", 2, set()), ("helpdesk", 2, set()),
+    ],
+)  # fmt: skip
+def test_what_an_emergency_left_is_a_violation(
+    scene: Scene, kind: str, subject: int, found: set[str]
+) -> None:
+    _emergency(scene, kind, subject, finished_at=scene.at(5))
+    assert _rules(scene.violations(at_rest=True)) == found
 
 
 def test_a_world_at_rest_has_no_violation_though_a_refresh_half_nobody_holds_waits(

@@ -69,7 +69,8 @@ class Credential:
     scopes: Words
     days: int
     state: str
-    came_from: str
+    helpdesk_id: int
+    profile_id: int
     issued_at: float | None
     lives_until: float | None
     ending_since: float | None
@@ -184,7 +185,8 @@ class Seen:
 
 _FROM = {
     Grant: "tokens_grant t",
-    Credential: "tokens_credential t JOIN tokens_helpdeskuser u ON u.id = t.acts_as_id",
+    Credential: "tokens_credential t JOIN tokens_helpdeskuser u ON u.id = t.acts_as_id"
+    " JOIN tokens_profileversion v ON v.id = t.profile_version_id",
     Request: "tokens_accessrequest t JOIN tokens_profileversion v ON v.id = t.profile_version_id"
     " JOIN tokens_accessprofile p ON p.id = t.profile_id",
     Decision: "tokens_decision t JOIN tokens_accessrequest r ON r.id = t.access_request_id"
@@ -196,7 +198,12 @@ _FROM = {
     Emergency: "tokens_emergency t",
     Seen: "tokens_seentoken t",
 }
-_COLUMN = {"acts_as": "u.remote_id", "offered": "v.scopes", "needed": "v.approvals_needed"}
+_COLUMN = {
+    "acts_as": "u.remote_id",
+    "profile_id": "v.profile_id",
+    "offered": "v.scopes",
+    "needed": "v.approvals_needed",
+}
 
 T = TypeVar("T")
 

@@ -60,7 +60,10 @@ def _emergencies(view: View) -> Iterator[Finding]:
         if order.finished_at is None:
             yield Finding("unsettled", f"emergency {order.id} is not finished")
         for held in view.base.credentials.values():
-            is_meant = order.kind == "person" and held.owner_id == order.subject_id
+            subjects = {
+                "person": held.owner_id, "profile": held.profile_id, "helpdesk": held.helpdesk_id,
+            }  # fmt: skip
+            is_meant = subjects[order.kind] == order.subject_id
             if is_meant and held.id <= order.newest_credential_id and held.state not in ENDED:
                 yield Finding(
                     "disobeyed",
