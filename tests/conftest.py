@@ -49,3 +49,14 @@ def _nobody_talks_to_the_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tests that share processes stay together, or each stack is started twice and they disturb each other."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    for item in session.items:
+        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+            raise pytest.UsageError(
+                f"pytest-xdist does not keep the group of {item.nodeid} together."
+            )

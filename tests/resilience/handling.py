@@ -88,9 +88,15 @@ class Handling:
 
     @contextmanager
     def stopped(self, *names: str) -> Iterator[None]:
-        """They stand still for the length of the block: there, but silent."""
+        """They stand still for the length of the block: there, but silent, and in nobody's way."""
         for name in names:
             self.send(name, signal.SIGSTOP)
+        while self.rows.is_locked():
+            for name in names:
+                self.send(name, signal.SIGCONT)
+            time.sleep(0.05)
+            for name in names:
+                self.send(name, signal.SIGSTOP)
         try:
             yield
         finally:

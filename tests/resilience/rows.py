@@ -34,6 +34,17 @@ class Rows:
             connection.execute(self._worded(sql), values)
             connection.commit()
 
+    def is_locked(self) -> bool:
+        """Whether somebody who does not let go holds SQLite's one lock for writers: who was stopped within a commit."""
+        if not self.is_sqlite:
+            return False
+        with closing(self._connect(timeout=2)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            return False
+
     @property
     def is_sqlite(self) -> bool:
         return self._address.startswith("sqlite:///")
@@ -41,7 +52,7 @@ class Rows:
     def _worded(self, sql: str) -> str:
         return sql if self.is_sqlite else sql.replace("?", "%s")
 
-    def _connect(self) -> Any:
+    def _connect(self, timeout: float = 20) -> Any:
         if self.is_sqlite:
-            return sqlite3.connect(self._address.removeprefix("sqlite:///"), timeout=20)
+            return sqlite3.connect(self._address.removeprefix("sqlite:///"), timeout=timeout)
         return psycopg.connect(self._address)
