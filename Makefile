@@ -11,7 +11,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/python manage.py demo
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -q -rs -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -rs -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/python -m tests.check
