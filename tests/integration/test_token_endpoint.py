@@ -563,6 +563,7 @@ def test_who_waits_longer_takes_over_when_the_first_goes_empty_handed():
     board = Board()
     waits = board.waits()
     pool, (first,) = together(waits, 1, seconds=3)
+    until(lambda: board.looks)
     other, (second,) = together(waits, 1)
     with pool, other:
         assert first.result(SOON) is False
