@@ -3,12 +3,15 @@
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import requests
 
 from tests.stack import ROOT, manage
 from tests.story import until
+from tokens.connectors.base import RemoteUser
+from tokens.management.commands import check_helpdesk
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("stack")]
 
@@ -72,6 +75,22 @@ def test_a_senseless_value_is_one_sentence_with_its_name(stack, name, value):
     assert said.count("\n") == 0, said
     assert name.removesuffix("_FILE") in said or f"HELPDESK_{value.upper()}" in said
     assert value not in said or name != "SEALING_KEYS"
+
+
+@pytest.mark.parametrize(
+    ("role", "active", "suspended", "said"),
+    [
+        ("admin", True, False, ""),
+        ("admin", True, True, "It acts as Keydesk, who is admin and suspended."),
+        ("admin", False, False, "It acts as Keydesk, who is admin and switched off."),
+        ("agent", True, False, "It acts as Keydesk, who is agent."),
+    ],
+)
+def test_an_administrator_who_may_not_act_is_found_out(role, active, suspended, said):
+    user = RemoteUser(900, "Keydesk", "", "", role, None, None, active, suspended)
+    connector = SimpleNamespace(whoami=lambda *, access_token: user)
+    assert user.is_acting_admin == (said == "")
+    assert check_helpdesk._admin(connector, {"token": "x"}) == said
 
 
 def test_what_the_databases_address_asks_for_is_kept(stack):

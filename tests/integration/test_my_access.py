@@ -74,7 +74,7 @@ def test_what_may_not_be_connected_now_says_why_in_place_of_the_button(world, ad
         helpdesk=held.helpdesk, by=world.person("omar"), reason="We rotate.", now=world.clock()
     )
     page = words(ada.get("/"))
-    assert "Acme production is frozen for new access: We rotate." in page
+    assert "Not now: Acme production is frozen for new access: We rotate." in page
     assert f'action="/credentials/{held.pk}/connect"' not in page
     assert "is frozen for new access" in words(ada.post(f"/credentials/{held.pk}/connect"))
 

@@ -500,6 +500,12 @@ def together(waits: Waits, *keys: int, seconds: float = LONG) -> tuple[ThreadPoo
     return pool, calls
 
 
+def look_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no time that passes makes anybody look or order again."""
+    for name in ("POLL", "MOST_APART", "COME_BACK"):
+        monkeypatch.setattr(waiting, name, LONG)
+
+
 def test_of_many_who_wait_for_the_same_one_orders_one_looks_and_all_go_on():
     board = Board()
     waits = board.waits()
@@ -532,9 +538,7 @@ def test_what_somebody_begins_to_wait_for_is_looked_at_at_once(monkeypatch):
     """However seldom the lookout looks for those who have waited for long."""
     board = Board()
     waits = board.waits()
-    monkeypatch.setattr(waiting, "POLL", LONG)
-    monkeypatch.setattr(waiting, "MOST_APART", LONG)
-    monkeypatch.setattr(waiting, "COME_BACK", LONG)
+    look_only_when_told(monkeypatch)
     pool, (first,) = together(waits, 1)
     with pool:
         until(lambda: board.looks)
@@ -618,9 +622,7 @@ def test_what_does_not_come_is_ordered_again_after_a_while(monkeypatch):
 def test_nudges_come_at_their_moment_once_for_a_helpdesk_whoever_is_on_the_lookout(monkeypatch):
     board = Board()
     waits = board.waits()
-    monkeypatch.setattr(waiting, "POLL", LONG)
-    monkeypatch.setattr(waiting, "MOST_APART", LONG)
-    monkeypatch.setattr(waiting, "COME_BACK", LONG)
+    look_only_when_told(monkeypatch)
     at = time.monotonic() + 2
     board.nudges = {1: Nudge(at, "production"), 2: Nudge(at, "production"), 3: Nudge(at, "sandbox")}
     pool, calls = together(waits, 0, 1, 2, 3)
@@ -662,8 +664,21 @@ def test_seven_eighths_of_the_threads_may_wait():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_forty_clients_at_the_due_moment_cause_one_refresh_and_hold_no_connection(world, held, key):
+def test_forty_clients_at_the_due_moment_cause_one_refresh_and_hold_no_connection(
+    world, held, key, monkeypatch
+):
     world.now = held.grants.get().serve_until
+    is_connected: list[bool] = []
+
+    def watched(wait):
+        def waiting_there(*asked):
+            is_connected.append(connection.connection is not None)
+            return wait(*asked)
+
+        return waiting_there
+
+    monkeypatch.setattr(waiting.WAITS._over, "wait", watched(waiting.WAITS._over.wait))
+    monkeypatch.setattr(waiting, "pause", watched(waiting.pause))
     with ThreadPoolExecutor(40) as pool:
         calls = [pool.submit(_fetch_and_close, key) for _ in range(40)]
         until(Job.objects.filter(kind="refresh", done_at=None).exists)
@@ -673,6 +688,8 @@ def test_forty_clients_at_the_due_moment_cause_one_refresh_and_hold_no_connectio
     assert {answer.json()["access_token"] for answer in answers} == {world.desk.living()[0].access}
     assert world.desk.calls.count("refresh") == 1
     assert Fetch.objects.count() == 40
+    assert is_connected, "Nobody slept, so this proves nothing."
+    assert not any(is_connected)
 
 
 def _fetch_and_close(key: NewSecret):

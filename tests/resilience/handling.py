@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import redis
@@ -89,19 +90,23 @@ class Handling:
     @contextmanager
     def stopped(self, *names: str) -> Iterator[None]:
         """They stand still for the length of the block: there, but silent, and in nobody's way."""
-        for name in names:
-            self.send(name, signal.SIGSTOP)
-        while self.rows.is_locked():
-            for name in names:
-                self.send(name, signal.SIGCONT)
-            time.sleep(0.05)
-            for name in names:
-                self.send(name, signal.SIGSTOP)
         try:
+            until(partial(self._stand_clear, names))
             yield
         finally:
-            for name in names:
-                self.send(name, signal.SIGCONT)
+            self._send_all(names, signal.SIGCONT)
+
+    def _stand_clear(self, names: Sequence[str]) -> bool:
+        """Stop them; whether none was stopped within a commit. Else they go on until they are asked again."""
+        self._send_all(names, signal.SIGSTOP)
+        if self.rows.is_locked():
+            self._send_all(names, signal.SIGCONT)
+            return False
+        return True
+
+    def _send_all(self, names: Sequence[str], number: signal.Signals) -> None:
+        for name in names:
+            self.send(name, number)
 
     def kill(self, name: str) -> None:
         self.send(name, signal.SIGKILL)

@@ -308,9 +308,9 @@ def test_a_worker_without_its_database_says_so_and_goes_on_when_it_is_back(
     way = handling.stack.folder / "way"
     way.symlink_to(handling.stack.folder)
     handling.terminate("worker", within=10)
+    said_before = len(handling.logged("worker"))
     handling.start("worker", DATABASE_URL=f"sqlite:///{way}/keydesk.sqlite3")
     handling.wait_for_worker()
-    said_before = len(handling.logged("worker"))
     way.unlink()
     until(lambda: "the database does not answer" in handling.logged("worker"))
     script.click()

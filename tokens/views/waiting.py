@@ -184,12 +184,14 @@ class Waits:
         with self._over:
             now = time.monotonic()
             for key in keys:
-                if (wait := self._awaited.get(key)) is None:
-                    continue
+                wait = self._awaited.get(key)
+                if wait is None:
+                    continue  # nobody waits for it any more
                 if key in over:
                     wait.is_over = True
                     del self._awaited[key]
-                wait.look_at = now + min(MOST_APART, max(POLL, (now - wait.began) / 4))
+                else:
+                    wait.look_at = now + min(MOST_APART, max(POLL, (now - wait.began) / 4))
             if over:
                 self._over.notify_all()
 

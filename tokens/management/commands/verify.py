@@ -1,7 +1,8 @@
 """`manage.py verify`: hold the helpdesk's own list of tokens against the database, and print what breaks a promise.
 
 It changes nothing and shares no rule with what it checks: only models, connectors, the limiter's gate, and
-`queries.verification` with the operator's page. Its service token is its own. Exit 1 if anything is found, 2 if it could not be looked at.
+`queries.verification` with the operator's page. Its service token is its own. Exit 1 if anything is found, 2 if
+it could not be looked at.
 """
 
 import sys
