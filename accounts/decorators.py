@@ -46,7 +46,7 @@ def public(view: View) -> View:
 
 
 def requires(*permissions: Role | Permission) -> Callable[[View], View]:
-    """Only people with one of these roles, or to whom every permission function says yes.
+    """Only people with one of these roles, and to whom every permission function named says yes.
 
     Without an argument: everybody who is signed in. Nobody signed in is led to the sign-in page and
     back; somebody without the right reads a sentence (403).

@@ -1,4 +1,4 @@
-"""How long from a click on Revoke until the token is dead on the helpdesk, behind ten thousand due jobs."""
+"""How long from a click on *End this access* until the token is dead on the helpdesk, behind ten thousand due jobs."""
 
 import random
 import statistics

@@ -195,10 +195,8 @@ class Story:
             access_request=self._row(name), by=self._row(name).requester, now=self.now()
         )
 
-    def connect(
-        self, name: str, *, as_person: str = "", says_no: bool = False
-    ) -> Callable[[], None]:
-        """The owner goes to the helpdesk's consent page and comes back."""
+    def connect(self, name: str, *, as_person: str = "") -> Callable[[], None]:
+        """The owner goes to the helpdesk's consent page and comes back; `as_person` is signed in there."""
 
         def act() -> None:
             credential = self.credential(name)
@@ -206,7 +204,7 @@ class Story:
                 credential=credential, by=credential.owner, session_key=SESSION, now=self.now()
             )
             person = BY_KEY[as_person or credential.owner.subject]
-            came = _consent(credential, trip, person, allow=not says_no)
+            came = _consent(credential, trip, person)
             connections.come_back(
                 came=came, slug=credential.helpdesk.slug,
                 by=credential.owner, session_key=SESSION, now=self.now(),
@@ -269,20 +267,18 @@ class Story:
         """A callable whose result nobody needs."""
 
 
-def _consent(
-    credential: Credential, trip: connections.Trip, person: Person, *, allow: bool
-) -> connections.Return:
-    """Go to the consent page as `person` and decide; what the helpdesk sends back to the portal."""
+def _consent(credential: Credential, trip: connections.Trip, person: Person) -> connections.Return:
+    """Go to the consent page as `person` and allow it; what the helpdesk sends back to the portal."""
     config = settings.HELPDESKS[credential.helpdesk.slug]
     address = authorize_url_for(
         config,
-        redirect_uri=f"{settings.PORTAL_URL}/helpdesks/{config.slug}/callback",
+        redirect_uri=connections.callback_address(config.slug),
         scopes=credential.scopes,
         state=trip.state,
         code_challenge=trip.code_challenge,
     )
     assert person.helpdesk_id is not None
-    query = parse_qs(urlsplit(consent(address, person_id=person.helpdesk_id, allow=allow)).query)
+    query = parse_qs(urlsplit(consent(address, person_id=person.helpdesk_id, allow=True)).query)
     code, error = query.get("code", [""])[0], query.get("error", [""])[0]
     return connections.Return(state=query["state"][0], code=code, error=error)
 
@@ -368,7 +364,7 @@ def _acts(s: Story) -> list[tuple[float, Callable[[], None]]]:
         (7.3, s.ask("renew nightly-sync", "piotr", "read-users", 60, "Another quarter.",
                     script="nightly-sync", renews="nightly-sync")),
         (7.1, s.revoke("nightly-sync", "omar", "The directory moved to another system.")),
-        # On the sandbox: waiting to be connected, once with a refused consent.
+        # On the sandbox: waiting to be connected, once after a consent of somebody else.
         (1.4, s.ask("sandbox-import", "ada", "update-tickets", 30, "Try the import before production.",
                     helpdesk="sandbox")),
         (1.2, s.approve("sandbox-import", "ben")),

@@ -91,9 +91,9 @@ class TrustedProxy:
 
 
 class SlowBodies:
-    """A body that trickles in is given up, so that a few slow senders cannot hold every thread.
+    """A body that stops coming is given up, so that senders who went away hold no thread.
 
-    Under gunicorn; the proxy in front buffers whole requests, headers too (docs/install.md).
+    Under gunicorn. One byte after the other is the proxy's part, which buffers whole requests (docs/install.md).
     """
 
     def __init__(self, get_response: GetResponse) -> None:

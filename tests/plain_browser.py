@@ -1,4 +1,4 @@
-"""A browser without JavaScript: follows links and redirects, fills forms by label, presses buttons by their words."""
+"""A browser without JavaScript: follows links and redirects, fills forms by the names of their fields, presses buttons by their words."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -19,9 +19,6 @@ class Form:
     values: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[tuple[str, str, str]] = field(default_factory=list)
     """Words, name and value of each button."""
-    names: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """Label → the inputs it names, as (name, value)."""
-    kinds: dict[str, str] = field(default_factory=dict)
 
 
 class Reader(HTMLParser):
@@ -31,20 +28,17 @@ class Reader(HTMLParser):
         super().__init__()
         self.links: list[tuple[str, str]] = []
         self.forms: list[Form] = []
-        self._labels: dict[str, str] = {}
-        self._fields: list[tuple[Form, dict[str, str]]] = []
         self._form: Form | None = None
         self._text: list[tuple[str, dict[str, str], list[str]]] = []
         self._select: tuple[dict[str, str], list[tuple[str, bool]]] | None = None
         self.feed(html)
-        self._name_fields()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attributes}
         if tag == "form":
             self._form = Form(found.get("action", ""), found.get("method", "get").lower())
             self.forms.append(self._form)
-        elif tag in ("a", "button", "label", "textarea"):
+        elif tag in ("a", "button", "textarea"):
             self._text.append((tag, found, []))
         elif tag == "select":
             self._select = (found, [])
@@ -59,11 +53,6 @@ class Reader(HTMLParser):
         kind = found.get("type", "text")
         if kind in ("checkbox", "radio"):
             found.setdefault("value", "on")
-        inside = next((f for tag, f, _ in reversed(self._text) if tag == "label"), None)
-        if inside is not None and not inside.get("for"):
-            inside["for"] = found.setdefault("id", f"anonymous-{len(self._fields)}")
-        self._fields.append((self._form, found))
-        self._form.kinds[found["name"]] = kind
         if kind not in ("checkbox", "radio") or "checked" in found:
             self._form.values.append((found["name"], found.get("value", "")))
 
@@ -83,29 +72,19 @@ class Reader(HTMLParser):
             return
         chosen = [value for value, is_chosen in options if is_chosen] or [options[0][0]]
         self._form.values.append((found["name"], chosen[0]))
-        self._form.kinds[found["name"]] = "select"
-        self._fields.append((self._form, found))
 
     def _end_text(self, tag: str, found: dict[str, str], parts: list[str]) -> None:
         words = " ".join("".join(parts).split())
         if tag == "a":
             self.links.append((words, found.get("href", "")))
-        elif tag == "label":
-            self._labels[found.get("for", "")] = words
         elif tag == "textarea" and self._form is not None:
             self._form.values.append((found["name"], "".join(parts)))
-            self._fields.append((self._form, found))
         elif tag == "button" and self._form is not None and found.get("type", "submit") == "submit":
             self._form.buttons.append((words, found.get("name", ""), found.get("value", "")))
 
     def handle_data(self, data: str) -> None:
         for _, _, parts in self._text:
             parts.append(data)
-
-    def _name_fields(self) -> None:
-        for form, found in self._fields:
-            label = self._labels.get(found.get("id", ""), "")
-            form.names.setdefault(label, []).append((found["name"], found.get("value", "")))
 
 
 class PlainBrowser:

@@ -23,7 +23,7 @@ STARTER = Path(__file__).parent.parent / "tokens" / "catalogue" / "zendesk.json"
 
 @dataclass
 class World:
-    """Use `act` helpers to bring rows to a state through real operations."""
+    """Its helpers bring rows to a state through real operations."""
 
     now: datetime = START
     slug: str = "production"

@@ -16,6 +16,8 @@ from tokens.queries import inventories as lists
 from tokens.states import GrantState
 
 LEAST_SHARE = 3
+MOST_AGREED = 5000
+"""How many findings of a kind one word can be about; the rest waits for the next."""
 _HOUR = 12 * settings.INVENTORY_EVERY
 """Over so long the share counts, and an admin's word on what a list showed."""
 VANISHED = "Its token was deleted on "
@@ -55,6 +57,16 @@ def of(run: InventoryRun, *, now: datetime) -> Findings:
             kinds[grant.pk] = "changed"
     suspects = [grant for grant in unlike if grant.pk in kinds]
     return Findings(list(lists.strays(run).order_by("pk")), suspects, kinds)
+
+
+def ids_of(found: Findings) -> dict[str, list[int]]:
+    """What a person's word is about: strays by their token, suspects by their pair and what is wrong."""
+    suspects = found.suspects[:MOST_AGREED]
+    return {
+        "strays": [seen.remote_id for seen in found.strays[:MOST_AGREED]],
+        "vanished": [grant.pk for grant in suspects if found.kinds[grant.pk] == "vanished"],
+        "changed": [grant.pk for grant in suspects if found.kinds[grant.pk] == "changed"],
+    }
 
 
 def share(helpdesk: Helpdesk) -> int:

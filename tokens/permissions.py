@@ -148,7 +148,7 @@ def may_change_request(user: User, access_request: AccessRequest) -> Answer:
     if user.pk != access_request.requester_id:
         return no("Only the person who asked can change this request.")
     if access_request.state != RequestState.PENDING:
-        return no("It has been decided already.")
+        return no("It no longer waits for a decision.")
     return YES
 
 

@@ -1,6 +1,6 @@
 """Whether something makes sense or is allowed by rule, whoever asks: lives, scopes, policy, proof.
 
-Pure: no clock, no network, no row is changed. Who may act stands in permissions.py.
+It changes no row and asks no clock and no network. Who may act stands in permissions.py.
 """
 
 from collections.abc import Iterable

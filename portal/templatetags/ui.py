@@ -1,6 +1,6 @@
 """How are states, people, times and buttons put on a page?
 
-The words, colours and shapes of states stand here and nowhere else. Presentation only: no rule, no
+The words, colours and shapes of badges stand here and nowhere else. Presentation only: no rule, no
 query but the one for what time it is, and only where the view has not put `now` into the context.
 The library is a template builtin, so no page needs to load it.
 """

@@ -99,6 +99,20 @@ def test_a_refresh_for_somebody_who_may_not_have_it_ends_the_access(world):
     assert world.desk.living() == []
 
 
+def test_who_may_not_have_it_any_more_gets_no_new_secret_and_can_still_kill_the_old(world):
+    credential = world.active()
+    keys.issue_secret(credential=credential, by=credential.owner, now=world.clock())
+    first = credential.secrets.get()
+    suspend(world, "ada")
+    with pytest.raises(StaleState, match="no longer that user"):
+        keys.issue_secret(
+            credential=credential, by=credential.owner, now=world.clock(), seen=first.pk
+        )
+    keys.replace_now(credential=credential, by=credential.owner, now=world.clock(), seen=first.pk)
+    first.refresh_from_db()
+    assert first.ends_at is not None and first.ends_at <= world.now
+
+
 def test_leaving_a_group_the_access_is_for_ends_it_at_the_next_refresh(world):
     credential = world.active()
     ProfileVersion.objects.filter(pk=credential.profile_version_id).update(

@@ -6,6 +6,7 @@ import pytest
 
 from demo.people import BY_KEY
 from tests import people
+from tests.fakes import FakeConnector
 from tests.world import World
 from tokens.connectors.base import RemoteUser
 from tokens.models import HelpdeskLink
@@ -74,6 +75,24 @@ def test_who_cannot_act_there_cannot_ask_and_reads_why(world, change, word):
     assert word in link.problem
     with pytest.raises(Denied, match=word):
         requests.submit(wish=world.wish(), by=world.people["ada"], key="k", now=world.now)
+
+
+def test_a_search_that_lags_behind_unlinks_nobody_who_is_still_there(world, monkeypatch):
+    on_helpdesk(world, external_id="")
+    look_up(world)
+    monkeypatch.setattr(FakeConnector, "users_by_email", lambda *_, **__: [])
+    assert (look_up(world).problem, look_up(world).matched_by) == ("", "e-mail")
+    on_helpdesk(world, external_id="", email="another@acme.test")
+    assert "no user on" in look_up(world).problem
+
+
+def test_nor_does_it_link_who_is_gone(world):
+    found = on_helpdesk(world, external_id="")
+    look_up(world)
+    world.desk.users[found.id] = replace(found, active=False)
+    assert "no user on" in look_up(world).problem
+    del world.desk.users[found.id]
+    assert "no user on" in look_up(world).problem
 
 
 def test_a_second_account_of_the_same_helpdesk_user_is_not_linked(world):

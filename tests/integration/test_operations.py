@@ -1,27 +1,33 @@
 """The operator's page, freezing a helpdesk, confirming a list, the banner: who, what they say, what they do."""
 
+import io
+import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.core import mail as outbox_of_mail
+from django.core.management import call_command
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import clock
 from accounts.models import AuditEvent
+from tests.fakes import FreeLimiter
 from tests.integration._people import browser, filled, words
 from tests.world import World
-from tokens import outbox
+from tokens import findings, outbox
 from tokens.connectors.base import Broken, GiveUp, Retry, Unknown
 from tokens.limiter import LimiterDown, LimiterState
+from tokens.management.commands import verify
 from tokens.models import Credential, Heartbeat, Helpdesk, InventoryRun, Job, Notification
 from tokens.operations import connections, credentials, heartbeats, helpdesks, inventories
 from tokens.presenters import helpdesks as presenters
 from tokens.presenters.alarms import watches
-from tokens.queries import verification
 from tokens.refusals import Denied, Invalid, StaleState
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +88,12 @@ def take_list(world: World) -> InventoryRun:
     outbox.order(Job.Kind.INVENTORY, world.helpdesk.pk, helpdesk=world.helpdesk, now=world.clock())
     world.work()
     return InventoryRun.objects.filter(helpdesk=world.helpdesk).latest("pk")
+
+
+def give_word(admin: Client, run: InventoryRun, *, at: str = "production") -> HttpResponse:
+    """Press the button of the page that shows what this list shows now."""
+    shown = json.dumps(findings.ids_of(findings.of(run, now=clock.now())))
+    return admin.post(f"/operations/{at}/confirm", {"run": run.pk, "shown": shown})
 
 
 def hold_back(world: World, count: int = 5) -> InventoryRun:
@@ -268,15 +280,18 @@ def test_messages_that_cannot_be_sent_are_named(world, omar, monkeypatch):
     assert page.split('id="messages"')[1].count("Connection refused") == waiting
 
 
-@pytest.mark.parametrize("beat", ["worker", "beat"])
-def test_a_process_that_is_silent_comes_first(world, omar, beat):
+@pytest.mark.parametrize(
+    ("process", "title"),
+    [("worker", "Nothing is being worked on."), ("beat", "Nobody looks for what time brings.")],
+)
+def test_a_process_that_is_silent_comes_first(world, omar, process, title):
     be_well(world)
-    Heartbeat.objects.filter(name=beat).update(at=world.now - timedelta(hours=1))
+    Heartbeat.objects.filter(name=process).update(at=world.now - timedelta(hours=1))
     helpdesks.freeze(
         helpdesk=world.helpdesk, by=world.person("omar"), reason="An audit", now=world.clock()
     )
     first = words(omar.get("/operations")).split('class="notice')[1]
-    assert "Nothing is being worked on." in first
+    assert title in first
 
 
 def test_redis_gone_is_a_sentence_and_is_asked_once(world, omar, monkeypatch):
@@ -324,22 +339,32 @@ def test_an_admin_has_what_was_learned_found_out_anew(world, omar):
     assert "there is nothing to forget" in words(again)
 
 
-def test_it_names_broken_promises_word_for_word_as_verify_does(world, omar):
+def test_it_names_broken_promises_word_for_word_as_verify_does(world, omar, monkeypatch):
     held = world.active()
     be_well(world)
     seen = world.desk.living()[0]
     record = seen.record.__class__(
         **{**vars(seen.record), "user_id": 7, "scopes": frozenset({"tickets:read", "write"})}
     )
-    books = verification.books(world.helpdesk, [record], taken_at=world.now)
-    said = [v.text for v in verification.of_list(books, [record], now=world.now)]
-    assert len(said) == 2
     seen.record = record
     be_well(world)
+    said = [line.removeprefix("production: ") for line in what_verify_prints(world, monkeypatch)]
+    assert len(said) == 2
     page = words(omar.get("/operations"))
     for text in said:
         assert f'<a href="/credentials/{held.pk}">Acme production: {text}</a>' in page
     assert "2 promises are broken." in page
+
+
+def what_verify_prints(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines of `manage.py verify` about production, which asks the fake helpdesk."""
+    monkeypatch.setattr(verify, "connector_for", world._connect)
+    monkeypatch.setattr(verify, "limiter_for", lambda _: FreeLimiter())
+    monkeypatch.setattr(settings, "HELPDESKS", {"production": settings.HELPDESKS["production"]})
+    out = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("verify", stdout=out)
+    return out.getvalue().splitlines()[:-1]
 
 
 def test_it_asks_as_often_for_one_as_for_many(world, omar):
@@ -549,11 +574,28 @@ def test_what_is_held_back_is_listed_and_done_on_an_admins_word(world, omar):
     assert rows.count("Delete a token that no access of Keydesk owns") == 5
     assert "Read tickets" in rows
     assert f'value="{run.pk}"' in ask
-    assert omar.post("/operations/production/confirm", {"run": run.pk}).status_code == 302
+    assert give_word(omar, run).status_code == 302
     world.work()
     assert world.desk.living() == []
     assert "held back ending" not in words(omar.get("/operations"))
     assert AuditEvent.objects.filter(event="inventory.confirmed", actor_name="Omar Said").exists()
+
+
+def test_a_word_is_not_about_what_was_not_on_the_page(world, omar):
+    """A reading that came after the page was opened, and does not count, wrote other things over the list."""
+    held = world.active()
+    be_well(world)
+    run = hold_back(world)
+    on_the_page = json.dumps(findings.ids_of(findings.of(run, now=clock.now())))
+    lie = [replace(p.record, scopes=frozenset({"write"})) for p in world.desk.living()]
+    later = inventories.begin(helpdesk=world.helpdesk, now=world.clock())
+    inventories.note(run=later, records=lie, now=world.clock())
+    inventories.discard(run=later, reason="It contradicts itself.", now=world.clock())
+    grant = held.grants.get(state="live")
+    assert grant.pk in findings.ids_of(findings.of(run, now=clock.now()))["changed"]
+    omar.post("/operations/production/confirm", {"run": run.pk, "shown": on_the_page})
+    agreed = json.loads(AuditEvent.objects.get(event="inventory.confirmed").body)
+    assert (len(agreed["strays"]), agreed["changed"]) == (5, [])
 
 
 def test_looking_at_it_does_nothing(world, omar):
@@ -565,11 +607,17 @@ def test_looking_at_it_does_nothing(world, omar):
 
 
 @pytest.mark.parametrize(
-    "sent", [{}, {"run": "x"}, {"run": "0"}, {"run": "9" * 30}, {"run": "77777"}]
-)
+    "sent",
+    [
+        {}, {"run": "x"}, {"run": "0"}, {"run": "9" * 30}, {"run": "77777"}, {"shown": ""},
+        {"shown": "{"}, {"shown": "[]"}, {"shown": '{"strays": 7}'}, {"shown": '{"strays": ["7"]}'},
+        {"shown": '{"strays": [true]}'},
+    ],
+)  # fmt: skip
 def test_a_word_about_no_list_is_refused(world, omar, sent):
-    hold_back(world)
-    response = omar.post("/operations/production/confirm", sent)
+    run = hold_back(world)
+    right = {"run": run.pk, "shown": "{}"} if sent else {}
+    response = omar.post("/operations/production/confirm", {**right, **sent})
     assert response.status_code == 409
     assert "did not say which list it is about" in words(response)
     assert not InventoryRun.objects.exclude(confirmed_at=None).exists()
@@ -577,14 +625,14 @@ def test_a_word_about_no_list_is_refused(world, omar, sent):
 
 def test_the_list_of_another_helpdesk_is_not_confirmed(world, omar):
     run = hold_back(world)
-    assert omar.post("/operations/sandbox/confirm", {"run": run.pk}).status_code == 409
+    assert give_word(omar, run, at="sandbox").status_code == 409
     assert not InventoryRun.objects.exclude(confirmed_at=None).exists()
 
 
 def test_the_second_word_hears_who_gave_the_first(world, omar):
     run = hold_back(world)
-    omar.post("/operations/production/confirm", {"run": run.pk})
-    late = omar.post("/operations/production/confirm", {"run": run.pk})
+    give_word(omar, run)
+    late = give_word(omar, run)
     assert late.status_code == 409
     assert "Already confirmed by Omar Said" in words(late)
 
@@ -610,7 +658,7 @@ def test_a_restored_freeze_ends_with_the_word_and_with_nothing_else(world, omar)
     ask = words(omar.get("/operations/production/confirm"))
     assert "It and Keydesk's books agree" in ask
     assert "Confirming ends the freeze" in ask
-    omar.post("/operations/production/confirm", {"run": run.pk})
+    give_word(omar, run)
     assert world.helpdesk.frozen_at is None
     world.work()
     held.refresh_from_db()
@@ -622,7 +670,7 @@ def test_a_list_from_before_the_restore_ends_nothing(world, omar):
     world.wait(seconds=1)
     helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
     assert omar.get("/operations/production/confirm").status_code == 302
-    omar.post("/operations/production/confirm", {"run": run.pk})
+    give_word(omar, run)
     assert world.helpdesk.frozen_at is not None
 
 

@@ -134,6 +134,7 @@ def test_backoff_grows_with_full_jitter_up_to_its_bound():
     for tries, bound in enumerate(settings.BACKOFF, start=1):
         pauses = [outbox.pause(tries) for _ in range(200)]
         assert 0.5 <= min(pauses) <= max(pauses) <= bound
+        assert max(pauses) - min(pauses) > (bound - 0.5) * 0.9
     assert max(outbox.pause(99) for _ in range(200)) <= settings.BACKOFF[-1]
 
 

@@ -1,4 +1,4 @@
-"""Two at once: each race has one winner, and nothing stays half-done. 300 rounds on PostgreSQL, 30 on SQLite."""
+"""Two at once: each race has one winner, and nothing stays half-done."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -21,6 +21,7 @@ def world() -> World:
 
 
 def rounds() -> int:
+    """SQLite has one writer at a time, so there is less to find."""
     return 300 if connection.vendor == "postgresql" else 30
 
 
@@ -44,7 +45,6 @@ def together(*acts) -> list[object]:
 def test_two_approvers_at_once_on_a_two_of_two_request_leave_none_pending(world):
     world.person("ben"), world.person("june")
     rows = [world.ask(profile="update-tickets", script_name=f"script-{n}") for n in range(rounds())]
-    now = world.clock()
     for row in rows:
         together(
             lambda row=row: world.approve(row, "ben"), lambda row=row: world.approve(row, "june")
@@ -52,7 +52,6 @@ def test_two_approvers_at_once_on_a_two_of_two_request_leave_none_pending(world)
     assert not AccessRequest.objects.filter(state="pending").exists()
     assert Credential.objects.count() == len(rows)
     assert Decision.objects.count() == 2 * len(rows)
-    assert now < world.now
 
 
 def test_approve_and_withdraw_at_once_have_one_winner(world):

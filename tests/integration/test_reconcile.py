@@ -18,6 +18,8 @@ from tokens.connectors.base import Broken, RemoteUser, Retry
 from tokens.management.commands import reconcile, verify
 from tokens.models import Credential, Grant, InventoryRun
 from tokens.operations import credentials, helpdesks, inventories
+from tokens.presenters import helpdesks as presenters
+from tokens.presenters.alarms import watches
 from tokens.queries import verification
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +85,16 @@ def test_nothing_to_do_is_said(world):
     world.active()
     said = run("reconcile")
     assert (done(said), said.err, said.status) == (["the list and the books agree"], "", 0)
+
+
+def test_it_ends_with_how_everything_stands_as_the_operators_page_has_it(world):
+    world.active()
+    strays(world, 1)
+    lines = [line.removeprefix("production: ") for line in run("reconcile").out.splitlines()]
+    (panel,) = presenters.panels_of(watches(), now=world.now)
+    assert lines[1:] == list(presenters.standing(panel))
+    assert lines[1] == "tasks: 1 due, 0 running, 0 waiting; 0 stuck"
+    assert lines[3].startswith("list of all tokens: 2 at ")
 
 
 def test_what_nobody_owns_is_ended(world):

@@ -409,10 +409,20 @@ class Household:
             answer = life.key.fetch()
         if answer.status_code == HTTPStatus.OK:
             self.done["served at rest"] += 1
-        is_right = answer.status_code in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)  # a lost page
-        if is_right or not self._works(life.key):  # its refresh half was dead, and nobody had asked
+        if answer.status_code == HTTPStatus.OK or self._is_outdated(life.key, answer.status_code):
+            return ""
+        if not self._works(life.key):  # its refresh half was dead, and nobody had asked
             return ""
         return f"{life.key.client_id} was answered {answer.status_code}"
+
+    def _is_outdated(self, key: Key, status: int) -> bool:
+        """Whether it is rightly refused: the page that showed a newer secret was lost on its way."""
+        asked = (
+            "SELECT count(*) FROM tokens_clientsecret s JOIN tokens_credential c ON c.id = s.credential_id"
+            " WHERE c.client_id = ? AND s.hint = ? AND s.ends_at IS NULL"
+        )
+        is_current = self.city.rows.count(asked, key.client_id, key.client_secret[:8])
+        return status == HTTPStatus.UNAUTHORIZED and not is_current
 
     def _works(self, key: Key) -> bool:
         asked = "SELECT count(*) FROM tokens_credential WHERE client_id = ? AND state = 'active'"

@@ -32,10 +32,14 @@ def rows() -> list[tuple[str, str, str]]:
 
 
 @cache
-def functions(path: str) -> frozenset[str]:
-    """The names of a file's functions."""
+def names_in(path: str) -> frozenset[str]:
+    """The names of a file's tests."""
     tree = ast.parse((ROOT / "tests" / path).read_text())
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return frozenset(
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
 
 
 def named_in(cell: str) -> Iterator[tuple[str, str]]:
@@ -51,7 +55,7 @@ def test_the_table_names_tests_that_exist(row: tuple[str, str, str]) -> None:
     fault, made, seen = row
     found = list(named_in(made))
     for path, name in found:
-        assert name in functions(path), f"{fault}: {path} has no {name}"
+        assert name in names_in(path), f"{fault}: {path} has no {name}"
     for path in (word for word in CODE.findall(made) if word.startswith("bench/")):
         assert (ROOT / path).exists(), path
     assert found or "too long for a test" in made, f"{fault} is made by nothing"

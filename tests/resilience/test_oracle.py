@@ -442,6 +442,17 @@ def _answered_and_written_off(scene: Scene) -> None:
     scene.audit("grant.answered", "Grant", lost, 19)
 
 
+def _lost_while_our_own_access_was_refused(scene: Scene) -> None:
+    """The helpdesk refused the portal's own client, which says nothing of anybody's token."""
+    scene.desk.tell(
+        "request.served", scene.now - 6, method="POST", path="/oauth/tokens", status=401,
+        fault="invalid_client",
+    )  # fmt: skip
+    scene.change("tokens_credential", scene.credential, state="lost")
+    scene.audit("credential.lost", "Credential", scene.credential, 5)
+    scene.doom(scene.grant, ago=5)
+
+
 def _lost_for_an_unknown(scene: Scene) -> None:
     """A refresh nobody heard of did nothing; the access was called disconnected all the same."""
     lost = scene.sent(
@@ -451,6 +462,15 @@ def _lost_for_an_unknown(scene: Scene) -> None:
     scene.change("tokens_credential", scene.credential, state="lost")
     scene.audit("credential.lost", "Credential", scene.credential, 5)
     scene.doom(scene.grant, ago=5)
+
+
+def _handed_out_though_nobody_looked(scene: Scene) -> None:
+    """Its row says that it was proved; the helpdesk was never asked."""
+    refreshed = scene.sent(scene.credential, ago=20, purpose="refresh", replaces_id=scene.grant)
+    scene.change("tokens_grant", scene.grant, state="replaced", settled_at=scene.at(19.8))
+    scene.audit("grant.replaced", "Grant", scene.grant, 19.8)
+    scene.live(refreshed, ago=20, token=102, replaces=101, is_looked_at=False)
+    scene.hand_out(ago=15, told=8, token=102, grant=refreshed)
 
 
 def _refresh_half_too_long(scene: Scene) -> None:
@@ -542,7 +562,8 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("early_judgement", _adopted_though_owned), ("early_judgement", _adopted_many),
     ("early_judgement", _deleted_while_told), ("dropped", _answered_for_ever),
     ("dropped", _answer_forgotten), ("dropped", _answered_and_written_off),
-    ("early_judgement", _lost_for_an_unknown), ("endless", _refresh_half_too_long),
+    ("early_judgement", _lost_while_our_own_access_was_refused),
+    ("early_judgement", _lost_for_an_unknown), ("unproved", _handed_out_though_nobody_looked), ("endless", _refresh_half_too_long),
     ("outlived", _beyond_a_moved_lease), ("disobeyed", _begun_while_frozen), ("decided", _decided_alone),
     ("decided", _counted_once), ("decided", _decided_by_requester), ("decided", _approved_and_denied), ("decided", _ordered_twice),
     ("leaked", _in_an_address), ("late_served", _told_too_much),
@@ -630,7 +651,7 @@ def test_the_figures_say_what_happened(scene: Scene) -> None:
     oracle.look()
     figures = oracle.figures()
     told = {name: figures[name] for name in ("calls", "faulted", "late", "unknowns", "tokens_made")}
-    assert told == {"calls": 1, "faulted": 1, "late": 1, "unknowns": 1, "tokens_made": 2}
+    assert told == {"calls": 2, "faulted": 1, "late": 1, "unknowns": 1, "tokens_made": 2}
 
 
 # --- At rest --------------------------------------------------------------------------------------

@@ -26,9 +26,19 @@ class FreezeForm(forms.Form):
 
 
 class ConfirmForm(forms.Form):
-    """Which list stood on the page when the button was pressed: another one is not confirmed by it."""
+    """Which list and which findings stood on the page when the button was pressed: nothing else is confirmed by it."""
 
     run = forms.IntegerField(min_value=1, max_value=MOST_ID, widget=forms.HiddenInput)
+    shown = forms.JSONField(widget=forms.HiddenInput)
+
+    def clean_shown(self) -> dict[str, list[int]]:
+        """Numbers by kind, as `findings.ids_of` has them."""
+        sent = self.cleaned_data["shown"]
+        lists = sent.values() if isinstance(sent, dict) else [None]
+        if not all(isinstance(ids, list) and all(type(one) is int for one in ids) for ids in lists):
+            raise forms.ValidationError("These are no findings.")
+        found: dict[str, list[int]] = sent
+        return found
 
     @property
     def run_id(self) -> int:

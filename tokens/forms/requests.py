@@ -1,4 +1,4 @@
-"""What people may send about a request: asking, amending, renewing, narrowing, denying.
+"""What people may send about a request: asking, amending, renewing.
 
 Each field is bounded and says in a sentence what is wrong with it. Whether the wish is allowed is asked
 of policies by the operation; its `Invalid` comes back here through `refused`.

@@ -1,4 +1,5 @@
-"""Every change, one keyword-only function in one transaction: check, move the state, audit, order the work.
+"""Every change, one function in one transaction: check, move the state, audit, order the work.
 
-They raise only `Denied`, `StaleState` and `Invalid`. None of them speaks to a network or asks a clock.
+They refuse with `Denied`, `StaleState` and `Invalid`, and where a secret is opened raise `Unsealable`. None of
+them speaks to a network or asks a clock.
 """

@@ -38,7 +38,7 @@ def order(*, access_request: AccessRequest, now: datetime) -> Credential:
     """Make the credential an approved request stands for. Runs inside the approving transaction."""
     version = access_request.profile_version
     assert access_request.granted_days is not None
-    _hold_subjects(access_request)
+    hold_subjects(access_request)
     credential = Credential.objects.create(
         client_id=_new_client_id(version.profile.helpdesk.slug),
         helpdesk=version.profile.helpdesk, owner=access_request.requester,
@@ -59,7 +59,7 @@ def order(*, access_request: AccessRequest, now: datetime) -> Credential:
     return credential
 
 
-def _hold_subjects(access_request: AccessRequest) -> None:
+def hold_subjects(access_request: AccessRequest) -> None:
     """Hold every row an emergency can be about until the commit: its order then comes wholly before or after."""
     profile = access_request.profile_version.profile
     User.objects.filter(pk=access_request.requester_id).update(email=F("email"))

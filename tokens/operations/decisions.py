@@ -74,8 +74,6 @@ def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
 
     Not while all access of the same person, profile or helpdesk is being ended: then a person decides.
     """
-    if emergencies.over_request(access_request) is not None:
-        return False
     version = access_request.profile_version
     answer = policies.approves_by_itself(
         version,
@@ -84,6 +82,9 @@ def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
         is_renewal=access_request.is_renewal,
     )
     if not answer:
+        return False
+    credentials.hold_subjects(access_request)
+    if emergencies.over_request(access_request) is not None:
         return False
     _decide(
         access_request, Decision.Verdict.APPROVE, by=None,

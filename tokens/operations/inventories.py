@@ -23,8 +23,6 @@ from tokens.states import GrantState
 
 OVERTAKEN = "A newer list was complete first."
 LEFT_OUT = "Left alone, as nobody says which application they belong to: {} in the list."
-MOST_AGREED = 5000
-"""How many findings one word can be about; the rest waits for the next."""
 
 
 @dataclass(frozen=True)
@@ -243,10 +241,17 @@ def _ask_again(run: InventoryRun, *, now: datetime) -> None:
 # --- A person's word -----------------------------------------------------------------------------------
 
 
-def confirm(*, run: InventoryRun, by: User, now: datetime) -> None:
+def confirm(
+    *,
+    run: InventoryRun,
+    by: User,
+    now: datetime,
+    shown: Mapping[str, Collection[int]] | None = None,
+) -> None:
     """An admin says that what this list shows is right: the next one may act on it, and at once.
 
-    The audit row keeps what it showed; the word is about that and nothing else.
+    The word is about what stood on the page (`shown`, as `findings.ids_of` has it; None: all of it) and still is
+    so, and about nothing else; the audit row keeps it.
     Ends a freeze that began with a restored backup before the list did. Raises `Denied` (no admin) and
     `StaleState` (confirmed already, no complete list, or a newer one shows what is true now).
     """
@@ -260,21 +265,21 @@ def confirm(*, run: InventoryRun, by: User, now: datetime) -> None:
             raise _why_stale(run)
         audit.record(
             "inventory.confirmed", by=by, target=run, now=now,
-            helpdesk=helpdesk.slug, held_back=run.held_back, **_as_ids(findings.of(run, now=now)),
+            helpdesk=helpdesk.slug, held_back=run.held_back, **_agreed(run, shown, now=now),
         )  # fmt: skip
         _end_restored_freeze(run, by=by, now=now)
         outbox.order_list(helpdesk, now=now, is_awaited=True)
     run.refresh_from_db()
 
 
-def _as_ids(found: findings.Findings) -> dict[str, list[int]]:
-    """What a word is about, to be kept: strays by their token, suspects by their pair and what is wrong."""
-    suspects = found.suspects[:MOST_AGREED]
-    return {
-        "strays": [seen.remote_id for seen in found.strays[:MOST_AGREED]],
-        "vanished": [grant.pk for grant in suspects if found.kinds[grant.pk] == "vanished"],
-        "changed": [grant.pk for grant in suspects if found.kinds[grant.pk] == "changed"],
-    }
+def _agreed(
+    run: InventoryRun, shown: Mapping[str, Collection[int]] | None, *, now: datetime
+) -> dict[str, list[int]]:
+    """What a later reading has written over this list meanwhile nobody has seen, so nobody has agreed to it."""
+    ids = findings.ids_of(findings.of(run, now=now))
+    if shown is None:
+        return ids
+    return {kind: sorted({*ids[kind]} & {*shown.get(kind, ())}) for kind in ids}
 
 
 def _is_overtaken(run: InventoryRun) -> bool:

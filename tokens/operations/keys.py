@@ -53,10 +53,13 @@ def issue_secret(
     """Make the first secret, or a new one beside the old, which works for another day.
 
     `seen` is the id of the current secret the person was shown, None where there was none: whoever
-    comes second gets `StaleState`. The caller has seen a recent re-authentication. Raises `Denied`.
+    comes second gets `StaleState`, and so does an owner who may not have the access any more. The caller has
+    seen a recent re-authentication. Raises `Denied`.
     """
     with transaction.atomic():
         _must_be_active(credential)
+        if not (answer := permissions.may_keep(credential)):
+            raise StaleState(answer.reason)
         return _new_secret(
             credential, by=by, now=now, seen=seen, old_ends_at=now + settings.SECRET_OVERLAP
         )

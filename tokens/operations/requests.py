@@ -118,8 +118,8 @@ def amend(
 
 
 def _stale(access_request: AccessRequest) -> StaleState:
-    from_moves = "It has been decided already, so it cannot be changed any more."
-    return StaleState(from_moves, href=f"/requests/{access_request.pk}", label="Open the request")
+    sentence = "It no longer waits for a decision, so it cannot be changed any more."
+    return StaleState(sentence, href=f"/requests/{access_request.pk}", label="Open the request")
 
 
 def withdraw(*, access_request: AccessRequest, by: User, now: datetime) -> None:

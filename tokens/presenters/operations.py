@@ -116,9 +116,11 @@ def _page_of(violation: verification.Violation) -> str:
 
 
 def _dead(beats: Iterable[Beat]) -> list[Thing]:
+    """Of two the first: without a worker nobody can tell of beat."""
+    titles = {"worker": "Nothing is being worked on.", "beat": "Nobody looks for what time brings."}
     return [
-        Thing("Nothing is being worked on.", f"{sentence} Start the workers and beat.")
-        for _, is_well, sentence in beats
+        Thing(titles[name], f"{sentence} Start the workers and beat.")
+        for name, is_well, sentence in beats
         if not is_well
     ][:1]
 

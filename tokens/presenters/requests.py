@@ -1,4 +1,4 @@
-"""What the pages about asking and deciding say: choices with reasons, cards for deciders, own access in words.
+"""What the pages of a request say: cards for deciders, what became of it for who asked.
 
 Rows come from queries, yes and no from permissions and policies; here they become what a template shows.
 """

@@ -1,4 +1,4 @@
-"""What workers do on the helpdesk, a job at a time. The only caller of connectors but `verify`.
+"""What workers do on the helpdesk, a job at a time. Only the commands `verify` and `check_helpdesk` call connectors too.
 
 Every step is safe to repeat after a crash: what was committed before it is read again first.
 """

@@ -140,7 +140,7 @@ def not_granted_to(user: User) -> QuerySet[AccessRequest]:
 
 
 def approvers_of(credentials: Iterable[Credential]) -> dict[int, list[str]]:
-    """Credential id → who approved the requests behind it, in the order they did; policy is "Keydesk"."""
+    """Credential id → who approved the requests behind it, in the order they did; policy is "Keydesk, by rule"."""
     decisions = Decision.objects.filter(
         access_request__credential__in=list(credentials), verdict=Decision.Verdict.APPROVE
     )

@@ -40,7 +40,8 @@ def queue(request: HttpRequest) -> HttpResponse:
     shown = {
         "rows": queue_words.queue_rows(page.rows, now=now),
         "card": presenters.card(opened, user, now=now) if opened else None,
-        "form": form, "filters": filters, "after": page.after, "reader": reader, "now": now,
+        "form": form, "filters": filters, "clear_href": "/queue" if filters else "",
+        "after": page.after, "reader": reader, "now": now,
     }  # fmt: skip
     return render(request, "queue/queue.html", shown)
 

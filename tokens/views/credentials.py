@@ -310,6 +310,7 @@ def _busy(request: HttpRequest, shown: dict[str, object]) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @requires(Role.AGENT)
+@fresh_groups
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """End access, after a page that says what stops."""
     user, found = signed_in(request), _load(request, pk)

@@ -105,9 +105,11 @@ def confirm_inventory(request: HttpRequest, slug: str) -> HttpResponse:
     """Give one's word about a list, after a page with each thing that would be done."""
     helpdesk = _load(slug)
     if request.method == "POST":
+        form = ConfirmForm(request.POST)
         inventories.confirm(
-            run=_run_on_the_page(request, helpdesk), by=signed_in(request), now=clock.now()
-        )
+            run=_run_on_the_page(form, helpdesk), by=signed_in(request), now=clock.now(),
+            shown=form.cleaned_data["shown"],
+        )  # fmt: skip
         return _back(helpdesk)
     watch = next(w for w in alarms.watches() if w.helpdesk == helpdesk)
     run = queries.run_by_id(watch.to_confirm_id or 0)
@@ -116,15 +118,15 @@ def confirm_inventory(request: HttpRequest, slug: str) -> HttpResponse:
     found = findings.of(run, now=clock.now())
     shown = {
         "helpdesk": helpdesk, "run": run, "watch": watch, "now": clock.now(),
-        "form": ConfirmForm(initial={"run": run.pk}),
+        "form": ConfirmForm(initial={"run": run.pk, "shown": findings.ids_of(found)}),
         "findings": presenters.findings(helpdesk, found.strays, found.suspects),
         "count": len(found), "more": max(0, len(found) - presenters.MOST_FINDINGS),
     }  # fmt: skip
     return render(request, "operator/confirm_inventory.html", shown)
 
 
-def _run_on_the_page(request: HttpRequest, helpdesk: Helpdesk) -> InventoryRun:
-    run = queries.run_by_id(ConfirmForm(request.POST).run_id)
+def _run_on_the_page(form: ConfirmForm, helpdesk: Helpdesk) -> InventoryRun:
+    run = queries.run_by_id(form.run_id)
     if run is None or run.helpdesk_id != helpdesk.pk:
         sentence = "The page did not say which list it is about. Open it again."
         raise StaleState(sentence, href=reverse("operations"), label=BACK)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import urllib.request
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,14 +12,16 @@ from typing import Any
 
 Event = dict[str, Any]
 _KINDS = {"authorization_code": "exchange", "refresh_token": "refresh"}
+_TOKENS = "/api/v2/oauth/tokens"
 _OURS = ("/oauth/tokens", "/api/v2/oauth/", "/api/v2/users")
 """What the portal calls; scripts read tickets."""
 _PLAIN = (
     "drop_", "late_commit", "stall", "half_", "5", "html", "empty", "redirect", "429", "body_drip",
     "header_drip", "endless_body", "cut_short", "garbage", "null_", "ids_as_text", "lives_as_text",
-    "missing_tokens", "no_meta",
+    "missing_tokens", "no_meta", "service_", "invalid_client", "keeps_token", "spares_refresh",
 )  # fmt: skip
-"""How the kinds of faults begin that leave the caller without an answer, or with one nobody can take for one."""
+"""How the kinds of faults begin that tell nothing untrue about a living token: no answer, one that nobody can take for
+one, a refusal of the portal's own access, a delete that was none."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,16 @@ class Desk:
     answered: dict[int, Sent] = field(default_factory=dict)
     refusals: Counter[int] = field(default_factory=Counter)
     others: Counter[int] = field(default_factory=Counter)
+    looks: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """When a token was asked whose it is, or shown by its id, and answered."""
+    lists: list[float] = field(default_factory=list)
+    """When a page of the list of all tokens was read."""
     addresses: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[float] = field(default_factory=list)
     """When requests went wrong, since these were last taken away."""
     lies: list[float] = field(default_factory=list)
-    """When an answer read well and was not true, in order."""
+    """When an answer read well and was not true about a token, in order."""
     alive: dict[int, Living] = field(default_factory=dict)
     _last: int = 0
     _consents: dict[str, int | None] = field(default_factory=dict)
@@ -124,6 +131,11 @@ class Desk:
     def whose(self, access_token: str) -> Made | None:
         """Which pair an access token is the half of; None: none the helpdesk ever made."""
         return self.by_digest.get(hashlib.sha256(access_token.encode()).hexdigest()[:16])
+
+    def was_looked_at(self, token_id: int, *, since: float, until: float) -> bool:
+        """Whether the helpdesk was asked about a token in that time: by itself, by its id, or in the list."""
+        moments = (*self.looks.get(token_id, ()), *self.lists[bisect_left(self.lists, since) :][:1])
+        return any(since <= at <= until for at in moments)
 
     def died(self, token_id: int, *, before: float) -> Death | None:
         """The first end of a token before a moment."""
@@ -182,6 +194,8 @@ class Desk:
         self.faults += [at] if fault else []
         self.lies += [at] if fault and not fault.startswith(_PLAIN) else []
         window = int(at // self.window)
+        if detail.get("method") == "GET" and detail.get("status") == 200:
+            self._take_look(event, at, path)
         if path.startswith(_OURS):
             self.counts["calls"] += 1
             self.refusals[window] += detail.get("status") == 429 and not fault
@@ -190,6 +204,14 @@ class Desk:
         if not path.startswith("/oauth/authorizations"):
             self.addresses.append(path)
         self._take_showing(event, at, detail, fault)
+
+    def _take_look(self, event: Event, at: float, path: str) -> None:
+        if path == _TOKENS:
+            self.lists.append(at)
+        elif path == f"{_TOKENS}/current" and event["token_id"]:
+            self.looks[event["token_id"]].append(at)
+        elif path.startswith(f"{_TOKENS}/") and path.rsplit("/", 1)[1].isdigit():
+            self.looks[int(path.rsplit("/", 1)[1])].append(at)
 
     def _take_showing(self, event: Event, at: float, detail: Event, fault: str) -> None:
         for what in ("code", "refresh_token"):

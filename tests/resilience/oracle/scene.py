@@ -219,9 +219,17 @@ class Scene:
             "refresh_expires_at": facts["refresh_expires_at"], "access": "live", "refresh": "live",
         }  # fmt: skip
 
-    def live(self, grant: int, *, ago: float, token: int, life: float = 36, **more: Any) -> int:
-        """Answered, proved and handed out, right after it was sent."""
+    def live(
+        self, grant: int, *, ago: float, token: int, life: float = 36, is_looked_at: bool = True,
+        **more: Any,
+    ) -> int:  # fmt: skip
+        """Answered, looked at and proved, right after it was sent."""
         self.make(token, ago=ago - 0.01, life=life, **more)
+        if is_looked_at:
+            self.desk.tell(
+                "request.served", self.now - ago + 0.15, token, method="GET", status=200,
+                path="/api/v2/oauth/tokens/current",
+            )  # fmt: skip
         self.change(
             "tokens_grant", grant, state="live", answered_at=self.at(ago - 0.1), remote_id=token,
             remote_user_id=DESK_ADA, scopes=SCOPES, proved_at=self.at(ago - 0.2),

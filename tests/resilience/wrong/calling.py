@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts import audit
 from tests.resilience.wrong import NO_STORM, swap, wrong
-from tokens.connectors.base import Unknown
+from tokens.connectors.base import Broken, GiveUp, Unknown
 from tokens.models import Grant
 from tokens.operations import credentials, grants
 from tokens.provisioning import calls, issuing
@@ -54,6 +54,23 @@ def retry_on_timeout() -> None:
         right(line, grant, again)
 
     swap(calls, issuing, make_pair=make_pair)
+
+
+@wrong(
+    "invalid-client-is-lost", caught_by="early_judgement", share=0.3, climate={"invalid_client": 1},
+    plans=("stays",), **NO_STORM,
+)  # fmt: skip
+def invalid_client_is_lost() -> None:
+    """Where the helpdesk refuses our own application, the access that was to be refreshed counts as disconnected."""
+    right = calls.refresh_pair
+
+    def refresh_pair(line: Any, *, old: Grant, new: Grant, scopes: frozenset[str]) -> None:
+        try:
+            right(line, old=old, new=new, scopes=scopes)
+        except Broken as error:
+            raise GiveUp(error.reason, code="invalid_grant") from error
+
+    swap(issuing, refresh_pair=refresh_pair)
 
 
 @wrong(

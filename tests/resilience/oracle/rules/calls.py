@@ -10,6 +10,10 @@ from tests.resilience.oracle.desk import Sent
 from tests.resilience.oracle.rules.finding import Finding, View
 from tests.resilience.oracle.times import EPSILON
 
+LOGGED_LATE = 2.0
+"""Seconds by which the helpdesk's log may have a call later than that: it logs what is done, which may be a late commit
+on a busy machine. By the portal's own rows the minimum age is exact."""
+
 
 def over_limit(view: View) -> Iterator[Finding]:
     """The helpdesk's own limiter had nothing to refuse, in windows where nobody else called."""
@@ -34,7 +38,7 @@ def repeated(view: View) -> Iterator[Finding]:
 
 def _sent_again(view: View, what: str, digest: str, sent: list[Sent]) -> Iterator[Finding]:
     times = view.times
-    least = times.minimum_age - times.deadline - times.send_within - 1.0
+    least = times.minimum_age - times.deadline - times.send_within - LOGGED_LATE
     for before, after in pairwise(sent):
         if _did_nothing(before):
             continue

@@ -19,7 +19,7 @@ LATENCY = 2.0
 
 
 def unproved(view: View) -> Iterator[Finding]:
-    """Nothing is handed out before its proof, and each hand-out has its row."""
+    """Nothing is handed out before its proof, which the helpdesk saw asked for, and each hand-out has its row."""
     for one in view.served:
         what = f"{one.entry.client_id} at {one.entry.at:.2f}"
         latest = max(one.at, one.entry.answered_at)
@@ -30,6 +30,8 @@ def unproved(view: View) -> Iterator[Finding]:
             yield Finding("unproved", sentence, 2.0)
         elif one.grant.proved_at is None or one.grant.proved_at > latest + EPSILON:
             yield Finding("unproved", f"{what}: handed out from grant {one.grant.id} before proof")
+        elif not view.desk.was_looked_at(one.made.token_id, since=one.made.at, until=latest):
+            yield Finding("unproved", f"{what}: nobody asked the helpdesk of {one.made.token_id}")
         elif not view.base.said("Grant", one.grant.id, "grant.proved"):
             yield Finding("unproved", f"{what}: grant {one.grant.id} has no record of its proof")
         elif not one.has_row:
