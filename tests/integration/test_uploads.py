@@ -15,5 +15,6 @@ def test_a_file_is_never_spooled_to_the_disk(monkeypatch):
     monkeypatch.setattr(TemporaryUploadedFile, "__init__", spool)
     huge = SimpleUploadedFile("huge.bin", b"x" * 3_000_000)
     stranger = Client(enforce_csrf_checks=True)
-    stranger.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32  # then the body is looked into for its twin
+    # With a cookie the body is looked into for its twin.
+    stranger.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
     assert stranger.post("/", {"file": huge}).status_code == 403

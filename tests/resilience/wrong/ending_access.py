@@ -193,6 +193,7 @@ def freeze_ignored() -> None:
 @wrong("local-clock", caught_by="late_served killed_early", share=0.0, plans=("short",), **NO_STORM)
 def local_clock() -> None:
     """Every process believes its own clock, and the web's is slow while the workers' are right."""
-    right, slow = clock.now, settings.CODE_LIFE * 0.6  # more, and workers would take every code for dead
+    # Slower, and the workers would take every code for dead.
+    right, slow = clock.now, settings.CODE_LIFE * 0.6
     if "gunicorn" in sys.argv[0]:
         swap(clock, now=lambda: right() - slow)
