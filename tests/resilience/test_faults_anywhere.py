@@ -1,8 +1,9 @@
 """One fault at each place of a whole life, one place at a time: it settles, nothing is left over or done twice.
 
 The places are the calls, writes and commits of asking, connecting, fetching, refreshing and ending: each call,
-and every fortieth write and commit; where every test must run every thirteenth, in a soak every third. The deaths here are exceptions
-that nothing catches; real processes are really killed in `test_storm.py`.
+every fortieth write and every twentieth commit; where every test must run every thirteenth and sixth, in a soak
+every third and each. The deaths here are exceptions that nothing catches; real processes are really killed in
+`test_storm.py`.
 """
 
 import itertools
@@ -364,7 +365,10 @@ def go_through(world: World, fault: Fault, name: str) -> None:
     judge(life, world.desk.pairs[before:])
 
 
-STEP = 3 if os.environ.get("KEYDESK_SOAK") else 13 if os.environ.get("KEYDESK_TEST_ALL") else 40
+WRITES = 3 if os.environ.get("KEYDESK_SOAK") else 13 if os.environ.get("KEYDESK_TEST_ALL") else 40
+STEP = {"before a call": 1, "after a call": 1, "a write": WRITES}
+STEP["before a commit"] = STEP["after a commit"] = WRITES // 2
+"""How far apart the places are that are tried; a life has half as many commits as writes."""
 
 
 @pytest.mark.parametrize(("kind", "least"), [(kind, LEAST[KINDS[kind]().place]) for kind in KINDS])
@@ -373,8 +377,7 @@ def test_a_fault_anywhere_in_a_life_leaves_nothing_and_does_nothing_twice(
 ) -> None:
     """From the first place on, until a life has gone by that did not come so far."""
     sent.clear()
-    step = 1 if KINDS[kind]().place.endswith("call") else STEP
-    for at in itertools.count(0, step):
+    for at in itertools.count(0, STEP[KINDS[kind]().place]):
         fault = KINDS[kind]()
         fault.at = at
         go_through(world, fault, f"script-{at}")

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from tokens.connectors.base import Connector, ConnectorError, GiveUp, HelpdeskConfig
 from tokens.connectors.registry import connector_for
-from tokens.limiter import BudgetGate, LocalLimiter
+from tokens.limiter import BudgetGate
+from tokens.management.limiters import limiter_for
 from tokens.operations import connections
 
 ADMIN_CENTER = "Admin Center → Apps and integrations → APIs → OAuth clients"
@@ -54,8 +55,8 @@ class Command(BaseCommand):
 
     def _ask(self, config: HelpdeskConfig) -> bool:
         """Ask the helpdesk itself, step by step; the first that fails ends it, as the rest hang on it."""
-        limiter = LocalLimiter({config.slug: config.requests_per_minute})
-        gate = BudgetGate(limiter, config.slug, deadline=settings.CALL_DEADLINE.total_seconds())
+        deadline = settings.CALL_DEADLINE.total_seconds()
+        gate = BudgetGate(limiter_for(config), config.slug, deadline=deadline)
         connector = connector_for(config, gate)
         known: dict[str, Any] = {}
         return all(self._step(what, hint, step, connector, known) for what, hint, step in STEPS)
