@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,11 @@ from tokens.sealing import Unsealable
 
 logger = logging.getLogger(__name__)
 
+SLOT_WAIT = 30.0
+"""Seconds to wait for a slot before a worker lets go."""
+LOOK_AGAIN = 1.0
+"""Seconds after which who waits for a slot looks again what it would be for. Else a click that comes while everybody
+waits for something less urgent stood behind the hundred pages of a list that one of them has in hand."""
 WORK: dict[str, Callable[[Line, int], object]] = {
     Job.Kind.CLOSE: close,
     Job.Kind.CONFIRM: confirm,
@@ -123,20 +129,37 @@ def _claim_with_slot(
 
     What asks nothing of the helpdesk needs no slot and wastes none.
     """
-    now = clock()
-    ahead = outbox.ahead(helpdesk, now)
-    if not ahead:
-        return None
-    silent = outbox.claim_silent(ahead, helpdesk, worker=_name(), now=now)
-    if silent is not None:
-        return silent
-    try:
-        if not limiter.take(helpdesk.slug, urgent=ahead[0].urgency <= outbox.ENDING, wait=30):
+    end = time.monotonic() + SLOT_WAIT
+    while (left := end - time.monotonic()) > 0:
+        now = clock()
+        ahead = outbox.ahead(helpdesk, now)
+        if not ahead:
             return None
-    except LimiterDown as error:
-        logger.warning("Work on %s waits: %s", helpdesk.slug, error)
-        return None
-    return outbox.claim(helpdesk, worker=_name(), now=clock()) if may_begin() else None
+        silent = outbox.claim_silent(ahead, helpdesk, worker=_name(), now=now)
+        if silent is not None:
+            return silent
+        is_urgent = ahead[0].urgency <= outbox.ENDING
+        try:
+            has_slot = _take_slot(limiter, helpdesk.slug, is_urgent=is_urgent, left=left)
+        except LimiterDown as error:
+            logger.warning("Work on %s waits: %s", helpdesk.slug, error)
+            return None
+        if has_slot and may_begin():
+            return outbox.claim(helpdesk, worker=_name(), now=clock())
+        if has_slot is not None or not may_begin():
+            return None
+    return None
+
+
+def _take_slot(limiter: Limiter, slug: str, *, is_urgent: bool, left: float) -> bool | None:
+    """Wait for a slot; False: none can come in the time that is left. None: look again what it would be for."""
+    if is_urgent or left <= LOOK_AGAIN:
+        return limiter.take(slug, urgent=is_urgent, wait=left)
+    again = time.monotonic() + LOOK_AGAIN
+    if limiter.take(slug, urgent=False, wait=LOOK_AGAIN):
+        return True
+    is_far = time.monotonic() < again  # no slot at all comes so soon
+    return limiter.take(slug, urgent=False, wait=left) if is_far else None
 
 
 def process_name() -> str:

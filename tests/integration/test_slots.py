@@ -1,5 +1,7 @@
 """Slots of the helpdesk's budget: a job that asks nothing of the helpdesk takes none, so ends cost no more than their requests."""
 
+import time
+
 import pytest
 from django.db import transaction
 
@@ -104,6 +106,46 @@ def test_an_end_that_is_ordered_while_a_worker_waits_for_its_slot_is_done_with_t
     work(world, WhileItWaits())
     assert late.is_deleted
     assert world.desk.calls[calls:].index("delete") < world.desk.calls[calls:].index("list")
+
+
+def test_who_waits_for_a_slot_looks_again_and_is_urgent_once_an_end_was_ordered(world, monkeypatch):
+    """All slots go to pages of a list that somebody has in hand; then somebody ends an access."""
+    monkeypatch.setattr(worker, "LOOK_AGAIN", 0.01)
+    work(world, Counting())
+    with transaction.atomic():
+        outbox.order(Job.Kind.LINK, 1, helpdesk=world.helpdesk, now=world.clock())
+    late = world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
+    seen = SeenToken(remote_id=late.record.id, remote_user_id=1, scopes=late.record.scopes)
+    asked: list[bool] = []
+
+    class InSomebodysHand(Counting):
+        def take(self, slug, *, urgent, wait, in_hand=False):
+            asked.append(urgent)
+            if len(asked) == 1:
+                time.sleep(wait)
+                grants.adopt(helpdesk=world.helpdesk, seen=seen, now=world.clock())
+                return False
+            return super().take(slug, urgent=urgent, wait=wait)
+
+    work(world, InSomebodysHand())
+    assert asked[:2] == [False, True]
+    assert late.is_deleted
+
+
+def test_who_can_have_no_slot_in_time_does_not_ask_for_ever(world):
+    with transaction.atomic():
+        outbox.order(Job.Kind.LINK, 1, helpdesk=world.helpdesk, now=world.clock())
+    Job.objects.exclude(kind=Job.Kind.LINK).delete()
+    waits: list[float] = []
+
+    class Paused(Counting):
+        def take(self, slug, *, urgent, wait, in_hand=False):
+            waits.append(wait)
+            return False
+
+    work(world, Paused())
+    assert waits[0] == worker.LOOK_AGAIN
+    assert len(waits) == 2 and waits[1] > worker.SLOT_WAIT - 1
 
 
 def test_the_pages_of_a_list_are_in_no_clicks_way(world):
