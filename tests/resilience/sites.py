@@ -37,6 +37,7 @@ APART = {
     "commit tokens.operations.requests.close": "for leavers, whom no page or command names yet",
     "commit tokens.operations.helpdesks.freeze_restored": "the command reconcile --restored",
     "commit tokens.operations.emergencies._note": "for a row that cannot be ended; test_emergency.py",
+    "call tokens.provisioning.people._known user": "a look, where a search finds nobody whom Keydesk knows; test_links.py",
     "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_outbox.py",
 }
 """Places that no running process comes to, with the reason."""
