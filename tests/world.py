@@ -11,10 +11,18 @@ from django.conf import settings
 from accounts.models import User
 from tests import people
 from tests.fakes import FakeConnector, FakeHelpdesk, FreeLimiter
-from tokens import worker
+from tokens import findings, worker
 from tokens.connectors.base import Unknown
-from tokens.models import AccessProfile, AccessRequest, Credential, Grant, Helpdesk
-from tokens.operations import catalogue, connections, credentials, decisions, grants, requests
+from tokens.models import AccessProfile, AccessRequest, Credential, Grant, Helpdesk, InventoryRun
+from tokens.operations import (
+    catalogue,
+    connections,
+    credentials,
+    decisions,
+    grants,
+    inventories,
+    requests,
+)
 from tokens.states import CredentialState
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -54,6 +62,12 @@ class World:
         return AccessProfile.objects.select_related("current", "helpdesk").get(
             helpdesk__slug=self.slug, slug=slug
         )
+
+    def give_word(self, run: InventoryRun, *, by: User) -> None:
+        """Confirm a list on a page that shows what it shows now."""
+        found = findings.of(run, now=self.now)
+        shown, now = findings.ids_of(found), self.clock()
+        inventories.confirm(run=run, by=by, now=now, shown=shown)
 
     def wish(self, profile: str = "read-tickets", **changes: Any) -> requests.Wish:
         row = self.profile(profile)

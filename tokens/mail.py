@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from tokens.models import AccessRequest, Credential, Notification
+from tokens.presenters.requests import again_path
 
 logger = logging.getLogger(__name__)
 HOLD = timedelta(seconds=120)
@@ -79,6 +80,8 @@ def _compose(message: Notification) -> EmailMultiAlternatives:
     row = _about(message)
     zone = message.recipient.time_zone or settings.READERS_TIME_ZONE
     context = {"row": row, "person": message.recipient, "portal_url": settings.PORTAL_URL}
+    if isinstance(row, AccessRequest):
+        context["again_path"] = again_path(row)
     with timezone.override(zone):
         text = render_to_string(f"mail/{message.template}.txt", context)
     html = render_to_string("mail/message.html", {"paragraphs": _paragraphs(text)})

@@ -64,6 +64,23 @@ def order(world: World, kind: str = "person", by: str = "omar") -> Emergency:
     )
 
 
+def test_a_rule_approves_nothing_whose_end_was_ordered_while_it_waited_for_the_row(
+    world, monkeypatch
+):
+    world.active(days=7)
+    hold = credentials.hold_subjects
+
+    def held(row: Any) -> None:
+        if not Emergency.objects.exists():
+            order(world)
+        hold(row)
+
+    monkeypatch.setattr(credentials, "hold_subjects", held)
+    row = world.ask(days=7, script_name="late")
+    assert Emergency.objects.count() == 1
+    assert (row.state, row.credential) == ("pending", None)
+
+
 def many(world: World, count: int, *, half_active: bool = False) -> None:
     """Rows like one that waits to be connected, made in bulk; every second one active where asked for."""
     like = world.ordered(script_name="like")

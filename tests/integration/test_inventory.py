@@ -434,7 +434,7 @@ def test_an_admins_word_lets_the_next_list_act_on_what_he_saw_and_on_no_more(wor
     assert run.held_back == 4
     for credential in held[4:8]:
         world.desk.end(live(credential).remote_id)
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     world.work()
     assert states(held).count(CredentialState.LOST) == 4
     newest = InventoryRun.objects.order_by("-pk")[0]
@@ -448,7 +448,7 @@ def test_strays_of_a_confirmed_list_are_ended_and_younger_ones_are_not(world):
     take(world)
     run = take(world)
     assert run.held_back == 4
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     world.work()
     world.work()
     assert world.desk.living() == []
@@ -457,7 +457,7 @@ def test_strays_of_a_confirmed_list_are_ended_and_younger_ones_are_not(world):
 def test_a_word_does_not_count_for_ever(world):
     held = crowd(world, 4)
     run = take(world)
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     world.work()
     world.wait(days=1)
     for credential in held:
@@ -478,27 +478,27 @@ def test_a_list_nobody_looked_at_is_judged_anew_by_the_next(world):
     first.refresh_from_db()
     assert (first.held_back, second.held_back) == (0, 4)
     with pytest.raises(StaleState, match="newer list"):
-        inventories.confirm(run=first, by=world.person("omar"), now=world.clock())
+        world.give_word(first, by=world.person("omar"))
 
 
 @pytest.mark.parametrize("key", ["ada", "ben", "cleo"])
 def test_only_an_admin_gives_the_word(world, key):
     run = take(world)
     with pytest.raises(Denied):
-        inventories.confirm(run=run, by=world.person(key), now=world.clock())
+        world.give_word(run, by=world.person(key))
     run.refresh_from_db()
     assert run.confirmed_at is None
 
 
 def test_the_word_is_given_once_and_the_second_hears_who_gave_it(world):
     run = take(world)
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     event = AuditEvent.objects.get(event="inventory.confirmed")
     assert event.actor_name == str(world.person("omar"))
     assert Job.objects.filter(kind=Job.Kind.INVENTORY, done_at=None).exists()
     stale = InventoryRun.objects.get(pk=run.pk)
     with pytest.raises(StaleState, match=f"Already confirmed by {world.person('omar')}"):
-        inventories.confirm(run=stale, by=world.person("omar"), now=world.clock())
+        world.give_word(stale, by=world.person("omar"))
     assert AuditEvent.objects.filter(event="inventory.confirmed").count() == 1
 
 
@@ -506,7 +506,7 @@ def test_a_list_that_is_not_complete_cannot_be_confirmed(world):
     world.desk.next_answers["list"].append(Unknown("half a list"))
     run = take(world)
     with pytest.raises(StaleState, match="not complete"):
-        inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+        world.give_word(run, by=world.person("omar"))
 
 
 def test_after_a_restored_backup_nothing_is_ended_until_an_admin_has_looked(world):
@@ -516,7 +516,7 @@ def test_after_a_restored_backup_nothing_is_ended_until_an_admin_has_looked(worl
     run = take(world)
     credential.refresh_from_db()
     assert (run.held_back, credential.state) == (1, CredentialState.ACTIVE)
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     desk = world.helpdesk
     assert (desk.frozen_at, desk.frozen_reason, desk.restored_at) == (None, "", None)
     assert AuditEvent.objects.filter(event="helpdesk.unfrozen").exists()
@@ -528,7 +528,7 @@ def test_after_a_restored_backup_nothing_is_ended_until_an_admin_has_looked(worl
 def test_a_list_from_before_the_backup_came_back_ends_no_freeze(world):
     run = take(world)
     helpdesks.freeze_restored(helpdesk=world.helpdesk, now=world.clock())
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     assert world.helpdesk.frozen_at is not None
 
 
@@ -540,7 +540,7 @@ def test_a_word_about_strays_is_no_word_about_anything_else(world):
     take(world)
     run = take(world)
     assert run.held_back == 4
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     for credential in held:
         world.desk.told[live(credential).remote_id] = {"user_id": 1}
     world.work()
@@ -557,7 +557,7 @@ def test_a_word_about_what_vanished_is_none_about_what_changed(world):
         world.desk.end(token_id)
     run = take(world)
     assert run.held_back == 4
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     for pair in world.desk.pairs:
         if pair.record.id in ids:
             pair.is_deleted = False
@@ -590,7 +590,7 @@ def test_strays_in_slices_are_one_bad_day_too_but_for_those_a_person_agreed_to(w
 
     more(4)
     run = take(world)
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     world.work()
     assert world.desk.living() == []
     more(3)
@@ -607,7 +607,7 @@ def test_a_look_that_fails_leaves_the_rest_to_the_next_list(world):
         world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
     take(world)
     run = take(world)
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     world.desk.next_answers["show"] += [None, None, Retry("Busy.")]
     world.work()
     assert world.desk.living() == []
@@ -619,7 +619,7 @@ def test_who_loses_the_job_while_looking_settles_nothing(world, monkeypatch):
         world.desk.make(1, frozenset({"read"}), 80_000, 700_000)
     take(world)
     run = take(world)
-    inventories.confirm(run=run, by=world.person("omar"), now=world.clock())
+    world.give_word(run, by=world.person("omar"))
     renew = outbox.renew_claim
     monkeypatch.setattr(
         outbox,

@@ -83,7 +83,16 @@ def test_a_search_that_lags_behind_unlinks_nobody_who_is_still_there(world, monk
     monkeypatch.setattr(FakeConnector, "users_by_email", lambda *_, **__: [])
     assert (look_up(world).problem, look_up(world).matched_by) == ("", "e-mail")
     on_helpdesk(world, external_id="", email="another@acme.test")
-    assert "no user on" in look_up(world).problem
+    link = look_up(world)
+    assert "no user on" in link.problem
+    assert link.matched_by == ""
+
+
+def test_a_search_by_external_id_that_lags_behind_unlinks_nobody_either(world, monkeypatch):
+    on_helpdesk(world, email="another@acme.test")
+    look_up(world)
+    monkeypatch.setattr(FakeConnector, "user_by_external_id", lambda *_, **__: None)
+    assert (look_up(world).problem, look_up(world).matched_by) == ("", "external id")
 
 
 def test_nor_does_it_link_who_is_gone(world):

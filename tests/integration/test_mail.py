@@ -1,15 +1,17 @@
 """Messages: each person once for each event, whatever happens to the mail server."""
 
 import smtplib
+from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.core import mail as outgoing
 from django.core.mail import EmailMultiAlternatives
 
 from tests.world import World
 from tokens import mail, tasks
 from tokens.models import Notification
-from tokens.operations import credentials, decisions, sweeps
+from tokens.operations import credentials, decisions, requests, sweeps
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +66,27 @@ def test_every_message_of_a_life_is_sent_once(world):
         "weekly-csat ends soon", "weekly-csat has ended",
     ]  # fmt: skip
     assert sent_to("noor@acme.test") == ["weekly-csat ends soon", "weekly-csat has ended"]
+
+
+def test_a_renewal_nobody_decided_is_asked_for_again_as_a_renewal(world):
+    held = world.active()
+    row = world.ask(scopes=held.scopes, renews=held, days=30)
+    world.now = row.decide_by + timedelta(seconds=1)
+    requests.lapse(access_request=row, now=world.clock())
+    mail.send_due(clock=world.clock)
+    (said,) = [m.body for m in outgoing.outbox if "Ask again with one click" in m.body]
+    assert said.strip().endswith(f"{settings.PORTAL_URL}/requests/new?renews={held.pk}")
+
+
+def test_one_day_is_no_days(world):
+    world.person("ben")
+    row = world.ask(days=1)
+    if row.state == "pending":
+        world.approve(row)
+    mail.send_due(clock=world.clock)
+    bodies = [message.body for message in outgoing.outbox]
+    assert any("for 1 day." in body for body in bodies)
+    assert not any("1 days" in body for body in bodies)
 
 
 def test_a_dead_mail_server_loses_nothing(world, monkeypatch):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
@@ -205,3 +206,20 @@ def test_the_helper_signs_in_as_recently_confirmed_or_not(client: Client) -> Non
     assert "authenticated_at" not in client.session
     sign_in(client, "ada", authenticated_at=clock.now() - timedelta(hours=1))
     assert client.session["signed_in_at"] > client.session["authenticated_at"]
+
+
+@pytest.mark.django_db
+def test_a_file_is_never_spooled_to_the_disk(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """No page takes one, so what is sent all the same is read and dropped, and fills no disk."""
+
+    def spool(*_: object) -> None:
+        raise AssertionError("A file was spooled.")
+
+    monkeypatch.setattr(TemporaryUploadedFile, "__init__", spool)
+    huge = SimpleUploadedFile("huge.bin", b"x" * 3_000_000)
+    stranger = Client(enforce_csrf_checks=True)
+    # With a cookie the body is looked into for its twin.
+    stranger.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
+    assert stranger.post("/", {"file": huge}).status_code == 403

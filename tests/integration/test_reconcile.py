@@ -17,7 +17,7 @@ from tests.world import World
 from tokens.connectors.base import Broken, RemoteUser, Retry
 from tokens.management.commands import reconcile, verify
 from tokens.models import Credential, Grant, InventoryRun
-from tokens.operations import credentials, helpdesks, inventories
+from tokens.operations import credentials, helpdesks
 from tokens.presenters import helpdesks as presenters
 from tokens.presenters.alarms import watches
 from tokens.queries import verification
@@ -185,7 +185,7 @@ def test_what_an_admin_froze_before_stays_frozen_after_the_word(world):
     helpdesks.freeze(helpdesk=world.helpdesk, by=admin, reason="An incident.", now=world.clock())
     run("reconcile", "--restored")
     confirmed = InventoryRun.objects.filter(is_complete=True).order_by("-pk").first()
-    inventories.confirm(run=confirmed, by=admin, now=world.clock())
+    world.give_word(confirmed, by=admin)
     assert world.helpdesk.restored_at is None
     assert world.helpdesk.frozen_at is not None
     assert world.helpdesk.frozen_reason == "An incident."

@@ -74,6 +74,26 @@ def test_a_page_that_follows_by_itself_is_no_activity(world, client):
     assert client.session["seen_at"] > quiet
 
 
+def test_an_admin_with_old_groups_ends_nothing_before_they_are_read_and_an_owner_does(
+    world, client, monkeypatch
+):
+    held = world.active()
+    monkeypatch.setattr(oidc, "send", lambda *_, **__: HttpResponseRedirect("/away"))
+    address = f"/credentials/{held.pk}/revoke"
+    for key in ("omar", "ada"):
+        person = sign_in(client, key)
+        type(person).objects.filter(pk=person.pk).update(
+            groups_read_at=person.groups_read_at - timedelta(hours=2)
+        )
+        found = [client.get(address), client.post(address, {"reason": "A drill."})]
+        held.refresh_from_db()
+        if key == "omar":
+            assert [answer["Location"] for answer in found] == ["/away", "/away"]
+            assert held.state == "active"
+    assert found[0].status_code == 200
+    assert held.state == "revoking"
+
+
 def test_asking_and_amending_with_old_groups_reads_them_again_first(world, client, monkeypatch):
     row = world.ask()
     ada = sign_in(client, "ada")

@@ -42,7 +42,7 @@ from tokens.models import (
     InventoryRun,
     Job,
 )
-from tokens.operations import connections, credentials, inventories, keys, sweeps
+from tokens.operations import connections, credentials, keys, sweeps
 from tokens.queries import inventories as lists
 from tokens.refusals import StaleState
 from tokens.states import CredentialState
@@ -361,7 +361,7 @@ def test_a_persons_word_on_a_restored_database_ends_what_nobody_owns_and_keeps_t
     go_on(world)
     run = lists.newest(world.helpdesk)
     assert run is not None
-    inventories.confirm(run=run, by=world.people["omar"], now=world.clock())
+    world.give_word(run, by=world.people["omar"])
     go_on(world, rounds=20)
     assert alive(world) == {kept.remote_id}
     states = dict(Credential.objects.values_list("script_name", "state"))

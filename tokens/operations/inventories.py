@@ -246,12 +246,12 @@ def confirm(
     run: InventoryRun,
     by: User,
     now: datetime,
-    shown: Mapping[str, Collection[int]] | None = None,
+    shown: Mapping[str, Collection[int]],
 ) -> None:
     """An admin says that what this list shows is right: the next one may act on it, and at once.
 
-    The word is about what stood on the page (`shown`, as `findings.ids_of` has it; None: all of it) and still is
-    so, and about nothing else; the audit row keeps it.
+    The word is about what stood on the page (`shown`, as `findings.ids_of` has it) and still is so, and
+    about nothing else; the audit row keeps it.
     Ends a freeze that began with a restored backup before the list did. Raises `Denied` (no admin) and
     `StaleState` (confirmed already, no complete list, or a newer one shows what is true now).
     """
@@ -273,12 +273,10 @@ def confirm(
 
 
 def _agreed(
-    run: InventoryRun, shown: Mapping[str, Collection[int]] | None, *, now: datetime
+    run: InventoryRun, shown: Mapping[str, Collection[int]], *, now: datetime
 ) -> dict[str, list[int]]:
     """What a later reading has written over this list meanwhile nobody has seen, so nobody has agreed to it."""
     ids = findings.ids_of(findings.of(run, now=now))
-    if shown is None:
-        return ids
     return {kind: sorted({*ids[kind]} & {*shown.get(kind, ())}) for kind in ids}
 
 

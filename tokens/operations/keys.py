@@ -17,7 +17,7 @@ from tokens import outbox, permissions, policies
 from tokens.models import ClientSecret, Credential, Fetch, Grant, Job
 from tokens.operations.moves import moment_words, stale
 from tokens.queries import emergencies
-from tokens.refusals import Denied, StaleState
+from tokens.refusals import Answer, Denied, StaleState
 from tokens.sealing import Place, portal_ring
 from tokens.states import CREDENTIAL_USABLE, CredentialState, GrantState
 
@@ -58,11 +58,10 @@ def issue_secret(
     """
     with transaction.atomic():
         _must_be_active(credential)
-        if not (answer := permissions.may_keep(credential)):
-            raise StaleState(answer.reason)
         return _new_secret(
-            credential, by=by, now=now, seen=seen, old_ends_at=now + settings.SECRET_OVERLAP
-        )
+            credential, by=by, now=now, seen=seen, old_ends_at=now + settings.SECRET_OVERLAP,
+            stands=permissions.may_keep(credential),
+        )  # fmt: skip
 
 
 def replace_now(
@@ -74,7 +73,10 @@ def replace_now(
     """
     with transaction.atomic():
         _must_be_held(credential)
-        new = _new_secret(credential, by=by, now=now, seen=seen, old_ends_at=now)
+        new = _new_secret(
+            credential, by=by, now=now, seen=seen, old_ends_at=now,
+            stands=permissions.is_spared(credential),
+        )  # fmt: skip
         Grant.objects.filter(credential=credential, state=GrantState.LIVE).update(
             serve_until=now, is_withheld=True
         )
@@ -84,13 +86,14 @@ def replace_now(
 
 
 def _new_secret(
-    credential: Credential, *, by: User, now: datetime, seen: int | None, old_ends_at: datetime
-) -> NewSecret:
+    credential: Credential, *, by: User, now: datetime, seen: int | None, old_ends_at: datetime,
+    stands: Answer,
+) -> NewSecret:  # fmt: skip
     """Runs with the credential's row held, so that two reveals at once come one after the other."""
     if not (answer := permissions.may_own(by, credential)):
         raise Denied(answer.reason)
-    if not (answer := permissions.is_spared(credential)):
-        raise StaleState(answer.reason)
+    if not stands:
+        raise StaleState(stands.reason)
     current = ClientSecret.objects.filter(credential=credential, ends_at=None).first()
     if (current.pk if current else None) != seen:
         when = f" at {moment_words(current.created_at)}" if current else ""

@@ -333,12 +333,12 @@ def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnR
     )
     return OwnRequest(
         is_to_connect=_is_to_connect(access_request),
-        again_href=_again(access_request) if access_request.state in over else "",
+        again_href=again_path(access_request) if access_request.state in over else "",
         decided_by=card.others or NOBODY,
     )
 
 
-def _again(access_request: AccessRequest) -> str:
+def again_path(access_request: AccessRequest) -> str:
     """Where one asks for the same once more: a renewal of what lives, or new access."""
     if access_request.is_renewal:
         return f"{reverse('ask')}?renews={access_request.credential_id}"

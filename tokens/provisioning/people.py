@@ -27,24 +27,26 @@ def _find(line: Line, user: User) -> tuple[RemoteUser | None, str]:
     )
     if by_id is not None:
         return by_id, "external id"
-    if not user.email or not user.email_verified:
+    if user.email and user.email_verified:
+        by_email = line.as_service(
+            lambda t: line.connector.users_by_email(email=user.email, access_token=t)
+        )
+        usable = [remote for remote in by_email if remote.active]
+        if usable:
+            return (usable[0], "e-mail") if len(usable) == 1 else (None, "")
+    return _known(line, user)
+
+
+def _known(line: Line, user: User) -> tuple[RemoteUser | None, str]:
+    """The user they were before, by what they still have in common; nobody where that is not plain."""
+    links = HelpdeskLink.objects.filter(user=user, helpdesk=line.helpdesk)
+    remote_id = links.values_list("helpdesk_user__remote_id", flat=True).first()
+    if remote_id is None:
         return None, ""
-    by_email = line.as_service(
-        lambda t: line.connector.users_by_email(email=user.email, access_token=t)
-    )
-    usable = [remote for remote in by_email if remote.active]
-    if not usable:
-        return _known(line, user), "e-mail"
-    return (usable[0], "e-mail") if len(usable) == 1 else (None, "")
-
-
-def _known(line: Line, user: User) -> RemoteUser | None:
-    """The user they were before, who still has their address; None where that is not plain."""
-    link = HelpdeskLink.objects.filter(user=user, helpdesk=line.helpdesk).first()
-    if link is None or link.helpdesk_user is None:
-        return None
-    remote_id = link.helpdesk_user.remote_id
     remote = line.as_service(lambda t: line.connector.user(user_id=remote_id, access_token=t))
-    if remote is None or not remote.active or remote.email.casefold() != user.email.casefold():
-        return None
-    return remote
+    if remote is None or not remote.active:
+        return None, ""
+    if remote.external_id and remote.external_id == user.subject:
+        return remote, "external id"
+    has_address = user.email_verified and remote.email.casefold() == user.email.casefold()
+    return (remote, "e-mail") if has_address and user.email else (None, "")

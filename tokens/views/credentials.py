@@ -310,10 +310,18 @@ def _busy(request: HttpRequest, shown: dict[str, object]) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @requires(Role.AGENT)
-@fresh_groups
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """End access, after a page that says what stops."""
-    user, found = signed_in(request), _load(request, pk)
+    """End access, after a page that says what stops.
+
+    An admin's groups are read again if they are old; an owner's do not matter, so it works while nobody can read them.
+    """
+    found = _load(request, pk)
+    is_owner = signed_in(request).pk == found.owner_id
+    return _revoke(request, found) if is_owner else fresh_groups(_revoke)(request, found)
+
+
+def _revoke(request: HttpRequest, found: Credential) -> HttpResponse:
+    user = signed_in(request)
     if found.state == CredentialState.REVOKING or found.state in CREDENTIAL_ENDED:
         raise _ended_already(found)
     if not (answer := permissions.may_revoke(user, found)):
@@ -324,7 +332,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         reason = form.cleaned_data["reason"]
         credentials.revoke(credential=found, by=user, reason=reason, now=clock.now())
-        return redirect("credential", pk)
+        return redirect("credential", found.pk)
     shown = {"credential": found, "form": form, "use": queries.use_of(found), "now": clock.now()}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "credentials/revoke.html", shown, status=status)

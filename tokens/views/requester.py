@@ -90,7 +90,9 @@ def ended(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     shown = {
         "ended": mine.ended(list(queries.ended_of(user)[:ENDED_SHOWN])),
-        "requests": queries.not_granted_to(user)[:ENDED_SHOWN],
+        "requests": [
+            (row, presenters.again_path(row)) for row in queries.not_granted_to(user)[:ENDED_SHOWN]
+        ],
         "most": ENDED_SHOWN,
         "now": clock.now(),
     }

@@ -134,7 +134,8 @@ class Desk:
 
     def was_looked_at(self, token_id: int, *, since: float, until: float) -> bool:
         """Whether the helpdesk was asked about a token in that time: by itself, by its id, or in the list."""
-        moments = (*self.looks.get(token_id, ()), *self.lists[bisect_left(self.lists, since) :][:1])
+        first = bisect_left(self.lists, since)
+        moments = (*self.looks.get(token_id, ()), *self.lists[first : first + 1])
         return any(since <= at <= until for at in moments)
 
     def died(self, token_id: int, *, before: float) -> Death | None:
