@@ -1,5 +1,6 @@
 """The life of a credential through real operations and a real worker loop, against a helpdesk in memory."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -254,6 +255,58 @@ def test_an_unused_token_needs_a_refused_refresh_to_be_gone(world):
     credential.refresh_from_db()
     assert credential.state == CredentialState.REVOKED
     assert world.desk.calls.count("refresh") == 1
+    assert world.desk.living() == []
+
+
+def closed_meanwhile(world: World, credential: Credential) -> Callable[[], None]:
+    """Another worker swaps the refresh half of what is to be closed."""
+
+    def close() -> None:
+        grant = credential.grants.get(purpose=Grant.Purpose.EXCHANGE)
+        closing = grants.intend(
+            credential=credential, purpose=Grant.Purpose.CLOSE, replaces=grant, now=world.clock()
+        )
+        grants.send(closing, now=world.clock())
+        pair = FakeConnector(world.desk).refresh(
+            refresh_token=world.desk.living()[0].refresh, scopes=credential.scopes,
+            expires_in=300, refresh_expires_in=7 * 86_400,
+        )  # fmt: skip
+        grants.answer(closing, pair, now=world.clock())
+
+    return close
+
+
+def test_two_workers_at_one_closing_come_to_an_end(world, monkeypatch):
+    """The slower would forget that the refresh half was swapped, and could never swap it again."""
+    credential = world.active()
+    world.wait(days=30)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    meanwhile, right = [closed_meanwhile(world, credential)], FakeConnector.show
+
+    def show(self: FakeConnector, **asked: Any) -> TokenRecord | None:
+        if meanwhile:
+            meanwhile.pop()()
+        return right(self, **asked)
+
+    monkeypatch.setattr(FakeConnector, "show", show)
+    work_on(world)
+    work_on(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+
+
+def test_a_half_that_was_swapped_is_not_swapped_again(world):
+    """However it came that its row does not say so any more."""
+    credential = world.active()
+    world.wait(days=30)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    closed_meanwhile(world, credential)()
+    Grant.objects.update(is_refresh_dead=False)
+    work_on(world)
+    work_on(world)
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
     assert world.desk.living() == []
 
 

@@ -286,10 +286,9 @@ def mark_deleted(
 
     One that was not there any more (`was_there`) and was told of before is news to nobody.
     """
+    dead = {"is_refresh_dead": True} if is_refresh_dead else {}  # another worker may have said so
     with transaction.atomic():
-        Grant.objects.filter(pk=grant.pk).update(
-            deleted_at=now, is_refresh_dead=grant.is_refresh_dead or is_refresh_dead
-        )
+        Grant.objects.filter(pk=grant.pk).update(deleted_at=now, **dead)
         if was_there or not deletions(grant):
             audit.record(
                 "grant.deleted", by=None, target=grant, now=now, is_refresh_dead=is_refresh_dead

@@ -40,7 +40,10 @@ def close(line: Line, grant_id: int) -> None:
     if grant.remote_id is not None and grant.deleted_at is None:
         _delete(line, grant)
     if not is_refresh_half_dead(grant, at=line.clock()):
-        _kill_refresh_half(line, grant)
+        if grants.is_refresh_half_refused(grant):
+            grants.note_refresh_dead(grant, now=line.clock())
+        else:
+            _kill_refresh_half(line, grant)
         if grant.remote_id is None:
             _find_out_which(line, grant)
     _await_list(line, grant)

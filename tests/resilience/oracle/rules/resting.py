@@ -72,11 +72,15 @@ def _emergencies(view: View) -> Iterator[Finding]:
 
 
 def _only_waits(view: View, grant: Grant) -> bool:
-    """Its deletion is certain; its refresh half, which nobody holds, waits for its own end."""
+    """It is certainly over; its refresh half, which this row does not hold, waits for its own end.
+
+    A token that a list showed as nobody's may be of a pair whose id is unknown, which was swapped meanwhile.
+    """
     token = view.desk.alive.get(grant.remote_id or 0)
-    is_deleted = any(one.how == "deleted" for one in view.desk.deaths.get(grant.remote_id or 0, []))
+    deaths = view.desk.deaths.get(grant.remote_id or 0, [])
+    is_over = any(one.how in ("deleted", "refreshed") for one in deaths)
     is_held = bool(grant.refresh_sealed)
-    return is_deleted and not is_held and not (token and token.has_access)
+    return is_over and not is_held and not (token and token.has_access)
 
 
 def _is_late(view: View, job: Job) -> bool:
