@@ -148,7 +148,8 @@ def fresh_groups(view: View) -> View:
 
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if has_fresh_groups(signed_in(request), clock.now()):
+        user = signed_in(request)
+        if has_fresh_groups(user, clock.of_page(user)):
             return view(request, *args, **kwargs)
         next_path = request.get_full_path()
         if request.method not in {"GET", "HEAD"}:

@@ -35,7 +35,7 @@ class SessionLimits:
         if not isinstance(request.user, User):
             # Django takes a deactivated person for nobody, but leaves their session alone.
             return DEACTIVATED if SESSION_KEY in request.session else ""
-        now = clock.now()
+        now = clock.of_page(request.user)
         why = sessions.why_over(request.session, now=now)
         # A page that follows by itself is no activity of a person.
         if not why and not request.headers.get("HX-Request"):

@@ -1,5 +1,6 @@
 """The rows about people: users, the groups they came with, and the append-only audit."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -29,6 +30,8 @@ class User(AbstractBaseUser):
 
     known_groups: frozenset[str] | None = None
     """No column: the groups read for this instance, so that a request asks once; see accounts/roles.py."""
+    read_at: datetime | None = None
+    """No column: the database's time when somebody signed in was read for a page; see accounts/clock.py."""
 
     USERNAME_FIELD = "identity"
     EMAIL_FIELD = "email"

@@ -12,9 +12,7 @@ from accounts.models import User
 from accounts.roles import Role, roles_of
 from tokens import permissions
 from tokens.presenters import alarms
-from tokens.presenters.queue import queue_reader
-from tokens.queries.operations import Watch
-from tokens.queries.requests import count_to_decide
+from tokens.presenters.around import Around, around
 
 
 @dataclass(frozen=True)
@@ -34,34 +32,38 @@ def nav(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {"nav": [], "roles": [], "alarms": []}
-    watches = _Watches()
+    page = _Page(request, user)
     return {
-        "nav": SimpleLazyObject(lambda: _places(user, request.path, watches)),
+        "nav": SimpleLazyObject(lambda: _places(user, request.path, page)),
         "roles": [role for role in Role if role in roles_of(user)],
-        "alarms": SimpleLazyObject(lambda: _alarms(user, watches)),
+        "alarms": SimpleLazyObject(lambda: _alarms(user, page)),
     }
 
 
-class _Watches:
-    """The helpdesks as the top bar and the banner look at them: asked for once a page, if at all."""
+class _Page:
+    """What stands around one page: as its view has read it, else read once, if at all."""
+
+    def __init__(self, request: HttpRequest, user: User) -> None:
+        self.request, self.user = request, user
 
     @cached_property
-    def found(self) -> list[Watch]:
-        return alarms.watches()
+    def around(self) -> Around:
+        found: Around | None = getattr(self.request, "around", None)
+        return found or around(self.user, now=clock.of_page(self.user))
 
 
-def _alarms(user: User, watches: _Watches) -> list[alarms.Thing]:
+def _alarms(user: User, page: _Page) -> list[alarms.Thing]:
     """What admins, and they alone, are told on every page."""
-    return alarms.alarms(watches.found) if permissions.may_operate(user) else []
+    return alarms.alarms(page.around.watches) if permissions.may_operate(user) else []
 
 
-def _places(user: User, path: str, watches: _Watches) -> list[Place]:
+def _places(user: User, path: str, page: _Page) -> list[Place]:
     places = [_place("My access", "my_access", path)]
     if permissions.may_use_queue(user):
-        places.append(_place("Queue", "queue", path, count=_waiting(user)))
+        places.append(_place("Queue", "queue", path, count=page.around.waiting))
     if permissions.may_read_all(user):
         places += [_place("Inventory", "inventory", path), _place("Audit", "audit", path)]
-        wrong = alarms.needs_somebody(watches.found)
+        wrong = alarms.needs_somebody(page.around.watches)
         places.append(_place("Operations", "operations", path, count=wrong, is_alarm=True))
     return places
 
@@ -69,9 +71,3 @@ def _places(user: User, path: str, watches: _Watches) -> list[Place]:
 def _place(label: str, name: str, path: str, *, count: int = 0, is_alarm: bool = False) -> Place:
     href = reverse(name)
     return Place(label, href, path == href, count, is_alarm)
-
-
-def _waiting(user: User) -> int:
-    """How many requests wait for this person; for somebody who only reads, none does."""
-    reader = queue_reader(user)
-    return 0 if reader.is_only_reading else count_to_decide(reader, now=clock.now())

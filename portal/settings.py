@@ -132,7 +132,7 @@ DEFAULT_FROM_EMAIL = env_text("DEFAULT_FROM_EMAIL", "Keydesk <keydesk@localhost>
 
 # --- People: sign-in by the company's identity provider alone ------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.SignedIn"]
 OIDC_SERVER_URL = env_url("OIDC_SERVER_URL", "")
 OIDC_CLIENT_ID = env_text("OIDC_CLIENT_ID", "")
 OIDC_CLIENT_SECRET = env_text("OIDC_CLIENT_SECRET", "")

@@ -120,21 +120,25 @@ def is_approver_of(user: User, group: str) -> bool:
     return Role.ADMIN in roles or (Role.APPROVER in roles and in_group(user, group))
 
 
-def may_decide(user: User, access_request: AccessRequest) -> Answer:
-    """An approver of the profile, or an admin, who is neither the requester nor his helpdesk user."""
+def may_decide(user: User, access_request: AccessRequest, link: HelpdeskLink | None) -> Answer:
+    """An approver of the profile, or an admin, who is neither the requester nor his helpdesk user.
+
+    `link`: what the last look-up of this user on that helpdesk found.
+    """
     if not is_approver_of(user, access_request.profile_version.approver_group):
         return no(
             f"Only {access_request.profile_version.approver_group} and admins decide this request."
         )
     if user.pk == access_request.requester_id:
         return no("You cannot decide your own request.")
-    return _is_another_human(user, access_request)
+    return _is_another_human(user, access_request, link)
 
 
-def _is_another_human(user: User, access_request: AccessRequest) -> Answer:
+def _is_another_human(
+    user: User, access_request: AccessRequest, link: HelpdeskLink | None
+) -> Answer:
     """By helpdesk user, and by address: somebody Keydesk has not yet looked up there may be the requester."""
     acts_as = access_request.acts_as
-    link = HelpdeskLink.objects.filter(user=user, helpdesk_id=acts_as.helpdesk_id).first()
     if link is None:
         return no("Keydesk has not yet looked you up on that helpdesk. Try again in a minute.")
     own_addresses = {access_request.requester.email.casefold(), acts_as.email.casefold()} - {""}

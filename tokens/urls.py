@@ -9,6 +9,7 @@ from tokens.views import (
     machine,
     operations,
     operator,
+    queue,
     requester,
 )
 
@@ -19,7 +20,9 @@ urlpatterns = [
     path("requests/<int:pk>", requester.access_request, name="access_request"),
     path("requests/<int:pk>/amend", requester.amend, name="amend"),
     path("requests/<int:pk>/withdraw", requester.withdraw, name="withdraw"),
-    path("queue", approver.queue, name="queue"),
+    path("queue", queue.queue, name="queue"),
+    path("queue/views", queue.save_view, name="save_view"),
+    path("queue/views/<int:pk>/forget", queue.forget_view, name="forget_view"),
     path("requests/<int:pk>/approve", approver.approve, name="approve"),
     path("requests/<int:pk>/narrow", approver.narrow, name="narrow"),
     path("requests/<int:pk>/deny", approver.deny, name="deny"),

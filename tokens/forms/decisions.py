@@ -1,4 +1,4 @@
-"""What people may send who decide: which revision they saw, what they give, why not; and what they filter by."""
+"""What people may send who decide: which revision they saw, what they give, why not."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,6 @@ from django.core.exceptions import ValidationError
 from tokens.forms.requests import RefusableForm, revision_field, text_field
 from tokens.models import AccessRequest
 from tokens.presenters.requests import ScopeLine, days_words
-from tokens.queries import requests as queries
 
 
 class RevisionForm(RefusableForm):
@@ -89,34 +88,3 @@ class DenyForm(RevisionForm):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="The person who asked reads this.",
     )
-
-
-# --- The queue ---------------------------------------------------------------------------------------
-
-
-class QueueForm(forms.Form):
-    """What to see of the queue. What makes no sense filters nothing."""
-
-    hide_optional = True
-
-    text = forms.CharField(
-        label="Person, script or purpose",
-        required=False,
-        max_length=100,
-        widget=forms.TextInput(attrs={"type": "search"}),
-    )
-    profile = forms.TypedChoiceField(label="Access", required=False, coerce=int, empty_value=None)
-    requester = forms.TypedChoiceField(label="Person", required=False, coerce=int, empty_value=None)
-
-    def __init__(self, *args: Any, choices: queries.Choices, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        profiles = choices.profiles.items()
-        self.fields["profile"].choices = [("", "Every access"), *profiles]  # type: ignore[attr-defined]
-        self.fields["requester"].choices = [("", "Everybody"), *choices.requesters]  # type: ignore[attr-defined]
-
-    def filters(self) -> queries.Filters:
-        """What was chosen, as far as it makes sense."""
-        self.is_valid()
-        said = self.cleaned_data
-        text = said.get("text", "").replace("\0", "")
-        return queries.Filters(said.get("profile"), said.get("requester"), text)

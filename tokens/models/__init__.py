@@ -5,6 +5,7 @@ from tokens.models.credentials import ClientSecret, Connection, Credential, Fetc
 from tokens.models.emergencies import Emergency
 from tokens.models.people import HelpdeskLink, HelpdeskUser
 from tokens.models.requests import AccessRequest, Decision
+from tokens.models.views import SavedView
 from tokens.models.work import Heartbeat, InventoryRun, Job, Notification, SeenToken
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Job",
     "Notification",
     "ProfileVersion",
+    "SavedView",
     "Scope",
     "SeenToken",
 ]

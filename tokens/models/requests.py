@@ -57,6 +57,8 @@ class AccessRequest(ScriptFacts):
     acts_as = models.ForeignKey(HelpdeskUser, on_delete=models.PROTECT, related_name="+")
     profile = models.ForeignKey(AccessProfile, on_delete=models.PROTECT, related_name="+")
     profile_version = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
+    approver_group = models.CharField(max_length=255)
+    """Copied from the version, so that the queue of a group is read along an index, however much waits."""
     credential = models.ForeignKey(
         "Credential", null=True, on_delete=models.PROTECT, related_name="access_requests"
     )
@@ -93,6 +95,21 @@ class AccessRequest(ScriptFacts):
                 fields=["decide_by", "id"],
                 condition=models.Q(state=RequestState.PENDING),
                 name="requests_to_decide",
+            ),
+            models.Index(
+                fields=["approver_group", "decide_by", "id"],
+                condition=models.Q(state=RequestState.PENDING),
+                name="requests_a_group_decides",
+            ),
+            models.Index(
+                fields=["-ended_at", "-id"],
+                condition=models.Q(ended_at__isnull=False),
+                name="requests_decided",
+            ),
+            models.Index(
+                fields=["approver_group", "-ended_at", "-id"],
+                condition=models.Q(ended_at__isnull=False),
+                name="requests_a_group_decided",
             ),
             models.Index(fields=["requester", "-id"], name="requests_of_a_person"),
         ]

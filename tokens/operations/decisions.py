@@ -13,6 +13,7 @@ from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
 from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
+from tokens.queries.requests import link_of
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import ACCESS_REQUEST, RequestState
 
@@ -100,10 +101,11 @@ def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
 
 
 def _load(access_request_id: int, by: User) -> AccessRequest:
-    access_request = AccessRequest.objects.select_related("profile_version").get(
+    access_request = AccessRequest.objects.select_related("profile_version", "acts_as").get(
         pk=access_request_id
     )
-    if not (answer := permissions.may_decide(fresh(by), access_request)):
+    link = link_of(by, access_request.acts_as.helpdesk_id)
+    if not (answer := permissions.may_decide(fresh(by), access_request, link)):
         raise Denied(answer.reason)
     return access_request
 

@@ -179,8 +179,11 @@ def _check(wish: Wish, *, by: User, now: datetime) -> None:
 
 
 def _terms(wish: Wish, now: datetime) -> dict[str, object]:
+    version = wish.profile.current
+    assert version is not None  # a profile that may be asked for has terms
     return {
-        "profile_version": wish.profile.current,
+        "profile_version": version,
+        "approver_group": version.approver_group,
         "scopes": wish.scopes,
         "days": wish.days,
         "script_name": wish.script_name,

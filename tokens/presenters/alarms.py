@@ -8,6 +8,7 @@ from django.urls import reverse
 from tokens import outbox
 from tokens.models import Helpdesk
 from tokens.queries import operations as queries
+from tokens.queries.together import Read
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,12 @@ class Thing:
 
 def watches() -> list[queries.Watch]:
     """Every helpdesk as the banner and the page look at it. One query."""
-    return queries.watches(least_tries=outbox.TRIES_BEFORE_RED)
+    return queries.watches_from(list(watching()))
+
+
+def watching() -> Read:
+    """The same, for a page that reads it beside other things; `queries.watches_from` understands it."""
+    return queries.watching(least_tries=outbox.TRIES_BEFORE_RED)
 
 
 def alarms(found: Iterable[queries.Watch]) -> list[Thing]:

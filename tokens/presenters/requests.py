@@ -12,17 +12,15 @@ from django.conf import settings
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.roles import Role, groups_of, roles_of
 from tokens import permissions, policies
 from tokens.models import (
     AccessRequest,
     Credential,
-    Decision,
     ProfileVersion,
     Scope,
 )
 from tokens.models.catalogue import RISKS, Risk
-from tokens.queries import deciders
+from tokens.queries import deciding, people
 from tokens.queries import requests as queries
 from tokens.refusals import Answer
 from tokens.states import CredentialState, RequestState
@@ -74,23 +72,24 @@ class WhoDecides:
     """Looks up who decides for a group once, however many rows of a page ask."""
 
     def __init__(self) -> None:
-        self._people: dict[str, list[User]] = {}
-
-    def people(self, version: ProfileVersion, *, but: Iterable[int]) -> list[User]:
-        """Those who decide for a profile, without the people whose ids are in `but`."""
-        group = version.approver_group
-        if group not in self._people:
-            self._people[group] = deciders(group)
-        left_out = set(but)
-        return [person for person in self._people[group] if person.pk not in left_out]
+        self._people: dict[str, list[people.Decider]] = {}
 
     def names(self, version: ProfileVersion, *, but: Iterable[int]) -> str:
-        """ "Ben Achterberg, June Moreno or an admin"; "" when there is nobody."""
-        people = self.people(version, but=but)
-        approvers = [str(p) for p in people if Role.ADMIN not in roles_of(p)]
-        if len(approvers) < len(people):
-            approvers.append("an admin")
-        return one_of(approvers[:4])
+        """Who decides for a profile, as `names_of` says it."""
+        group = version.approver_group
+        if group not in self._people:
+            self._people[group] = people.deciders_from(list(people.deciding(group)))
+        return names_of(self._people[group], but=but)
+
+
+def names_of(deciders: Iterable[people.Decider], *, but: Iterable[int]) -> str:
+    """ "Ben Achterberg, June Moreno or an admin", without those whose ids are in `but`; "" for nobody."""
+    left_out = set(but)
+    found = [person for person in deciders if person.pk not in left_out]
+    names = [person.name for person in found if not person.is_admin][:4]
+    if any(person.is_admin for person in found):
+        names.append("an admin")
+    return one_of(names)
 
 
 def one_of(names: list[str]) -> str:
@@ -159,23 +158,28 @@ class Card:
         return self.access_request.decide_by - self.access_request.revised_at
 
 
-def card(access_request: AccessRequest, reader: User, *, now: datetime) -> Card:
-    """Everything one page says about one request."""
-    version = access_request.profile_version
-    table, decisions = queries.scope_table(), queries.decisions_on(access_request)
-    spoken = [d.approver_id for d in decisions if d.approver_id]
-    others = WhoDecides().names(version, but=[access_request.requester_id, reader.pk, *spoken])
+def card(
+    access_request: AccessRequest,
+    reader: User,
+    *,
+    now: datetime,
+    facts: deciding.Facts | None = None,
+) -> Card:
+    """Everything one page says about one request; `facts` where they have been read already."""
+    facts = facts or deciding.facts(access_request, reader)
+    table = queries.as_table(facts.scopes)
+    spoken = [d.approver_id for d in facts.spoken if d.approver_id]
     changed_at = access_request.acts_as.role_changed_at
     return Card(
         access_request=access_request,
-        groups=sorted(groups_of(access_request.requester)),
+        groups=facts.groups,
         role_is_new=changed_at is not None and now - changed_at < ROLE_IS_NEW,
-        scopes=_asked(access_request, table),
+        scopes=_asked(access_request, facts, table),
         verdict=_verdict(access_request),
-        precedent=precedent_words(queries.precedent(access_request)),
-        decisions=_decision_lines(access_request, decisions, table),
-        others=others,
-        may_decide=_may_decide(access_request, reader, spoken, now=now),
+        precedent=precedent_words(facts.precedent),
+        decisions=[_decision_line(access_request, said, table) for said in facts.spoken],
+        others=names_of(facts.deciders, but=[access_request.requester_id, reader.pk, *spoken]),
+        may_decide=_may_decide(access_request, reader, facts, spoken, now=now),
         age=now - access_request.revised_at,
         clocks=clocks(access_request, now=now),
         is_open=access_request.state == RequestState.PENDING,
@@ -192,29 +196,27 @@ def _ends_others(access_request: AccessRequest) -> str:
     return policies.one_per_person_words(helpdesk, ended, how="connecting this later")
 
 
-def _asked(access_request: AccessRequest, table: queries.ScopeTable) -> list[ScopeLine]:
+def _asked(
+    access_request: AccessRequest, facts: deciding.Facts, table: queries.ScopeTable
+) -> list[ScopeLine]:
     """What is asked for, and what of it the same helpdesk user holds by other access now."""
-    held = queries.held_scopes([access_request.acts_as_id])
     kind = access_request.profile_version.profile.helpdesk.kind
-    already = held.get(access_request.acts_as_id, frozenset())
+    already = facts.held.get(access_request.acts_as_id, frozenset())
     return scope_lines(access_request.scopes, kind, table, held=already)
 
 
-def _decision_lines(
-    access_request: AccessRequest, decisions: list[Decision], table: queries.ScopeTable
-) -> list[DecisionLine]:
+def _decision_line(
+    access_request: AccessRequest, said: deciding.Spoken, table: queries.ScopeTable
+) -> DecisionLine:
     kind = access_request.profile_version.profile.helpdesk.kind
-    return [
-        DecisionLine(
-            state="approved" if decision.verdict == Decision.Verdict.APPROVE else "denied",
-            name=str(decision.approver or "Keydesk, by rule"),
-            days=decision.days,
-            left_out=in_words(access_request.scopes - decision.scopes, kind, table),
-            reason=decision.reason if decision.approver else "",
-            at=decision.at,
-        )
-        for decision in decisions
-    ]
+    return DecisionLine(
+        state="approved" if said.is_approval else "denied",
+        name=said.name,
+        days=said.days,
+        left_out=in_words(access_request.scopes - said.scopes, kind, table),
+        reason=said.reason if said.approver_id else "",
+        at=said.at,
+    )
 
 
 def _verdict(access_request: AccessRequest) -> Answer:
@@ -228,12 +230,17 @@ def _verdict(access_request: AccessRequest) -> Answer:
 
 
 def _may_decide(
-    access_request: AccessRequest, reader: User, spoken: list[int], *, now: datetime
+    access_request: AccessRequest,
+    reader: User,
+    facts: deciding.Facts,
+    spoken: list[int],
+    *,
+    now: datetime,
 ) -> Answer:
     """Whether the buttons work for this reader, and if not, why."""
     if access_request.state != RequestState.PENDING:
         return Answer(False, "It has been decided.")
-    if not (answer := permissions.may_decide(reader, access_request)):
+    if not (answer := permissions.may_decide(reader, access_request, facts.link)):
         return answer
     if reader.pk in spoken:
         return Answer(False, "You have approved it. It needs one more person.")
@@ -282,7 +289,7 @@ def until(credential: Credential | None, days: int, *, now: datetime) -> datetim
     return end
 
 
-def precedent_words(before: queries.Precedent) -> list[str]:
+def precedent_words(before: deciding.Precedent) -> list[str]:
     """What became of earlier requests, as one or two sentences."""
     if not before.earlier:
         return ["This person has never asked for this access."]
@@ -292,7 +299,9 @@ def precedent_words(before: queries.Precedent) -> list[str]:
     return [_asked_before(before), _used_before(before)]
 
 
-def _asked_before(before: queries.Precedent) -> str:
+def _asked_before(before: deciding.Precedent) -> str:
+    if before.earlier >= deciding.MOST_EARLIER:
+        return "Asked for a hundred times and more."
     count = before.earlier + 1
     return f"{ORDINALS.get(count, f'Request number {count}')}; {before.granted} approved before."
 
@@ -300,12 +309,12 @@ def _asked_before(before: queries.Precedent) -> str:
 ORDINALS = {2: "Second request", 3: "Third request", 4: "Fourth request", 5: "Fifth request"}
 
 
-def _used_before(before: queries.Precedent) -> str:
-    if not before.fetches:
-        return "That access was never used."
-    times = "once" if before.fetches == 1 else f"{before.fetches} times"
+def _used_before(before: deciding.Precedent) -> str:
     early = " and given back early" if before.ended_early else ""
-    return f"That access was used {times}{early}."
+    if not before.fetches:
+        return f"The last access was never used{early}."
+    times = "once" if before.fetches == 1 else f"{before.fetches} times"
+    return f"The last access was used {times}{early}."
 
 
 # --- What whoever asked can do next ------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tokens.models import (
     Job,
     Notification,
 )
+from tokens.queries.together import Read, Row
 from tokens.states import GrantState
 
 MOST_SHOWN = 50
@@ -41,8 +42,8 @@ class Watch:
     """Jobs that have failed so often that they stand in red."""
 
 
-def watches(*, least_tries: int) -> list[Watch]:
-    """Every helpdesk, by name; jobs are stuck after `least_tries`. One query."""
+def watching(*, least_tries: int) -> Read:
+    """Every helpdesk, by name, with what about it needs a person; jobs are stuck after `least_tries`."""
     complete = InventoryRun.objects.filter(helpdesk=OuterRef("pk"), is_complete=True)
     newest = complete.order_by("-pk")
     waiting = newest.filter(held_back__gt=0, confirmed_at=None)
@@ -55,33 +56,32 @@ def watches(*, least_tries: int) -> list[Watch]:
         held_back=Subquery(waiting.values("held_back")[:1]),
         red=Subquery(red.order_by().values("helpdesk").annotate(n=Count("pk")).values("n")),
     )
-    return [
-        _watch(
-            row,
-            newest=(row.newest_id, row.newest_at),
-            waiting=(row.waiting_id, row.waiting_at),
-            held_back=row.held_back or 0,
-            stuck=row.red or 0,
-        )
-        for row in rows.order_by("name", "pk")
-    ]
+    return rows.order_by("name", "pk").values(*HELPDESK_COLUMNS, *LEARNED)
 
 
-Run = tuple[int | None, datetime | None]
-"""An inventory's id, and when it was begun; None where there is none."""
+def watches_from(rows: Iterable[Row]) -> list[Watch]:
+    """What `watching` has found."""
+    return [_watch(row) for row in rows]
 
 
-def _watch(helpdesk: Helpdesk, *, newest: Run, waiting: Run, held_back: int, stuck: int) -> Watch:
-    run_id, started_at = waiting if waiting[0] else newest
+LEARNED = ("newest_id", "newest_at", "waiting_id", "waiting_at", "held_back", "red")
+HELPDESK_COLUMNS = tuple(field.attname for field in Helpdesk._meta.concrete_fields)
+
+
+def _watch(row: Row) -> Watch:
+    helpdesk = Helpdesk.from_db(None, HELPDESK_COLUMNS, [row[name] for name in HELPDESK_COLUMNS])
+    is_awaited = row["waiting_id"] is not None
+    run_id = row["waiting_id"] if is_awaited else row["newest_id"]
+    started_at = row["waiting_at"] if is_awaited else row["newest_at"]
     restored_at = helpdesk.restored_at
     ends_restored = bool(restored_at and started_at and restored_at <= started_at)
     return Watch(
         helpdesk=helpdesk,
-        newest_id=newest[0],
-        held_back=held_back,
-        to_confirm_id=run_id if waiting[0] or ends_restored else None,
+        newest_id=row["newest_id"],
+        held_back=row["held_back"] or 0,
+        to_confirm_id=run_id if is_awaited or ends_restored else None,
         ends_restored=ends_restored,
-        stuck=stuck,
+        stuck=row["red"] or 0,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages of whoever decides: the queue, and approving, approving less, denying."""
+"""Deciding on one request: approving, approving less, denying."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from datetime import datetime
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from accounts import clock
 from accounts.decorators import fresh_groups, requires, signed_in
@@ -20,44 +20,17 @@ from tokens.operations import decisions
 from tokens.operations.moves import stale
 from tokens.presenters import queue as queue_words
 from tokens.presenters import requests as presenters
-from tokens.queries import requests as queries
+from tokens.queries.requests import link_of
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import RequestState
 from tokens.views.requester import form_page, load_request, tried
 
 
-@requires(permissions.may_use_queue)
-@require_safe
-@fresh_groups
-def queue(request: HttpRequest) -> HttpResponse:
-    """Requests that wait for this person, the one to be decided first on top, one of them opened."""
-    now, user = clock.now(), signed_in(request)
-    reader = queue_words.queue_reader(user)
-    form = decision_forms.QueueForm(request.GET, choices=queries.queue_choices(reader, now=now))
-    filters = form.filters()
-    page = queries.queue_page(reader, filters, after=request.GET.get("after", ""), now=now)
-    opened = _opened(page.rows, request.GET.get("selected", ""))
-    shown = {
-        "rows": queue_words.queue_rows(page.rows, now=now),
-        "card": presenters.card(opened, user, now=now) if opened else None,
-        "form": form, "filters": filters, "clear_href": "/queue" if filters else "",
-        "after": page.after, "reader": reader, "now": now,
-    }  # fmt: skip
-    return render(request, "queue/queue.html", shown)
-
-
-def _opened(rows: list[AccessRequest], word: str) -> AccessRequest | None:
-    """The row that was chosen, else the first."""
-    return next((row for row in rows if str(row.pk) == word), rows[0] if rows else None)
-
-
-# --- Deciding ----------------------------------------------------------------------------------------
-
-
 def _undecided(request: HttpRequest, pk: int) -> AccessRequest:
     """A request this person may decide now, in the revision that was shown to them."""
     found = load_request(request, pk)
-    if not (answer := permissions.may_decide(signed_in(request), found)):
+    link = link_of(signed_in(request), found.acts_as.helpdesk_id)
+    if not (answer := permissions.may_decide(signed_in(request), found, link)):
         raise Denied(answer.reason)
     if found.state != RequestState.PENDING or _shown_revision(request, found) != found.revision:
         raise stale(found)

@@ -1,0 +1,328 @@
+"""The queue's page: whose requests, in which order, narrowed by what, at which cost."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts import clock
+from tests.integration._people import browser, words
+from tests.world import World
+from tokens.models import AccessRequest, SavedView
+from tokens.operations import requests, views
+from tokens.queries import queue
+from tokens.queries.queue import Place, make_cursor, read_cursor
+
+pytestmark = pytest.mark.django_db
+MOST_QUERIES = 5
+
+
+@pytest.fixture
+def world() -> World:
+    return World(now=clock.now())
+
+
+@pytest.fixture
+def ben(world: World) -> Client:
+    return browser(world, "ben")
+
+
+def listed(response) -> list[str]:
+    return [row.access_request.script_name for row in response.context["rows"]]
+
+
+def test_the_queue_holds_what_one_may_decide_the_oldest_first(world, ben):
+    world.ask(script_name="first")
+    world.ask(by="noor", script_name="second")
+    world.ask(by="ben", script_name="own")
+    world.ask(profile="read-everything", script_name="not for ben")
+    world.approve(world.ask(profile="update-tickets", script_name="approved by ben"), by="ben")
+    world.approve(world.ask(script_name="decided"), by="june")
+    assert listed(ben.get("/queue")) == ["first", "second"]
+    assert listed(browser(world, "june").get("/queue")) == [
+        "first", "second", "own", "not for ben", "approved by ben",
+    ]  # fmt: skip
+    assert len(listed(browser(world, "omar").get("/queue"))) == 5
+
+
+def test_what_is_past_its_time_is_not_in_the_queue(world, ben):
+    world.now -= settings.DECIDE_WITHIN + timedelta(minutes=1)
+    world.ask()
+    assert "Nothing waits." in words(ben.get("/queue"))
+
+
+def test_an_auditor_sees_all_of_it_and_no_buttons(world):
+    world.ask()
+    world.ask(profile="read-everything", script_name="wide")
+    response = browser(world, "cleo").get("/queue")
+    assert listed(response) == ["weekly-csat", "wide"]
+    assert "Approve" not in words(response)
+
+
+def test_an_agent_has_no_queue(world):
+    response = browser(world, "ada").get("/queue")
+    assert response.status_code == 403
+    assert "Only people who decide on requests see the queue." in words(response)
+
+
+def test_the_first_is_opened_unless_another_is_chosen(world, ben):
+    rows = [world.ask(script_name=name) for name in ("one", "two")]
+    assert ben.get("/queue").context["card"].access_request == rows[0]
+    assert ben.get("/queue", {"selected": rows[1].pk}).context["card"].access_request == rows[1]
+    for nonsense in ("0", "x", "9" * 5000, "-1", "\0"):
+        assert ben.get("/queue", {"selected": nonsense}).context["card"].access_request == rows[0]
+
+
+def test_the_queue_is_filtered_by_profile_person_and_words(world, ben):
+    world.ask(script_name="csat", purpose="Ratings of the week")
+    world.ask(by="noor", script_name="tagging", profile="update-tickets")
+    profile, noor = world.profile("update-tickets"), world.person("noor")
+    assert listed(ben.get("/queue", {"profile": profile.pk})) == ["tagging"]
+    assert listed(ben.get("/queue", {"requester": noor.pk})) == ["tagging"]
+    assert listed(ben.get("/queue", {"text": "haddad"})) == ["tagging"]
+    assert listed(ben.get("/queue", {"text": "RATINGS week"})) == ["csat"]
+    nothing = ben.get("/queue", {"text": "ratings", "requester": noor.pk})
+    assert "Nothing fits this filter." in words(nothing)
+
+
+@pytest.mark.parametrize("word", ["x", "-1", "9" * 5000, "\0", "<script>alert(1)</script>"])
+def test_a_filter_that_makes_no_sense_filters_nothing_away_and_breaks_nothing(world, ben, word):
+    world.ask()
+    response = ben.get("/queue", {"profile": word, "requester": word})
+    assert listed(response) == ["weekly-csat"]
+    assert ben.get("/queue", {"text": word * 200}).status_code == 200
+    assert "<script>alert(1)" not in response.content.decode()
+
+
+def test_the_queue_is_paged_by_its_keys(world, ben):
+    for number in range(60):
+        world.ask(script_name=f"script-{number:02}")
+    first = ben.get("/queue")
+    second = ben.get("/queue", {"after": first.context["page"].after})
+    assert listed(first) == [f"script-{n:02}" for n in range(50)]
+    assert listed(second) == [f"script-{n:02}" for n in range(50, 60)]
+    assert second.context["page"].after == ""
+    assert "First page" in words(second)
+
+
+def test_pages_do_not_skip_rows_of_the_same_moment(world, ben):
+    rows = [world.ask(script_name=f"s{n}") for n in range(3)]
+    AccessRequest.objects.update(decide_by=rows[0].decide_by)
+    first = AccessRequest.objects.get(pk=rows[0].pk)
+    after = make_cursor(Place(first.decide_by, first.pk))
+    assert listed(ben.get("/queue", {"after": after})) == ["s1", "s2"]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "=",
+        "MjAyNi0wMS0wMQ==",
+        "MjAyNi0wMS0wMSAx",
+        "_" * 5000,
+        "\0",
+        "é",
+        "MjAyNi0xMS0yM1QwMDowMDowMCswMDowMCAxZTk=",
+    ],
+)
+def test_a_bad_cursor_is_the_first_page(world, ben, cursor):
+    assert read_cursor(cursor) is None
+    world.ask()
+    assert listed(ben.get("/queue", {"after": cursor})) == ["weekly-csat"]
+
+
+# --- Views -------------------------------------------------------------------------------------------
+
+
+def labels(response) -> dict[str, int | None]:
+    return {pill.label: pill.count for pill in response.context["bar"].views}
+
+
+def test_all_i_may_see_holds_my_own_and_what_i_have_decided(world, ben):
+    world.ask(by="ben", script_name="own")
+    world.ask(profile="read-everything", script_name="not for ben")
+    world.approve(world.ask(profile="update-tickets", script_name="approved by ben"), by="ben")
+    assert listed(ben.get("/queue", {"view": "all"})) == ["own", "approved by ben"]
+    assert len(listed(browser(world, "omar").get("/queue", {"view": "all"}))) == 3
+
+
+def test_decided_holds_what_is_over_the_latest_first_with_who_and_why(world, ben):
+    world.approve(world.ask(script_name="approved"), by="june")
+    requests.withdraw(
+        access_request=world.ask(script_name="withdrawn"), by=world.person("ada"), now=world.clock()
+    )
+    world.approve(world.ask(profile="read-everything", script_name="not for ben"), by="june")
+    world.ask(script_name="waits")
+    response = ben.get("/queue", {"view": "decided"})
+    assert listed(response) == ["withdrawn", "approved"]
+    opened = words(
+        ben.get(
+            "/queue",
+            {"view": "decided", "selected": AccessRequest.objects.get(script_name="approved").pk},
+        )
+    )
+    assert "by June Moreno for 90 days" in opened
+    assert "/approve" not in opened
+
+
+def test_the_views_say_how_much_waits(world, ben):
+    world.ask()
+    assert labels(ben.get("/queue")) == {
+        "Waiting for me": 1,
+        "All I may see": None,
+        "Decided": None,
+    }
+    assert labels(browser(world, "cleo").get("/queue")) == {"Waiting": None, "Decided": None}
+
+
+@pytest.mark.parametrize("view", ["", "x", "\0", "WAITING"])
+def test_a_view_there_is_not_is_what_waits(world, ben, view):
+    world.ask()
+    assert listed(ben.get("/queue", {"view": view})) == ["weekly-csat"]
+
+
+def test_it_is_narrowed_by_risk_helpdesk_and_age(world, ben):
+    world.now -= timedelta(days=2)
+    world.ask(script_name="old")
+    world.now += timedelta(days=2)
+    world.ask(script_name="writes", profile="update-tickets")
+    assert listed(ben.get("/queue", {"risk": "high"})) == ["writes"]
+    assert listed(ben.get("/queue", {"age": "1"})) == ["old"]
+    assert listed(ben.get("/queue", {"age": "7"})) == []
+    here = world.helpdesk
+    assert listed(ben.get("/queue", {"helpdesk": here.pk})) == ["old", "writes"]
+
+
+def test_who_it_is_narrowed_to_is_named_and_can_be_cleared(world, ben):
+    noor = world.person("noor")
+    page = words(ben.get("/queue", {"requester": noor.pk}))
+    assert "Asked by Noor Haddad." in page
+    assert 'href="/queue?view=waiting"' in page
+    assert "Asked by" not in words(ben.get("/queue", {"requester": 10**17}))
+
+
+# --- Named views -------------------------------------------------------------------------------------
+
+
+def test_a_narrowed_page_can_be_kept_under_a_name_and_forgotten(world, ben):
+    world.ask(script_name="writes", profile="update-tickets")
+    world.ask(script_name="reads")
+    page = words(ben.get("/queue", {"risk": "high"}))
+    assert 'name="query" value="risk=high"' in page
+    made = ben.post("/queue/views", {"name": "Writes", "query": "risk=high&selected=7&evil=1"})
+    assert made.url == "/queue?risk=high"
+    again = ben.get(made.url)
+    assert listed(again) == ["writes"]
+    assert labels(again)["Writes"] is None
+    assert "Save this view" not in words(again)
+    kept = SavedView.objects.get()
+    browser(world, "june").post(f"/queue/views/{kept.pk}/forget")
+    assert SavedView.objects.exists()
+    ben.post(f"/queue/views/{kept.pk}/forget")
+    assert not SavedView.objects.exists()
+
+
+def test_the_same_name_again_is_its_new_state(world, ben):
+    for query in ("risk=high", "risk=wide"):
+        ben.post("/queue/views", {"name": "Mine", "query": query})
+    assert SavedView.objects.get().query == "risk=wide"
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        ({"name": "", "query": "risk=high"}, "Give it a name."),
+        ({"name": "x" * 41, "query": "risk=high"}, "Use at most 40 characters."),
+        ({"name": "a\nb", "query": "risk=high"}, "Write it on one line."),
+        ({"name": "a\x1b", "query": "risk=high"}, "a character that cannot be seen"),
+        ({"name": "a", "query": "text=" + "x" * 600}, "at most 500 characters"),
+    ],
+)
+def test_a_bad_name_keeps_nothing_and_says_why(world, ben, sent, sentence):
+    response = ben.post("/queue/views", sent)
+    assert response.status_code == 400
+    assert sentence in words(response)
+    assert not SavedView.objects.exists()
+
+
+def test_there_are_at_most_twenty_names(world, ben):
+    for number in range(views.MOST):
+        views.save(name=f"v{number}", query="risk=high", by=world.person("ben"))
+    response = ben.post("/queue/views", {"name": "one more", "query": "risk=high"})
+    assert response.status_code == 400
+    assert "Forget one first." in words(response)
+
+
+# --- Its cost ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["ben", "omar", "cleo"])
+@pytest.mark.parametrize(
+    "asked", [{}, {"view": "all"}, {"text": "s1", "risk": "low", "requester": "1"}]
+)
+def test_a_page_asks_the_database_five_times_however_much_waits(world, key, asked):
+    client = browser(world, key)
+    world.person("june")
+    world.ask(script_name="s1")
+    client.get("/queue", asked)
+    with CaptureQueriesContext(connection) as for_one:
+        client.get("/queue", asked)
+    for number in range(60):
+        world.ask(by=("ada", "noor", "piotr")[number % 3], script_name=f"s1-{number}")
+    with CaptureQueriesContext(connection) as for_sixty:
+        client.get("/queue", asked)
+    assert len(for_sixty) <= MOST_QUERIES, [q["sql"][:90] for q in for_sixty.captured_queries]
+    assert len(for_one) <= MOST_QUERIES
+
+
+@pytest.fixture
+def short_sighted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page looks at seven requests of each group."""
+    monkeypatch.setattr(queue, "WINDOW", 7)
+
+
+def all_pages(client: Client, **asked: str) -> list[str]:
+    """Every script of a view, page by page."""
+    found, after = [], ""
+    for _ in range(40):
+        response = client.get("/queue", {**asked, "after": after})
+        found += listed(response)
+        after = response.context["page"].after
+        if not after:
+            return found
+    raise AssertionError("The pages have no end.")
+
+
+@pytest.mark.usefixtures("short_sighted")
+@pytest.mark.parametrize("key", ["ben", "june", "omar"])
+@pytest.mark.parametrize("view", ["waiting", "all", "decided"])
+def test_a_page_that_looks_no_further_leads_on_and_each_request_is_found_once(world, key, view):
+    profiles = ("read-tickets", "update-tickets", "read-everything")
+    rows = [
+        world.ask(script_name=f"s{n:02}", profile=profiles[n % 3 if n > 12 else 0])
+        for n in range(40)
+    ]
+    if view == "decided":
+        for row in rows:
+            requests.withdraw(access_request=row, by=world.person("ada"), now=world.clock())
+    client = browser(world, key)
+    seen = all_pages(client, view=view)
+    may_see = [r for r in rows if key != "ben" or r.profile.slug != "read-everything"]
+    expected = [row.script_name for row in may_see]
+    assert seen == (expected[::-1] if view == "decided" else expected)
+
+
+@pytest.mark.usefixtures("short_sighted")
+def test_a_filter_that_finds_nothing_near_says_how_far_it_looked(world, ben):
+    for number in range(20):
+        world.ask(script_name=f"s{number}")
+    world.ask(script_name="needle")
+    response = ben.get("/queue", {"text": "needle"})
+    assert listed(response) == []
+    assert "Nothing among what was looked at fits this filter." in words(response)
+    assert "Look further" in words(response)
+    assert all_pages(ben, text="needle") == ["needle"]

@@ -1,0 +1,37 @@
+"""What stands around every page: how much waits for its reader, what admins are told. Read in one statement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from accounts.models import User
+from tokens import permissions
+from tokens.presenters import alarms
+from tokens.presenters.queue import queue_reader
+from tokens.queries import operations, queue
+from tokens.queries.together import Read, Row, together
+
+
+@dataclass(frozen=True)
+class Around:
+    """`waiting`: requests this person may decide, counted to a hundred. `found`: what was asked for beside it."""
+
+    waiting: int
+    watches: list[operations.Watch]
+    found: Mapping[str, list[Row]]
+
+
+def around(user: User, *, now: datetime, beside: Mapping[str, Read] | None = None) -> Around:
+    """What this person's pages show around themselves, and whatever a page reads `beside` it."""
+    reads = dict(beside or {})
+    reader = queue_reader(user)
+    if permissions.may_use_queue(user) and not reader.is_only_reading:
+        reads["waiting"] = queue.waiting(reader, now=now)
+    if permissions.may_read_all(user):
+        reads["watches"] = alarms.watching()
+    found = together(reads) if reads else {}
+    return Around(
+        waiting=len(found.get("waiting", [])),
+        watches=operations.watches_from(found.get("watches", [])),
+        found=found,
+    )

@@ -1,0 +1,172 @@
+"""What a decision rests on: all that a card says beside the request itself, in one statement."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Max
+
+from accounts.models import Membership, User
+from tokens.models import (
+    AccessRequest,
+    Credential,
+    Decision,
+    Fetch,
+    HelpdeskLink,
+    Scope,
+)
+from tokens.queries import people
+from tokens.queries.together import Read, Row, together
+from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
+
+MOST_EARLIER = 100
+
+
+@dataclass(frozen=True)
+class Precedent:
+    """What became of earlier requests of the same person for the same profile.
+
+    `fetches`, `last_used_at` and `ended_early` are of the access that was granted last.
+    """
+
+    earlier: int
+    granted: int
+    fetches: int
+    last_used_at: datetime | None
+    ended_early: bool
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One decision on a request as it stands."""
+
+    approver_id: int | None
+    name: str
+    is_approval: bool
+    scopes: frozenset[str]
+    days: int
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card needs to know beside the request. `link` is the reader's own on that helpdesk."""
+
+    scopes: list[Scope]
+    groups: list[str]
+    """Of the person who asks."""
+    held: Mapping[int, frozenset[str]]
+    spoken: list[Spoken]
+    precedent: Precedent
+    deciders: list[people.Decider]
+    link: HelpdeskLink | None
+
+
+def facts(
+    access_request: AccessRequest, reader: User, *, beside: Collection[AccessRequest] = ()
+) -> Facts:
+    """Everything about one request, and what the helpdesk users of those `beside` it hold."""
+    version = access_request.profile_version
+    helpdesk = version.profile.helpdesk
+    acts_as = {access_request.acts_as_id, *(row.acts_as_id for row in beside)}
+    found = together({
+        "scopes": Scope.objects.filter(kind=helpdesk.kind).values("kind", "name", "words", "risk"),
+        "groups": Membership.objects.filter(user=access_request.requester_id).values("group"),
+        "held": held_as(acts_as),
+        "spoken": _spoken_on(access_request),
+        "earlier": _earlier(access_request),
+        "fetched": _fetched(access_request),
+        "deciders": people.deciding(version.approver_group),
+        "link": HelpdeskLink.objects.filter(user=reader, helpdesk=helpdesk).values(
+            "helpdesk_user_id", "problem"
+        ),
+    })  # fmt: skip
+    return Facts(
+        scopes=[Scope(**row) for row in found["scopes"]],
+        groups=sorted(row["group"] for row in found["groups"]),
+        held=by_helpdesk_user(found["held"]),
+        spoken=[_spoken(row) for row in found["spoken"]],
+        precedent=_precedent(found["earlier"], found["fetched"]),
+        deciders=people.deciders_from(found["deciders"]),
+        link=next((HelpdeskLink(**row) for row in found["link"]), None),
+    )
+
+
+def held_as(acts_as_ids: Collection[int]) -> Read:
+    """The living credentials of these helpdesk users."""
+    rows = Credential.objects.filter(acts_as__in=acts_as_ids, state__in=CREDENTIAL_USABLE)
+    return rows.values("acts_as_id", "scopes")
+
+
+def by_helpdesk_user(rows: list[Row]) -> Mapping[int, frozenset[str]]:
+    """Helpdesk user → the scopes that living credentials hold as them now."""
+    found: dict[int, frozenset[str]] = defaultdict(frozenset)
+    for row in rows:
+        found[row["acts_as_id"]] |= row["scopes"]
+    return found
+
+
+def _spoken_on(access_request: AccessRequest) -> Read:
+    rows = Decision.objects.filter(
+        access_request=access_request.pk, revision=access_request.revision
+    )
+    return rows.order_by("id").values(
+        "approver_id", "approver__name", "approver__email",
+        "verdict", "scopes", "days", "reason", "at",
+    )  # fmt: skip
+
+
+def _spoken(row: Row) -> Spoken:
+    pk, name, email = row["approver_id"], row["approver__name"], row["approver__email"]
+    return Spoken(
+        approver_id=pk,
+        name=str(User(pk=pk, name=name, email=email)) if pk else "Keydesk, by rule",
+        is_approval=row["verdict"] == Decision.Verdict.APPROVE,
+        scopes=row["scopes"],
+        days=row["days"],
+        reason=row["reason"],
+        at=row["at"],
+    )
+
+
+def _earlier(access_request: AccessRequest) -> Read:
+    """Requests of the same person for the same profile before this one, the latest first."""
+    rows = AccessRequest.objects.filter(
+        requester=access_request.requester_id,
+        profile=access_request.profile_id,
+        id__lt=access_request.pk,
+    )
+    wanted = ("state", "credential_id", "credential__state", "credential__ended_at")
+    return rows.order_by("-id").values(*wanted, "credential__lives_until")[:MOST_EARLIER]
+
+
+def _fetched(access_request: AccessRequest) -> Read:
+    """How often each of their earlier credentials was used, and when last."""
+    credentials = Credential.objects.filter(
+        owner=access_request.requester_id,
+        profile_version__profile=access_request.profile_id,
+        access_requests__id__lt=access_request.pk,
+    )
+    last = credentials.order_by("-id").values("pk")[:1]
+    used = Fetch.objects.filter(credential__in=last).order_by()
+    return used.values("credential_id").annotate(fetches=Count("pk"), last=Max("at"))
+
+
+def _precedent(earlier: list[Row], fetched: list[Row]) -> Precedent:
+    granted = [row for row in earlier if row["state"] == RequestState.APPROVED]
+    used = fetched[0] if fetched else None
+    return Precedent(
+        earlier=len(earlier),
+        granted=len(granted),
+        fetches=used["fetches"] if used else 0,
+        last_used_at=used["last"] if used else None,
+        ended_early=bool(granted) and _ended_early(granted[0]),
+    )
+
+
+def _ended_early(row: Row) -> bool:
+    ended, until = row["credential__ended_at"], row["credential__lives_until"]
+    is_over = row["credential__state"] == CredentialState.REVOKED
+    return bool(is_over and ended and until and ended < until)

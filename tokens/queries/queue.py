@@ -1,0 +1,254 @@
+"""What stands in the queue: pages of requests in the order they are to be decided, at a cost that does not grow.
+
+A page looks at the next few hundred requests of each group along an index and at no more, whatever it
+filters by; where it finds too few it says how far it looked and goes on from there (ADR 11).
+"""
+
+import base64
+import binascii
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from accounts.models import User
+from tokens.models import AccessProfile, AccessRequest, Decision, HelpdeskLink, SavedView
+from tokens.queries.together import Read, Row
+from tokens.states import RequestState
+
+PAGE = 50
+WINDOW = 500
+"""How many requests of a group a page looks at."""
+MOST_COUNTED = 100
+
+
+class View(StrEnum):
+    """Which requests: those that wait for the reader, all that wait and they may see, those that are over."""
+
+    WAITING = "waiting"
+    ALL = "all"
+    DECIDED = "decided"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Whose queue it is: the groups they decide for (None: every profile), or somebody who only reads."""
+
+    user: User
+    groups: Collection[str] | None
+    is_only_reading: bool = False
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the reader wants to see of the queue; None and "" are everything."""
+
+    view: View = View.WAITING
+    profile_id: int | None = None
+    requester_id: int | None = None
+    helpdesk_id: int | None = None
+    risk: str = ""
+    older_than: timedelta | None = None
+    text: str = ""
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves out some of what the view holds."""
+        return any((
+            self.profile_id, self.requester_id, self.helpdesk_id, self.risk, self.older_than, self.text,
+        ))  # fmt: skip
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a request stands in its view's order: its moment, then its id."""
+
+    at: datetime
+    pk: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """Up to fifty rows, and where the next ones start ("": these were the last).
+
+    `looked_until` is given where the page ends because it has looked far enough, not because it is full.
+    """
+
+    rows: list[AccessRequest]
+    after: str = ""
+    looked_until: datetime | None = None
+
+
+# --- Which requests a page looks at ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The next requests of a view, by group, that a page looks at."""
+
+    view: View
+    parts: Mapping[str, QuerySet[AccessRequest]]
+
+    @property
+    def rows(self) -> QuerySet[AccessRequest]:
+        """All of them, in no order."""
+        windows = [part[:WINDOW].values("pk") for part in self.parts.values()]
+        if len(windows) == 1:
+            return AccessRequest.objects.filter(pk__in=windows[0])
+        each = [AccessRequest.objects.filter(pk__in=window).values("pk") for window in windows]
+        return AccessRequest.objects.filter(pk__in=each[0].union(*each[1:], all=True))
+
+
+def edges(reader: Reader, view: View, *, after: str, now: datetime) -> dict[str, Read]:
+    """For each group the last request a page looks at, where there are further ones; `page` needs them."""
+    looked_at = candidates(reader, view, start=read_cursor(after), now=now)
+    at = F(_at(view))
+    return {
+        f"edge {name}": part.annotate(at=at).values("pk", "at")[WINDOW - 1 : WINDOW]
+        for name, part in looked_at.parts.items()
+    }
+
+
+def candidates(reader: Reader, view: View, *, start: Place | None, now: datetime) -> Candidates:
+    """What a page of this reader looks at, from behind `start` on."""
+    rows = AccessRequest.objects.order_by(*_order(view))
+    if view is View.DECIDED:
+        rows = rows.filter(ended_at__isnull=False)
+    else:
+        rows = rows.filter(state=RequestState.PENDING, decide_by__gt=now)
+    if start is not None:
+        rows = rows.filter(_behind(view, start))
+    if reader.groups is None or reader.is_only_reading:
+        return Candidates(view, {"all": rows})
+    groups = sorted(reader.groups) or [""]
+    return Candidates(view, {group: rows.filter(approver_group=group) for group in groups})
+
+
+def _at(view: View) -> str:
+    return "ended_at" if view is View.DECIDED else "decide_by"
+
+
+def _order(view: View) -> tuple[str, str]:
+    return ("-ended_at", "-id") if view is View.DECIDED else ("decide_by", "id")
+
+
+def _behind(view: View, start: Place) -> Q:
+    if view is View.DECIDED:
+        return Q(ended_at__lt=start.at) | Q(ended_at=start.at, id__lt=start.pk)
+    return Q(decide_by__gt=start.at) | Q(decide_by=start.at, id__gt=start.pk)
+
+
+def _wait_for(reader: Reader, rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+    """Without what this person may not decide: their own, and what they have decided already."""
+    if reader.is_only_reading:
+        return rows
+    themselves = HelpdeskLink.objects.filter(user=reader.user, helpdesk_user=OuterRef("acts_as_id"))
+    decided = Decision.objects.filter(
+        access_request=OuterRef("pk"), revision=OuterRef("revision"), approver=reader.user
+    )
+    return rows.exclude(requester=reader.user).exclude(Exists(themselves)).exclude(Exists(decided))
+
+
+# --- What a page asks --------------------------------------------------------------------------------
+
+
+def waiting(reader: Reader, *, now: datetime) -> Read:
+    """What waits for this person, counted to a hundred and no further."""
+    looked_at = candidates(reader, View.WAITING, start=None, now=now)
+    return _wait_for(reader, looked_at.rows).values("pk")[:MOST_COUNTED]
+
+
+def profiles() -> Read:
+    """The profiles a queue can be filtered by, with their helpdesks."""
+    rows = AccessProfile.objects.filter(current__isnull=False)
+    named = rows.order_by("helpdesk__name", "current__name")
+    return named.values("pk", "helpdesk_id", "current__name", "helpdesk__name")[:200]
+
+
+def saved(user: User) -> Read:
+    """The states of the queue that somebody has named."""
+    return SavedView.objects.filter(user=user).order_by("name", "pk").values("pk", "name", "query")
+
+
+def person(pk: int) -> Read:
+    """Who one is, for a page that shows only what they asked for."""
+    return User.objects.filter(pk=pk).values("name", "email")
+
+
+def page(reader: Reader, filters: Filters, *, after: str, edges: list[Row], now: datetime) -> Page:
+    """The first rows behind a cursor. A bad cursor is the first page.
+
+    `edges`: what the reads of `edges` for the same reader, view and cursor have found.
+    """
+    looked_at = candidates(reader, filters.view, start=read_cursor(after), now=now)
+    rows = _filtered(looked_at.rows, filters, now=now)
+    if filters.view is View.WAITING:
+        rows = _wait_for(reader, rows)
+    found = list(_readable(rows).order_by(*_order(filters.view))[: PAGE + 1])
+    is_back = filters.view is View.DECIDED
+    ends = [Place(edge["at"], edge["pk"]) for edge in edges]
+    edge = (max(ends) if is_back else min(ends)) if ends else None
+    within = [row for row in found if edge is None or _is_within(filters.view, row, edge)]
+    if len(within) > PAGE:
+        return Page(within[:PAGE], make_cursor(_place(filters.view, within[PAGE - 1])))
+    if edge is not None:
+        return Page(within, make_cursor(edge), looked_until=edge.at)
+    return Page(within)
+
+
+def _place(view: View, row: AccessRequest) -> Place:
+    at = row.ended_at if view is View.DECIDED else row.decide_by
+    assert at is not None  # what is over has its end
+    return Place(at, row.pk)
+
+
+def _is_within(view: View, row: AccessRequest, edge: Place) -> bool:
+    place = _place(view, row)
+    return place >= edge if view is View.DECIDED else place <= edge
+
+
+def _readable(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+    return rows.select_related(
+        "requester", "deputy", "acts_as", "credential", "profile_version__profile__helpdesk"
+    )
+
+
+def _filtered(
+    rows: QuerySet[AccessRequest], filters: Filters, *, now: datetime
+) -> QuerySet[AccessRequest]:
+    wanted = {
+        "profile": filters.profile_id,
+        "requester": filters.requester_id,
+        "profile__helpdesk": filters.helpdesk_id,
+        "profile_version__risk": filters.risk,
+        "revised_at__lte": now - filters.older_than if filters.older_than else None,
+    }
+    rows = rows.filter(**{name: value for name, value in wanted.items() if value})
+    for word in filters.text.split():
+        rows = rows.filter(
+            Q(script_name__icontains=word)
+            | Q(purpose__icontains=word)
+            | Q(requester__name__icontains=word)
+            | Q(requester__email__icontains=word)
+        )
+    return rows
+
+
+# --- Cursors -----------------------------------------------------------------------------------------
+
+
+def make_cursor(place: Place) -> str:
+    """Where a page ends, as one opaque word."""
+    return base64.urlsafe_b64encode(f"{place.at.isoformat()} {place.pk}".encode()).decode()
+
+
+def read_cursor(word: str) -> Place | None:
+    """What `make_cursor` wrote; None for anything else."""
+    try:
+        at, pk = base64.urlsafe_b64decode(word.encode()).decode().split()
+        start = Place(datetime.fromisoformat(at), int(pk))
+    except (ValueError, binascii.Error):
+        return None
+    return start if start.at.tzinfo is not None and 0 < start.pk < 2**63 else None

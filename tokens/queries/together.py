@@ -1,0 +1,80 @@
+"""Several small reads in one statement, for pages that may ask the database only so often."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import DateTimeField, Field, JSONField, QuerySet
+
+if TYPE_CHECKING:
+    AnyField = Field[Any, Any]
+else:
+    AnyField = Field
+
+Row = dict[str, Any]
+Read = QuerySet[Any, Row]
+
+
+def together(reads: Mapping[str, Read]) -> dict[str, list[Row]]:
+    """What each of these querysets finds, by name, in one statement.
+
+    Each is bounded by its caller and names its columns by `.values(…)`; a row comes as the dictionary that gives.
+    """
+    parts = {name: _part(read) for name, read in reads.items()}
+    columns = ", ".join(f"({part.sql})" for part in parts.values())
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns}", [p for part in parts.values() for p in part.params])
+        found = cursor.fetchone()
+    return {
+        name: [part.row(values) for values in _from_json(text)]
+        for (name, part), text in zip(parts.items(), found, strict=True)
+    }
+
+
+class _Part:
+    """One read: its statement as a column of JSON, and how the values of a row become Python's."""
+
+    def __init__(self, sql: str, params: list[Any], fields: Mapping[str, AnyField]) -> None:
+        self.sql, self.params, self.fields = sql, params, fields
+
+    def row(self, values: list[Any]) -> Row:
+        pairs = zip(self.fields.items(), values, strict=True)
+        return {name: _value(field, value) for (name, field), value in pairs}
+
+
+def _part(read: Read) -> _Part:
+    compiler = read.query.get_compiler(connection=connection)
+    try:
+        sql, params = compiler.as_sql()
+    except EmptyResultSet:
+        return _Part("SELECT '[]'", [], {})
+    fields = {alias: part.output_field for part, _, alias in compiler.select}
+    names = ", ".join(f"t.{connection.ops.quote_name(name)}" for name in fields)
+    return _Part(AS_JSON[connection.vendor].format(names, sql), list(params), fields)
+
+
+AS_JSON = {
+    "sqlite": "SELECT json_group_array(json_array({})) FROM ({}) t",
+    "postgresql": "SELECT coalesce(json_agg(json_build_array({})), '[]') FROM ({}) t",
+}
+"""A statement's rows as one array of arrays, in the order of the statement."""
+
+
+def _from_json(value: Any) -> list[list[Any]]:
+    found: list[list[Any]] = json.loads(value) if isinstance(value, str) else value
+    return found
+
+
+def _value(field: AnyField, value: Any) -> Any:
+    """A value of JSON as the column's type: moments aware and in UTC."""
+    if value is None:
+        return None
+    if isinstance(field, JSONField):
+        return json.loads(value) if isinstance(value, str) else value
+    if isinstance(field, DateTimeField):
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return field.to_python(value)

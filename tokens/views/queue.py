@@ -1,0 +1,83 @@
+"""The queue: what waits for whom, narrowed as its address says, one request opened beside the list."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts import clock
+from accounts.decorators import fresh_groups, requires, signed_in
+from accounts.models import User
+from tokens import permissions
+from tokens.forms.queue import QueueForm, SaveViewForm
+from tokens.models import AccessRequest
+from tokens.operations import views as operations
+from tokens.presenters import queue as presenters
+from tokens.presenters import requests as request_presenters
+from tokens.presenters.around import around
+from tokens.queries import deciding
+from tokens.queries import queue as queries
+from tokens.queries.together import Read
+from tokens.refusals import Invalid
+
+
+@requires(permissions.may_use_queue)
+@require_safe
+@fresh_groups
+def queue(request: HttpRequest) -> HttpResponse:
+    """The requests of a view, the one to be decided first on top. Five queries, however many there are."""
+    user = signed_in(request)
+    now, reader = clock.of_page(user), presenters.queue_reader(user)
+    view, after = presenters.view_named(request.GET.get("view", "")), request.GET.get("after", "")
+    edges = queries.edges(reader, view, after=after, now=now)
+    read = around(user, now=now, beside={**edges, **_beside(request, user)})
+    request.around = read  # type: ignore[attr-defined]  # for the top bar; see portal/nav.py
+    form = QueueForm(request.GET, profiles=read.found["profiles"])
+    ends = [row for name in edges for row in read.found[name]]
+    page = queries.page(reader, form.filters, after=after, edges=ends, now=now)
+    opened = _opened(page.rows, request.GET.get("selected", ""))
+    facts = deciding.facts(opened, user, beside=page.rows) if opened else None
+    shown = {
+        "rows": presenters.queue_rows(page.rows, facts.held, now=now) if facts else [],
+        "card": request_presenters.card(opened, user, now=now, facts=facts) if opened else None,
+        "bar": presenters.bar(
+            form.filters, form.address, read.found["saved"],
+            waiting=None if reader.is_only_reading else read.waiting,
+            person=presenters.person_named(read.found.get("person", [])),
+        ),
+        "form": form, "page": page, "reader": reader, "now": now,
+    }  # fmt: skip
+    return render(request, "queue/queue.html", shown)
+
+
+def _beside(request: HttpRequest, user: User) -> dict[str, Read]:
+    """What the bar above the list needs."""
+    reads = {"profiles": queries.profiles(), "saved": queries.saved(user)}
+    requester = request.GET.get("requester", "")
+    if requester.isascii() and requester.isdigit() and len(requester) < 19:
+        reads["person"] = queries.person(int(requester))
+    return reads
+
+
+def _opened(rows: list[AccessRequest], word: str) -> AccessRequest | None:
+    """The row that was chosen, else the first."""
+    return next((row for row in rows if str(row.pk) == word), rows[0] if rows else None)
+
+
+@requires(permissions.may_use_queue)
+@require_POST
+def save_view(request: HttpRequest) -> HttpResponse:
+    """Keep the state of the page under a name, and go on there."""
+    form = SaveViewForm(request.POST)
+    if not form.is_valid():
+        raise Invalid(str(next(iter(form.errors.values()))[0]))
+    said = form.cleaned_data
+    made = operations.save(name=said["name"], query=said["query"], by=signed_in(request))
+    return redirect(f"/queue?{made.query}")
+
+
+@requires(permissions.may_use_queue)
+@require_POST
+def forget_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forget a named state of the page."""
+    operations.forget(pk=pk, by=signed_in(request))
+    return redirect("queue")
