@@ -138,8 +138,9 @@ def _earlier(access_request: AccessRequest) -> Read:
         profile=access_request.profile_id,
         id__lt=access_request.pk,
     )
-    wanted = ("state", "credential_id", "credential__state", "credential__ended_at")
-    return rows.order_by("-id").values(*wanted, "credential__lives_until")[:MOST_EARLIER]
+    return rows.order_by("-id").values(
+        "state", "credential__state", "credential__ended_at", "credential__lives_until"
+    )[:MOST_EARLIER]
 
 
 def _fetched(access_request: AccessRequest) -> Read:

@@ -56,7 +56,8 @@ def watching(*, least_tries: int) -> Read:
         held_back=Subquery(waiting.values("held_back")[:1]),
         red=Subquery(red.order_by().values("helpdesk").annotate(n=Count("pk")).values("n")),
     )
-    return rows.order_by("name", "pk").values(*HELPDESK_COLUMNS, *LEARNED)
+    read: Read = rows.order_by("name", "pk").values(*HELPDESK_COLUMNS, *LEARNED)
+    return read
 
 
 def watches_from(rows: Iterable[Row]) -> list[Watch]:

@@ -1,6 +1,7 @@
 """Who can decide."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -44,7 +45,7 @@ def deciders_from(rows: list[Row]) -> list[Decider]:
     ]
 
 
-def _deciders(approver_group: str) -> QuerySet[User]:
+def _deciders(approver_group: str) -> QuerySet[Any, Any]:
     """Found by their groups, so that it costs as little for ten thousand people as for ten."""
     admin_groups = groups_that_give(Role.ADMIN)
     approves = {approver_group} & groups_that_give(Role.APPROVER)

@@ -15,7 +15,8 @@ else:
     AnyField = Field
 
 Row = dict[str, Any]
-Read = QuerySet[Any, Row]
+Read = QuerySet[Any, Any]
+"""A queryset with `.values(…)`, whose rows are dictionaries."""
 
 
 def together(reads: Mapping[str, Read]) -> dict[str, list[Row]]:
