@@ -12,7 +12,16 @@ from django.conf import settings
 from accounts.models import User
 from tokens import capabilities
 from tokens.connectors.base import TokenRecord
-from tokens.models import AccessRequest, Credential, Grant, Helpdesk, ProfileVersion
+from tokens.models import (
+    AccessRequest,
+    Credential,
+    Grant,
+    Helpdesk,
+    HelpdeskUser,
+    ProfileVersion,
+    Scope,
+)
+from tokens.models.catalogue import RoleKind
 from tokens.queries import credentials as queries
 from tokens.refusals import YES, Answer, no
 from tokens.states import CredentialState
@@ -34,6 +43,25 @@ def scopes_fit(scopes: frozenset[str], offered: frozenset[str]) -> Answer:
     if beyond := scopes - offered:
         return no(f"Not part of this access: {', '.join(sorted(beyond))}.")
     return YES
+
+
+def effect_of(scope: Scope, user: HelpdeskUser) -> Answer:
+    """What a scope lets this user do: a token never exceeds its user's role. Yes says what is left, where less.
+
+    What a custom role allows is unknown, so nothing is said of it.
+    """
+    if user.role_words not in ROLES or user.has_custom_role:
+        return YES
+    if ROLES.index(user.role_words) < ROLES.index(scope.least_role):
+        return no(f"{_one(user.role_words)} cannot")
+    return Answer(True, scope.light_words if user.role_words == RoleKind.LIGHT_AGENT else "")
+
+
+ROLES: list[str] = list(RoleKind)
+
+
+def _one(role: str) -> str:
+    return f"an {role}" if role[0] in "aeiou" else f"a {role}"
 
 
 def days_fit(days: int, longest: int) -> Answer:

@@ -111,3 +111,15 @@ def test_the_command_refuses_a_file_that_is_no_catalogue(tmp_path, text):
 def test_the_command_names_a_file_that_is_not_there(tmp_path):
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("load_catalogue", str(tmp_path / "nothing.json"))
+
+
+def test_what_a_role_can_do_with_a_scope_is_part_of_the_file(starter):
+    catalogue.load(catalogue=starter, now=START)
+    rows = {row.name: row for row in Scope.objects.all()}
+    assert rows["triggers:read"].least_role == "admin"
+    assert rows["tickets:write"].light_words == "private comments only"
+    starter["scopes"][0]["role"] = "agent"
+    assert len(catalogue.load(catalogue=starter, now=START)) == 1
+    starter["scopes"][0]["role"] = "boss"
+    with pytest.raises(Invalid, match="role must be one of light agent, agent, admin"):
+        catalogue.load(catalogue=starter, now=START)

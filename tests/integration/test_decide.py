@@ -294,6 +294,22 @@ def test_the_card_says_what_is_new_and_what_they_hold_already(world, ben):
     assert lines == {"tickets:read": False, "users:read": True}
 
 
+def test_the_card_says_what_a_scope_really_lets_the_role_do(world, ben):
+    page = words(ben.get(f"/requests/{world.ask(by='lena', profile='update-tickets').pk}"))
+    assert "Create and update tickets" in page
+    assert "for this role private comments only" in page
+    rules = words(ben.get(f"/requests/{world.ask(by='lena', profile='read-rules', days=60).pk}"))
+    assert "<del>Read triggers</del>" in rules
+    assert "a light agent cannot" in rules
+    assert "<del>Read macros</del>" not in rules
+    HelpdeskUser.objects.update(role_type=0, custom_role_id=12)
+    custom = words(ben.get(f"/requests/{AccessRequest.objects.latest('id').pk}"))
+    assert "<del>" not in custom
+    assert (
+        "A custom role on Acme production: what it allows is set there and may be less." in custom
+    )
+
+
 def test_the_card_says_policy_precedent_and_who_else(world, ben):
     world.person("june")
     world.active(days=7, script_name="before")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tokens import policies
 from tokens.connectors.base import TokenRecord
-from tokens.models import Credential, Grant
+from tokens.models import Credential, Grant, HelpdeskUser, Scope
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -106,3 +106,42 @@ def test_bare_write_needs_the_setting():
     assert not policies.scope_is_grantable("write", bare_write=settings.BARE_WRITE_ALLOWED)
     assert policies.scope_is_grantable("write", bare_write=True)
     assert policies.scope_is_grantable("read", bare_write=False)
+
+
+# --- What a scope lets a role do ---------------------------------------------------------------------
+
+LIGHT, AGENT, ADMIN = (
+    HelpdeskUser(role="agent", role_type=1),
+    HelpdeskUser(role="agent"),
+    HelpdeskUser(role="admin", role_type=4),
+)
+
+
+@pytest.mark.parametrize(
+    ("user", "least", "says"),
+    [
+        (LIGHT, "light agent", (True, "")),
+        (LIGHT, "agent", (False, "a light agent cannot")),
+        (LIGHT, "admin", (False, "a light agent cannot")),
+        (AGENT, "agent", (True, "")),
+        (AGENT, "admin", (False, "an agent cannot")),
+        (ADMIN, "admin", (True, "")),
+    ],
+)
+def test_a_scope_beyond_a_role_has_no_effect(user, least, says):
+    answer = policies.effect_of(Scope(least_role=least), user)
+    assert (answer.is_yes, answer.reason) == says
+
+
+def test_a_light_agent_is_told_what_is_left():
+    scope = Scope(light_words="private comments only")
+    assert policies.effect_of(scope, LIGHT).reason == "private comments only"
+    assert policies.effect_of(scope, AGENT).reason == ""
+
+
+@pytest.mark.parametrize(
+    "user", [HelpdeskUser(role="agent", custom_role_id=7), HelpdeskUser(role="end-user")]
+)
+def test_of_roles_nobody_knows_nothing_is_said(user):
+    answer = policies.effect_of(Scope(least_role="admin"), user)
+    assert (answer.is_yes, answer.reason) == (True, "")

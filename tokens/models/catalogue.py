@@ -68,6 +68,14 @@ class Helpdesk(models.Model):
         return self.frozen_at is not None and self.frozen_reason == RESTORED
 
 
+class RoleKind(models.TextChoices):
+    """The kinds of role a helpdesk's user can have, the least first."""
+
+    LIGHT_AGENT = "light agent"
+    AGENT = "agent"
+    ADMIN = "admin"
+
+
 class Scope(models.Model):
     """One scope string the portal may ever ask for, in plain words. The closed table."""
 
@@ -75,6 +83,15 @@ class Scope(models.Model):
     name = models.CharField(max_length=60)
     words = models.CharField(max_length=120)
     risk = models.CharField(max_length=10, choices=Risk)
+    least_role = models.CharField(
+        max_length=12,
+        choices=RoleKind,
+        default=RoleKind.LIGHT_AGENT,
+        db_default=RoleKind.LIGHT_AGENT,
+    )
+    """The least kind of role in which it has any effect; a token never exceeds its user's role."""
+    light_words = models.CharField(max_length=80, blank=True, default="", db_default="")
+    """What is left of it in the hands of a light agent, where that is less."""
 
     class Meta:
         constraints: ClassVar = [

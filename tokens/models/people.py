@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 
 from accounts.models import User
-from tokens.models.catalogue import Helpdesk
+from tokens.models.catalogue import Helpdesk, RoleKind
 
 
 class HelpdeskUser(models.Model):
@@ -40,6 +40,11 @@ class HelpdeskUser(models.Model):
         if self.role == "agent" and self.role_type == 1:
             return "light agent"
         return self.role
+
+    @property
+    def has_custom_role(self) -> bool:
+        """Whether the helpdesk's admins have put its role together themselves: what it allows is theirs to know."""
+        return self.custom_role_id is not None and self.role_words == RoleKind.AGENT
 
 
 class HelpdeskLink(models.Model):

@@ -10,11 +10,12 @@ from django.db import transaction
 from accounts import audit
 from tokens import policies
 from tokens.models import AccessProfile, Helpdesk, ProfileVersion, Scope
-from tokens.models.catalogue import RISKS, Risk
+from tokens.models.catalogue import RISKS, Risk, RoleKind
 from tokens.refusals import Invalid
 
-LONGEST = {"name": 60, "words": 120, "slug": 60}
-SCOPE = ("name", "words", "risk")
+LONGEST = {"name": 60, "words": 120, "slug": 60, "light": 80}
+SCOPE = ("name", "words", "risk", "role", "light")
+LEAST = RoleKind.LIGHT_AGENT
 PROFILE = (
     "slug", "name", "words", "scopes", "longest_days", "access_token_minutes", "ask_groups",
     "approver_group", "approvals_needed", "policy_days", "helpdesks",
@@ -79,14 +80,18 @@ def _scope(kind: str, entry: dict[str, Any], *, now: datetime) -> str:
         if name == "write":
             return ""
         raise Invalid(f"Scope {name} is never granted; take it out of the file.")
-    words = _text(entry, "words", f"scope {name}")
+    where = f"scope {name}"
+    said = {
+        "words": _text(entry, "words", where),
+        "risk": risk,
+        "least_role": _choice(entry, "role", RoleKind.values, where) if "role" in entry else LEAST,
+        "light_words": _text(entry, "light", where) if "light" in entry else "",
+    }
     before = Scope.objects.filter(kind=kind, name=name).first()
-    if before and (before.words, before.risk) == (words, risk):
+    if before and all(getattr(before, column) == value for column, value in said.items()):
         return ""
-    row, is_new = Scope.objects.update_or_create(
-        kind=kind, name=name, defaults={"words": words, "risk": risk}
-    )
-    audit.record("scope.changed", by=None, target=row, now=now, name=name, words=words, risk=risk)
+    row, is_new = Scope.objects.update_or_create(kind=kind, name=name, defaults=said)
+    audit.record("scope.changed", by=None, target=row, now=now, name=name, **said)
     return f"scope {name}: {'added' if is_new else 'changed'}"
 
 

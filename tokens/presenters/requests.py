@@ -16,13 +16,14 @@ from tokens import permissions, policies
 from tokens.models import (
     AccessRequest,
     Credential,
+    HelpdeskUser,
     ProfileVersion,
     Scope,
 )
 from tokens.models.catalogue import RISKS, Risk
 from tokens.queries import deciding, people
 from tokens.queries import requests as queries
-from tokens.refusals import Answer
+from tokens.refusals import YES, Answer
 from tokens.states import CredentialState, RequestState
 
 NOBODY = "nobody at the moment; ask your Keydesk admin"
@@ -37,12 +38,13 @@ RISKY = (Risk.HIGH, Risk.WIDE)
 
 @dataclass(frozen=True)
 class ScopeLine:
-    """One scope: in words, how risky, and whether the person would hold it anew."""
+    """One scope: in words, how risky, whether the person would hold it anew, and what it does for their role."""
 
     name: str
     words: str
     risk: str
     is_new: bool = True
+    effect: Answer = YES
 
 
 def scope_lines(
@@ -51,13 +53,26 @@ def scope_lines(
     table: queries.ScopeTable,
     *,
     held: frozenset[str] = frozenset(),
+    acts_as: HelpdeskUser | None = None,
 ) -> list[ScopeLine]:
-    """Scopes as people read them, the riskiest on top; one that left the table keeps its own name."""
+    """Scopes as people read them, the riskiest on top; one that left the table keeps its own name.
+
+    With `acts_as`: also what each lets that user do.
+    """
     known = [
         table.get((kind, name)) or Scope(name=name, words=name, risk=Risk.WIDE) for name in scopes
     ]
     known.sort(key=lambda scope: (-RISKS.index(Risk(scope.risk)), scope.words))
-    return [ScopeLine(s.name, s.words, s.risk, s.name not in held) for s in known]
+    return [
+        ScopeLine(
+            s.name,
+            s.words,
+            s.risk,
+            s.name not in held,
+            policies.effect_of(s, acts_as) if acts_as else YES,
+        )
+        for s in known
+    ]
 
 
 def in_words(scopes: Iterable[str], kind: str, table: queries.ScopeTable) -> str:
@@ -202,7 +217,8 @@ def _asked(
     """What is asked for, and what of it the same helpdesk user holds by other access now."""
     kind = access_request.profile_version.profile.helpdesk.kind
     already = facts.held.get(access_request.acts_as_id, frozenset())
-    return scope_lines(access_request.scopes, kind, table, held=already)
+    acts_as = access_request.acts_as
+    return scope_lines(access_request.scopes, kind, table, held=already, acts_as=acts_as)
 
 
 def _decision_line(

@@ -21,6 +21,7 @@ from tokens.queries.together import Read, Row, together
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 
 MOST_EARLIER = 100
+SCOPE = ("kind", "name", "words", "risk", "least_role", "light_words")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def facts(
     helpdesk = version.profile.helpdesk
     acts_as = {access_request.acts_as_id, *(row.acts_as_id for row in beside)}
     found = together({
-        "scopes": Scope.objects.filter(kind=helpdesk.kind).values("kind", "name", "words", "risk"),
+        "scopes": Scope.objects.filter(kind=helpdesk.kind).values(*SCOPE),
         "groups": Membership.objects.filter(user=access_request.requester_id).values("group"),
         "held": held_as(acts_as),
         "spoken": _spoken_on(access_request),
