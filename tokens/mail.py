@@ -15,13 +15,14 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from tokens.models import AccessRequest, Credential, Notification
+from tokens.models import AccessRequest, Comment, Credential, Notification
 from tokens.presenters.requests import again_path
 
 logger = logging.getLogger(__name__)
 HOLD = timedelta(seconds=120)
 PAUSES = (30, 60, 300, 900, 3600)
 ABOUT_REQUESTS = ("request_waits", "request_ended")
+ABOUT_COMMENTS = ("request_commented",)
 ENDED = {
     "approved": "was approved",
     "denied": "was denied",
@@ -31,6 +32,7 @@ ENDED = {
 SUBJECTS = {
     "request_waits": "{row.requester} asks for {row.profile_version}",
     "request_ended": "Your request for {row.script_name} {ended}",
+    "request_commented": "{row.author} wrote about {row.access_request.script_name}",
     "connect_failed": "{row.script_name} could not be connected",
     "access_works": "{row.script_name} works: take your key",
     "access_lost": "{row.script_name} is disconnected",
@@ -85,7 +87,8 @@ def _compose(message: Notification) -> EmailMultiAlternatives:
     with timezone.override(zone):
         text = render_to_string(f"mail/{message.template}.txt", context)
     html = render_to_string("mail/message.html", {"paragraphs": _paragraphs(text)})
-    subject = SUBJECTS[message.template].format(row=row, ended=ENDED.get(row.state, "has ended"))
+    ended = ENDED.get(row.state, "") if isinstance(row, AccessRequest) else ""
+    subject = SUBJECTS[message.template].format(row=row, ended=ended)
     mail = EmailMultiAlternatives(
         " ".join(subject.split()), text, settings.DEFAULT_FROM_EMAIL, [message.recipient.email]
     )
@@ -116,7 +119,9 @@ def _paragraphs(text: str) -> list[SafeString]:
     return found
 
 
-def _about(message: Notification) -> AccessRequest | Credential:
+def _about(message: Notification) -> AccessRequest | Comment | Credential:
+    if message.template in ABOUT_COMMENTS:
+        return Comment.objects.select_related("author", "access_request").get(pk=message.target_id)
     if message.template in ABOUT_REQUESTS:
         return AccessRequest.objects.select_related(
             "requester", "profile_version", "profile__helpdesk"

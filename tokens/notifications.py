@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from accounts.models import User
-from tokens.models import AccessRequest, Credential, Notification
+from tokens.models import AccessRequest, Comment, Credential, Notification
 from tokens.queries import deciders
 
 
@@ -20,6 +20,20 @@ def request_ended(access_request: AccessRequest, *, now: datetime) -> None:
     """The requester hears how it ended."""
     event = f"request.ended:{access_request.pk}"
     _tell([access_request.requester], event, "request_ended", access_request.pk, now)
+
+
+def request_commented(comment: Comment, *, now: datetime) -> None:
+    """The other side hears: the requester of a question, who asked (else all who can decide) of an answer."""
+    access_request = comment.access_request
+    asked = access_request.requester
+    if comment.author_id != asked.pk:
+        people = [asked]
+    else:
+        spoke = access_request.comments.exclude(author=asked).select_related("author")
+        people = list({one.author_id: one.author for one in spoke}.values())
+        people = people or deciders(access_request.profile_version.approver_group)
+    others = [person for person in people if person.pk != comment.author_id]
+    _tell(others, f"request.commented:{comment.pk}", "request_commented", comment.pk, now)
 
 
 def connect_failed(credential: Credential, *, now: datetime) -> None:

@@ -147,6 +147,16 @@ def _is_another_human(
     return YES
 
 
+def may_comment(user: User, access_request: AccessRequest) -> Answer:
+    """Who asked, and whoever decides its profile, while it waits."""
+    if access_request.state != RequestState.PENDING:
+        return no("It no longer waits for a decision.")
+    is_requester = user.pk == access_request.requester_id
+    if is_requester or is_approver_of(user, access_request.profile_version.approver_group):
+        return YES
+    return no("Only the person who asked and those who decide write here.")
+
+
 def may_change_request(user: User, access_request: AccessRequest) -> Answer:
     """Only the requester, while it is pending."""
     if user.pk != access_request.requester_id:

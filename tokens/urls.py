@@ -4,6 +4,7 @@ from django.urls import path
 
 from tokens.views import (
     approver,
+    comments,
     credentials,
     emergencies,
     machine,
@@ -26,6 +27,7 @@ urlpatterns = [
     path("requests/<int:pk>/approve", approver.approve, name="approve"),
     path("requests/<int:pk>/narrow", approver.narrow, name="narrow"),
     path("requests/<int:pk>/deny", approver.deny, name="deny"),
+    path("requests/<int:pk>/comment", comments.comment, name="comment"),
     path("credentials/<int:pk>", credentials.credential, name="credential"),
     path("credentials/<int:pk>/connect", credentials.connect, name="connect"),
     path("credentials/<int:pk>/key", credentials.key, name="key"),

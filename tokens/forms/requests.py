@@ -74,6 +74,23 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
+def _made_by_us(key: str) -> None:
+    """A key of visible characters, of the kind `new_key` makes."""
+    if not key.isascii() or not key.replace("-", "").replace("_", "").isalnum():
+        raise ValidationError(INCOMPLETE)
+
+
+def key_field() -> forms.CharField:
+    return forms.CharField(
+        widget=forms.HiddenInput,
+        min_length=16,
+        max_length=64,
+        initial=new_key,
+        validators=[_made_by_us],
+        error_messages=dict.fromkeys(("required", "min_length", "max_length"), INCOMPLETE),
+    )
+
+
 # --- Asking ------------------------------------------------------------------------------------------
 
 
@@ -91,13 +108,7 @@ class TermsForm(RefusableForm):
     """What every wish says: where it runs, for how long, what for."""
 
     use_required_attribute = False
-    key = forms.CharField(
-        widget=forms.HiddenInput,
-        min_length=16,
-        max_length=64,
-        initial=new_key,
-        error_messages=dict.fromkeys(("required", "min_length", "max_length"), INCOMPLETE),
-    )
+    key = key_field()
     runs_where = forms.ChoiceField(
         label="Where will it run?",
         choices=[("", "Choose one"), *RunsWhere.choices],
@@ -162,13 +173,6 @@ class TermsForm(RefusableForm):
     def __init__(self, *args: Any, by: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.by = by
-
-    def clean_key(self) -> str:
-        """A key of ours: visible characters of the kind `new_key` makes."""
-        key: str = self.cleaned_data["key"]
-        if not key.isascii() or not key.replace("-", "").replace("_", "").isalnum():
-            raise ValidationError(INCOMPLETE)
-        return key
 
     def clean_ticket_url(self) -> str:
         """Only https, and an address a browser can follow."""

@@ -4,7 +4,7 @@ from tokens.models.catalogue import AccessProfile, Helpdesk, ProfileVersion, Sco
 from tokens.models.credentials import ClientSecret, Connection, Credential, Fetch, Grant
 from tokens.models.emergencies import Emergency
 from tokens.models.people import HelpdeskLink, HelpdeskUser
-from tokens.models.requests import AccessRequest, Decision
+from tokens.models.requests import AccessRequest, Comment, Decision
 from tokens.models.views import SavedView
 from tokens.models.work import Heartbeat, InventoryRun, Job, Notification, SeenToken
 
@@ -12,6 +12,7 @@ __all__ = [
     "AccessProfile",
     "AccessRequest",
     "ClientSecret",
+    "Comment",
     "Connection",
     "Credential",
     "Decision",

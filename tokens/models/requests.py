@@ -158,3 +158,23 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verdict} by {self.approver or 'policy'}"
+
+
+class Comment(models.Model):
+    """A question about a request that waits, or its answer. Never changed."""
+
+    access_request = models.ForeignKey(
+        AccessRequest, on_delete=models.PROTECT, related_name="comments"
+    )
+    author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    words = models.CharField(max_length=500)
+    submission_key = models.CharField(max_length=64, unique=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["access_request", "-id"], name="comments_on_a_request")
+        ]
+
+    def __str__(self) -> str:
+        return self.words

@@ -137,6 +137,7 @@ SENTENCES: dict[str, Says] = {
         f"{t.who} changed the request: {t.word('profile')} for {t.days()}. Deciding started anew."
     ),
     "request.approved": _approved,
+    "request.commented": lambda t: f"{t.who} wrote:",
     "request.denied": lambda t: f"{t.who} denied it.",
     "request.withdrawn": lambda t: f"{t.who} withdrew it.",
     "request.closed": lambda _: "Closed.",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from accounts.models import User
 from tokens import permissions, policies
-from tokens.models import AccessRequest, Credential
+from tokens.models import AccessRequest, Comment, Credential
 from tokens.presenters.asking import why_unknown
 from tokens.presenters.requests import NOBODY, WhoDecides, all_of, in_words, shown_state
 from tokens.queries import requests as queries
@@ -49,6 +49,8 @@ class Waiting:
     access_request: AccessRequest
     may_do: str
     decided_by: str
+    question: Comment | None
+    """The last word on it, where it is not its requester's."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,13 @@ def _row(
 
 
 def _waiting(rows: list[AccessRequest], user: User, table: queries.ScopeTable) -> list[Waiting]:
-    who = WhoDecides()
+    who, questions = WhoDecides(), queries.questions_to(user)
     return [
         Waiting(
             access_request=row,
             may_do=in_words(row.scopes, row.profile_version.profile.helpdesk.kind, table),
             decided_by=who.names(row.profile_version, but=[user.pk]) or NOBODY,
+            question=questions.get(row.pk),
         )
         for row in rows
     ]

@@ -23,6 +23,8 @@ class QueueRow:
     risk: str
     age: timedelta
     time_to_decide: timedelta
+    talk: str
+    """Whether something was asked about it, and whether that was answered."""
 
 
 def queue_rows(
@@ -41,7 +43,14 @@ def _queue_row(row: AccessRequest, held: frozenset[str], *, now: datetime) -> Qu
         risk=risk if risk in RISKY else "",
         age=now - row.revised_at,
         time_to_decide=row.decide_by - row.revised_at,
+        talk=_talk(row, getattr(row, "last_word_by", None)),
     )
+
+
+def _talk(row: AccessRequest, last_word_by: int | None) -> str:
+    if last_word_by is None:
+        return ""
+    return "answered" if last_word_by == row.requester_id else "asked, no answer yet"
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,8 @@ class Card:
     clocks: "Clocks"
     is_open: bool
     ends_others: str
+    said: list[deciding.Said]
+    may_comment: Answer
 
     @property
     def is_risky(self) -> bool:
@@ -199,6 +201,8 @@ def card(
         clocks=clocks(access_request, now=now),
         is_open=access_request.state == RequestState.PENDING,
         ends_others=_ends_others(access_request),
+        said=facts.said,
+        may_comment=permissions.may_comment(reader, access_request),
     )
 
 

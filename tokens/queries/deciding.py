@@ -10,6 +10,7 @@ from django.db.models import Count, Max
 from accounts.models import Membership, User
 from tokens.models import (
     AccessRequest,
+    Comment,
     Credential,
     Decision,
     Fetch,
@@ -21,6 +22,7 @@ from tokens.queries.together import Read, Row, together
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 
 MOST_EARLIER = 100
+MOST_SAID = 50
 SCOPE = ("kind", "name", "words", "risk", "least_role", "light_words")
 
 
@@ -52,6 +54,16 @@ class Spoken:
 
 
 @dataclass(frozen=True)
+class Said:
+    """One question about a request, or an answer."""
+
+    name: str
+    is_requester: bool
+    words: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a card needs to know beside the request. `link` is the reader's own on that helpdesk."""
 
@@ -60,6 +72,7 @@ class Facts:
     """Of the person who asks."""
     held: Mapping[int, frozenset[str]]
     spoken: list[Spoken]
+    said: list[Said]
     precedent: Precedent
     deciders: list[people.Decider]
     link: HelpdeskLink | None
@@ -77,6 +90,7 @@ def facts(
         "groups": Membership.objects.filter(user=access_request.requester_id).values("group"),
         "held": held_as(acts_as),
         "spoken": _spoken_on(access_request),
+        "said": _said_about(access_request),
         "earlier": _earlier(access_request),
         "fetched": _fetched(access_request),
         "deciders": people.deciding(version.approver_group),
@@ -89,6 +103,7 @@ def facts(
         groups=sorted(row["group"] for row in found["groups"]),
         held=by_helpdesk_user(found["held"]),
         spoken=[_spoken(row) for row in found["spoken"]],
+        said=[_said(row, access_request) for row in reversed(found["said"])],
         precedent=_precedent(found["earlier"], found["fetched"]),
         deciders=people.deciders_from(found["deciders"]),
         link=next((HelpdeskLink(**row) for row in found["link"]), None),
@@ -130,6 +145,17 @@ def _spoken(row: Row) -> Spoken:
         reason=row["reason"],
         at=row["at"],
     )
+
+
+def _said_about(access_request: AccessRequest) -> Read:
+    """The latest comments, the last one first."""
+    rows = Comment.objects.filter(access_request=access_request.pk).order_by("-id")
+    return rows.values("author_id", "author__name", "author__email", "words", "at")[:MOST_SAID]
+
+
+def _said(row: Row, access_request: AccessRequest) -> Said:
+    author = User(pk=row["author_id"], name=row["author__name"], email=row["author__email"])
+    return Said(str(author), author.pk == access_request.requester_id, row["words"], row["at"])
 
 
 def _earlier(access_request: AccessRequest) -> Read:

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import User
-from tokens.models import AccessProfile, AccessRequest, Decision, HelpdeskLink, SavedView
+from tokens.models import (
+    AccessProfile,
+    AccessRequest,
+    Comment,
+    Decision,
+    HelpdeskLink,
+    SavedView,
+)
 from tokens.queries.together import Read, Row
 from tokens.states import RequestState
 
@@ -71,7 +78,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Page:
-    """Up to fifty rows, and where the next ones start ("": these were the last).
+    """Up to fifty rows, each with `last_word_by`, and where the next ones start ("": these were the last).
 
     `looked_until` is given where the page ends because it has looked far enough, not because it is full.
     """
@@ -210,9 +217,10 @@ def _is_within(view: View, row: AccessRequest, edge: Place) -> bool:
 
 
 def _readable(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+    last_word = Comment.objects.filter(access_request=OuterRef("pk")).order_by("-id")
     return rows.select_related(
         "requester", "deputy", "acts_as", "credential", "profile_version__profile__helpdesk"
-    )
+    ).annotate(last_word_by=Subquery(last_word.values("author_id")[:1]))
 
 
 def _filtered(

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import User
 from tokens.models import (
     AccessProfile,
     AccessRequest,
     ClientSecret,
+    Comment,
     Credential,
     Decision,
     Fetch,
@@ -113,6 +114,14 @@ def waiting_of(user: User) -> list[AccessRequest]:
     """A person's requests that wait for a decision."""
     rows = _readable(AccessRequest.objects.filter(requester=user, state=RequestState.PENDING))
     return list(rows.order_by("decide_by", "id"))
+
+
+def questions_to(user: User) -> dict[int, Comment]:
+    """Request → the last word on it, where somebody else has it, of those of this person that wait."""
+    mine = Q(access_request__requester=user, access_request__state=RequestState.PENDING)
+    later = Comment.objects.filter(access_request=OuterRef("access_request"), id__gt=OuterRef("id"))
+    rows = Comment.objects.filter(mine, ~Exists(later)).exclude(author=user)
+    return {row.access_request_id: row for row in rows.select_related("author")}
 
 
 def turned_down_lately(user: User, *, now: datetime, within: timedelta) -> list[AccessRequest]:

@@ -1,0 +1,31 @@
+"""Asking about a request and answering, while it waits."""
+
+import hashlib
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts import audit
+from accounts.models import User
+from accounts.roles import fresh
+from tokens import notifications, permissions
+from tokens.models import AccessRequest, Comment
+from tokens.refusals import Denied
+
+
+def write(
+    *, access_request: AccessRequest, words: str, by: User, key: str, now: datetime
+) -> Comment:
+    """Ask or answer; the other side hears of it. The same `key` by the same person is the same comment. Raises `Denied`."""
+    if not (answer := permissions.may_comment(fresh(by), access_request)):
+        raise Denied(answer.reason)
+    submission_key = hashlib.sha256(f"{by.pk}:{key}".encode()).hexdigest()
+    with transaction.atomic():
+        comment, is_new = Comment.objects.get_or_create(
+            submission_key=submission_key,
+            defaults={"access_request": access_request, "author": by, "words": words, "at": now},
+        )
+        if is_new:
+            audit.record("request.commented", by=by, target=access_request, now=now, reason=words)
+            notifications.request_commented(comment, now=now)
+    return comment
