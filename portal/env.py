@@ -64,6 +64,16 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in env_text(name, default).split(",") if word.strip()]
 
 
+def env_words(name: str, default: str, choices: Collection[str]) -> list[str]:
+    """Some of a few words, separated by commas; at least one."""
+    words = env_list(name, default)
+    if not words or not set(words) <= set(choices):
+        raise ImproperlyConfigured(
+            f"{name} is {','.join(words)!r}; write some of: {', '.join(choices)}."
+        )
+    return words
+
+
 def env_keys(name: str) -> list[bytes]:
     """Sealing keys, newest first: comma-separated URL-safe base64 of 32 bytes each. May be empty."""
     return [_key(name, word) for word in env_list(name)]

@@ -22,8 +22,10 @@ from portal.env import (
     env_slugs,
     env_text,
     env_url,
+    env_words,
 )
 from tokens.connectors.base import HelpdeskConfig, prefix_of
+from tokens.working_days import WEEKDAYS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -249,6 +251,7 @@ CONSENTS_PER_HOUR = env_int("CONSENTS_PER_HOUR", 20, least=1)
 CONNECT_WITHIN = env_seconds("CONNECT_STATE_SECONDS", 600)
 SECRET_OVERLAP = env_seconds("SECRET_OVERLAP_SECONDS", 86_400)
 DECIDE_WITHIN = env_seconds("DECIDE_WITHIN_SECONDS", 3 * 86_400)
+WORKING_DAYS = env_words("WORKING_DAYS", "mon,tue,wed,thu,fri", WEEKDAYS)
 CONNECT_BY_WITHIN = env_seconds("CONNECT_BY_SECONDS", 5 * 86_400)
 ACCESS_TOKEN_LEAST = env_seconds("ACCESS_TOKEN_LEAST_SECONDS", 300)
 ACCESS_TOKEN_MOST = env_seconds("ACCESS_TOKEN_MOST_SECONDS", 172_800)

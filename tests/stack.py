@@ -29,6 +29,7 @@ SCALED = {
     "SEND_WITHIN_SECONDS": "2",
     "CALL_DEADLINE_SECONDS": "4",
     "CLAIM_SECONDS": "8",
+    "WORKING_DAYS": "mon,tue,wed,thu,fri,sat,sun",
 }
 
 

@@ -4,6 +4,7 @@ from django.urls import path
 
 from tokens.views import (
     approver,
+    calendar,
     comments,
     credentials,
     emergencies,
@@ -44,6 +45,8 @@ urlpatterns = [
     path("operations/<slug:slug>/inventory", operations.take_inventory, name="take_inventory"),
     path("operations/<slug:slug>/forget", operations.forget_capability, name="forget_capability"),
     path("operations/<slug:slug>/confirm", operations.confirm_inventory, name="confirm_inventory"),
+    path("calendar", calendar.calendar, name="calendar"),
+    path("calendar/<int:pk>/remove", calendar.remove_holiday, name="remove_holiday"),
     path("emergencies", emergencies.emergencies, name="emergencies"),
     path("emergencies/<int:pk>", emergencies.emergency, name="emergency"),
     path("oauth/token", machine.token, name="token"),

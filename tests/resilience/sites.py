@@ -41,6 +41,8 @@ APART = {
     "commit tokens.operations.views.save": "keeps how somebody looks at the queue, nothing more; test_queue.py",
     "commit tokens.operations.views.forget": "the same",
     "commit tokens.operations.comments.write": "touches no token; test_comments.py",
+    "commit tokens.operations.holidays.add": "touches no token; test_calendar.py",
+    "commit tokens.operations.holidays.remove": "touches no token; test_calendar.py",
     "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_outbox.py",
 }
 """Places that no running process comes to, with the reason."""

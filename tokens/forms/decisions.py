@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError
 
 from tokens.forms.requests import RefusableForm, revision_field, text_field
 from tokens.models import AccessRequest
-from tokens.presenters.requests import ScopeLine, days_words
+from tokens.presenters.requests import ScopeLine
+from tokens.presenters.words import days_words
 
 
 class RevisionForm(RefusableForm):

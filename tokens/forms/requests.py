@@ -20,7 +20,8 @@ from tokens.models import AccessProfile, AccessRequest, Credential
 from tokens.models.requests import Rhythm, RunsWhere, ScriptFacts
 from tokens.operations.requests import Wish
 from tokens.presenters.asking import Offer
-from tokens.presenters.requests import days_words, until
+from tokens.presenters.requests import until
+from tokens.presenters.words import days_words
 from tokens.queries import requests as queries
 from tokens.refusals import Invalid
 

@@ -1,5 +1,6 @@
 """The tables. Each file answers one question; what a row may become stands in states.py."""
 
+from tokens.models.calendar import Holiday
 from tokens.models.catalogue import AccessProfile, Helpdesk, ProfileVersion, Scope
 from tokens.models.credentials import ClientSecret, Connection, Credential, Fetch, Grant
 from tokens.models.emergencies import Emergency
@@ -23,6 +24,7 @@ __all__ = [
     "Helpdesk",
     "HelpdeskLink",
     "HelpdeskUser",
+    "Holiday",
     "InventoryRun",
     "Job",
     "Notification",

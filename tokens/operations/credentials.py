@@ -21,6 +21,7 @@ from tokens.models import (
 from tokens.operations import grants
 from tokens.operations.moves import move, stale, try_move
 from tokens.queries import inventories as lists
+from tokens.queries.calendar import calendar
 from tokens.refusals import Denied, StaleState
 from tokens.states import (
     ACCESS_REQUEST,
@@ -48,7 +49,7 @@ def order(*, access_request: AccessRequest, now: datetime) -> Credential:
         scopes=access_request.granted_scopes, days=access_request.granted_days,
         access_token_seconds=version.access_token_seconds,
         state=CredentialState.AWAITING_CONSENT, ordered_at=now,
-        connect_by=now + settings.CONNECT_BY_WITHIN,
+        connect_by=calendar().later(now, settings.CONNECT_BY_WITHIN),
     )  # fmt: skip
     AccessRequest.objects.filter(pk=access_request.pk).update(credential=credential)
     access_request.credential = credential

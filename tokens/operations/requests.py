@@ -14,6 +14,7 @@ from tokens import notifications, permissions, policies
 from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink, HelpdeskUser
 from tokens.operations.decisions import decide_by_policy
 from tokens.operations.moves import move
+from tokens.queries.calendar import calendar
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import ACCESS_REQUEST, RequestState
 
@@ -193,7 +194,7 @@ def _terms(wish: Wish, now: datetime) -> dict[str, object]:
         "purpose": wish.purpose,
         "ticket_url": wish.ticket_url,
         "revised_at": now,
-        "decide_by": now + settings.DECIDE_WITHIN,
+        "decide_by": calendar().later(now, settings.DECIDE_WITHIN),
     }
 
 

@@ -7,7 +7,8 @@ from accounts.models import User
 from tokens import permissions, policies
 from tokens.models import AccessProfile, Credential, HelpdeskLink, ProfileVersion
 from tokens.models.catalogue import RISKS, Risk
-from tokens.presenters.requests import ScopeLine, WhoDecides, days_words, scope_lines
+from tokens.presenters.requests import ScopeLine, WhoDecides, scope_lines
+from tokens.presenters.words import days_words
 from tokens.queries import requests as queries
 from tokens.refusals import Answer
 

@@ -50,11 +50,13 @@ class Told:
         return "" if value is None else str(value)
 
     def day(self, name: str) -> str:
-        """A moment as a date in the reader's zone."""
+        """A moment as a date in the reader's zone; a day as it is."""
         try:
-            moment = timezone.localtime(datetime.fromisoformat(self.word(name)))
+            moment = datetime.fromisoformat(self.word(name))
         except ValueError:
             return "an unknown day"
+        if moment.tzinfo is not None:
+            moment = timezone.localtime(moment)
         return f"{moment.day} {moment:%B %Y}"
 
     def days(self) -> str:
@@ -142,6 +144,8 @@ SENTENCES: dict[str, Says] = {
     "request.withdrawn": lambda t: f"{t.who} withdrew it.",
     "request.closed": lambda _: "Closed.",
     "request.lapsed": lambda _: "Timed out: nobody decided it in time.",
+    "holiday.added": lambda t: f"{t.who} made {t.day('day')} a day off: {t.word('name')}.",
+    "holiday.removed": lambda t: f"{t.who} made {t.day('day')} a working day: {t.word('name')}.",
     # credentials
     "credential.ordered": lambda t: f"The access was made ready to connect, for {t.days()}.",
     "credential.activated": lambda t: (

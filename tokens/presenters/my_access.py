@@ -7,7 +7,8 @@ from accounts.models import User
 from tokens import permissions, policies
 from tokens.models import AccessRequest, Comment, Credential
 from tokens.presenters.asking import why_unknown
-from tokens.presenters.requests import NOBODY, WhoDecides, all_of, in_words, shown_state
+from tokens.presenters.requests import NOBODY, WhoDecides, in_words, shown_state
+from tokens.presenters.words import all_of
 from tokens.queries import requests as queries
 from tokens.refusals import Answer
 from tokens.states import CredentialState, RequestState

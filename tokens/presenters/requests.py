@@ -21,6 +21,7 @@ from tokens.models import (
     Scope,
 )
 from tokens.models.catalogue import RISKS, Risk
+from tokens.presenters.words import days_words, one_of, span_words
 from tokens.queries import deciding, people
 from tokens.queries import requests as queries
 from tokens.refusals import YES, Answer
@@ -105,16 +106,6 @@ def names_of(deciders: Iterable[people.Decider], *, but: Iterable[int]) -> str:
     if any(person.is_admin for person in found):
         names.append("an admin")
     return one_of(names)
-
-
-def one_of(names: list[str]) -> str:
-    """ "A, B or C"."""
-    return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
-def all_of(names: list[str]) -> str:
-    """ "A, B and C"."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 # --- The card a decision is made on ------------------------------------------------------------------
@@ -292,7 +283,7 @@ def clocks(access_request: AccessRequest, *, now: datetime) -> Clocks:
         return Clocks("ended", "not approved", "not approved")
     decide_by = access_request.decide_by if is_open else "decided"
     if is_open and held is None:
-        after = f"{days_words(settings.CONNECT_BY_WITHIN.days)} after"
+        after = f"{span_words(settings.CONNECT_BY_WITHIN)} after"
         return Clocks(decide_by, after, until(held, days, now=now))
     assert held is not None  # a renewal has its credential from the start, an approved one got it
     connect_by = held.connect_by if held.issued_at is None else "connected"
@@ -377,8 +368,3 @@ def again_path(access_request: AccessRequest) -> str:
 def _is_to_connect(access_request: AccessRequest) -> bool:
     held = access_request.credential
     return held is not None and held.state == CredentialState.AWAITING_CONSENT
-
-
-def days_words(days: int) -> str:
-    """ "1 day", "90 days"."""
-    return "1 day" if days == 1 else f"{days} days"

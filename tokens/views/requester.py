@@ -24,6 +24,7 @@ from tokens.presenters import asking
 from tokens.presenters import my_access as mine
 from tokens.presenters import requests as presenters
 from tokens.presenters.history import history
+from tokens.presenters.words import span_words
 from tokens.queries import requests as queries
 from tokens.refusals import Denied, Invalid, StaleState
 
@@ -148,7 +149,7 @@ def _beside(
     return {
         "lengths": form.lengths(credential, now=now),
         "people": queries.other_people(user),
-        "decide_within": settings.DECIDE_WITHIN,
+        "decide_within": span_words(settings.DECIDE_WITHIN),
         "now": now,
     }
 
