@@ -7,7 +7,7 @@ the approver groups they are in, nobody for themselves: neither by account nor b
 from datetime import datetime
 
 from accounts.models import User
-from accounts.roles import Role, in_group, roles_of
+from accounts.roles import Role, groups_that_give, in_group, named_admins, roles_of
 from tokens import policies
 from tokens.models import (
     AccessProfile,
@@ -53,7 +53,21 @@ def may_ask(user: User, profile: AccessProfile, link: HelpdeskLink | None) -> An
     version = profile.current
     if profile.retired_at or version is None:
         return no("This access can no longer be asked for.")
-    return may_hold(user, version)
+    return may_hold(user, version) and can_ever_be_decided(version, user)
+
+
+def can_ever_be_decided(version: ProfileVersion, requester: User) -> Answer:
+    """Whether enough people can come to decide: a group may get members at any time, named admins are who they are."""
+    can_grow = groups_that_give(Role.ADMIN) or (
+        version.approver_group in groups_that_give(Role.APPROVER)
+    )
+    others = named_admins() - {requester.subject}
+    if can_grow or version.policy_days or len(others) >= version.approvals_needed:
+        return YES
+    return no(
+        f"Nobody could ever decide this: {version.approver_group} is no group of approvers, and there are "
+        "not enough admins. Ask your Keydesk admin."
+    )
 
 
 def may_hold(user: User, version: ProfileVersion) -> Answer:
@@ -117,7 +131,9 @@ def may_see_request(user: User, access_request: AccessRequest) -> bool:
 def is_approver_of(user: User, group: str) -> bool:
     """Whether this person decides for profiles of `group`, as an approver of it or as an admin."""
     roles = roles_of(user)
-    return Role.ADMIN in roles or (Role.APPROVER in roles and in_group(user, group))
+    is_of_approvers = group in groups_that_give(Role.APPROVER)
+    is_approver = Role.APPROVER in roles and is_of_approvers and in_group(user, group)
+    return Role.ADMIN in roles or is_approver
 
 
 def may_decide(user: User, access_request: AccessRequest, link: HelpdeskLink | None) -> Answer:

@@ -21,7 +21,8 @@ from tokens.models import (
     ProfileVersion,
     Scope,
 )
-from tokens.models.catalogue import RoleKind
+from tokens.models.catalogue import Risk, RoleKind
+from tokens.models.requests import Rhythm
 from tokens.queries import credentials as queries
 from tokens.refusals import YES, Answer, no
 from tokens.states import CredentialState
@@ -91,6 +92,23 @@ def approves_by_itself(
     )
 
 
+def widening(before: ProfileVersion, after: ProfileVersion) -> list[str]:
+    """In what an edit of a profile gives more than before, in words; such an edit takes a second admin."""
+    more_may_ask = bool(before.ask_groups) and (
+        not after.ask_groups or bool(after.ask_groups - before.ask_groups)
+    )
+    found = {
+        "it gives more permissions": bool(after.scopes - before.scopes),
+        "it lives longer": after.longest_days > before.longest_days,
+        "its tokens live longer": after.access_token_seconds > before.access_token_seconds,
+        "fewer people have to approve": after.approvals_needed < before.approvals_needed,
+        "more is approved by itself": after.policy_days > before.policy_days,
+        "more people may ask for it": more_may_ask,
+        "other people decide": after.approver_group != before.approver_group,
+    }
+    return [words for words, is_so in found.items() if is_so]
+
+
 def granted(decisions: Iterable[tuple[frozenset[str], int]]) -> tuple[frozenset[str], int]:
     """What several approvals agree on: the scopes in all of them and the shortest life."""
     pairs = list(decisions)
@@ -150,6 +168,61 @@ def takes_new_access(helpdesk: Helpdesk) -> Answer:
 def is_decidable(access_request: AccessRequest, *, now: datetime) -> Answer:
     """Whether its time to decide is not over."""
     return YES if now < access_request.decide_by else no("The time to decide it is over.")
+
+
+ENDS_SOON = timedelta(days=7)
+EVERY: dict[str, timedelta] = {
+    Rhythm.HOURLY: timedelta(hours=1), Rhythm.DAILY: timedelta(days=1),
+    Rhythm.WEEKLY: timedelta(days=7), Rhythm.MONTHLY: timedelta(days=31),
+}  # fmt: skip
+IDLE_LEAST = timedelta(days=7)
+IDLE_UNSAID = timedelta(days=30)
+
+
+def ends_soon(credential: Credential, *, now: datetime) -> bool:
+    """Whether its end is near: within a week, or before a script that runs more rarely has run once more."""
+    if credential.lives_until is None:
+        return False
+    return credential.lives_until - now < max(ENDS_SOON, EVERY.get(credential.rhythm, ENDS_SOON))
+
+
+def is_idle(credential: Credential, *, last_used_at: datetime | None, now: datetime) -> bool:
+    """Whether it was not used for longer than twice what its script said, and a week at least.
+
+    A script that said it runs once is idle once it has run; one that said nothing, after thirty days.
+    """
+    since = last_used_at or credential.issued_at
+    if since is None:
+        return False
+    if credential.rhythm == Rhythm.ONCE and last_used_at is not None:
+        return now - since > A_DAY
+    every = EVERY.get(credential.rhythm)
+    return now - since > (max(IDLE_LEAST, 2 * every) if every else IDLE_UNSAID)
+
+
+A_DAY = timedelta(days=1)
+ROLE_IS_NEW = timedelta(days=7)
+RISKY = (Risk.HIGH, Risk.WIDE)
+"""Risks that take a second page before they are approved, and are never approved unopened."""
+
+
+def role_is_new(user: HelpdeskUser, *, now: datetime) -> bool:
+    """Whether this user's role on the helpdesk changed in the last seven days."""
+    return user.role_changed_at is not None and now - user.role_changed_at < ROLE_IS_NEW
+
+
+def may_be_ticked(access_request: AccessRequest, *, is_asked: bool, now: datetime) -> Answer:
+    """Whether it may be approved among others without being opened. `is_asked`: a question about it has no answer."""
+    version = access_request.profile_version
+    if version.risk in RISKY:
+        return no("It can write or is wide, so it has to be opened.")
+    if version.approvals_needed > 1:
+        return no("It takes several approvals, so it has to be opened.")
+    if role_is_new(access_request.acts_as, now=now):
+        return no("Their role changed this week, so it has to be opened.")
+    if is_asked:
+        return no("Somebody asked about it and has no answer yet, so it has to be opened.")
+    return YES
 
 
 # --- Lifetimes: what to ask the helpdesk for, and how long what came may be served ---------------

@@ -70,6 +70,7 @@ def names_in(node: ast.expr, path: Path) -> set[str]:
 PUT_TOGETHER = {
     "requests.py: f'request.{target}'": {"request.withdrawn", "request.closed", "request.lapsed"},
     "keys.py: event": {"key.issued", "key.replaced"},
+    "profiles.py: event": {"profile.proposed", "profile.changed"},
     "catalogue.py: event": {"profile.retired", "profile.restored"},
     "credentials.py: f'credential.{action}d'": {"credential.revoked", "credential.expired"},
 }

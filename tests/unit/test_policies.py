@@ -145,3 +145,42 @@ def test_a_light_agent_is_told_what_is_left():
 def test_of_roles_nobody_knows_nothing_is_said(user):
     answer = policies.effect_of(Scope(least_role="admin"), user)
     assert (answer.is_yes, answer.reason) == (True, "")
+
+
+# --- Near its end, and idle --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "days_left", "is_near"),
+    [
+        ("", 8, False), ("", 6, True), ("daily", 8, False), ("weekly", 6, True),
+        ("monthly", 30, True), ("monthly", 32, False), ("once", 8, False),
+    ],
+)  # fmt: skip
+def test_a_monthly_script_is_told_of_its_end_before_its_last_run(rhythm, days_left, is_near):
+    held = Credential(rhythm=rhythm, lives_until=NOW + timedelta(days=days_left))
+    assert policies.ends_soon(held, now=NOW) is is_near
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "days_ago", "idle"),
+    [
+        ("hourly", 6, False), ("hourly", 8, True), ("weekly", 13, False), ("weekly", 15, True),
+        ("monthly", 61, False), ("monthly", 63, True), ("", 29, False), ("", 31, True),
+        ("once", 0, False), ("once", 2, True),
+    ],
+)  # fmt: skip
+def test_idle_is_longer_than_twice_what_the_script_said(rhythm, days_ago, idle):
+    held = Credential(rhythm=rhythm, issued_at=NOW - timedelta(days=80))
+    used = NOW - timedelta(days=days_ago)
+    assert policies.is_idle(held, last_used_at=used, now=NOW) is idle
+
+
+def test_what_was_never_used_counts_from_its_issue():
+    held = Credential(rhythm="monthly", issued_at=NOW - timedelta(days=40))
+    assert not policies.is_idle(held, last_used_at=None, now=NOW)
+    assert policies.is_idle(held, last_used_at=None, now=NOW + timedelta(days=30))
+    assert not policies.is_idle(
+        Credential(rhythm="once", issued_at=NOW), last_used_at=None, now=NOW
+    )
+    assert not policies.is_idle(Credential(rhythm="daily"), last_used_at=None, now=NOW)

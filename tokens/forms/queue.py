@@ -1,21 +1,25 @@
 """What people may send about the queue: what to see of it, and a name for that. What makes no sense narrows nothing."""
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django import forms
 
-from tokens.forms.requests import RefusableForm, one_line, text_field
+from tokens.forms.requests import INCOMPLETE, RefusableForm, one_line, text_field
 from tokens.models.catalogue import Risk
-from tokens.queries.queue import Filters, View
+from tokens.queries.queue import PAGE, Filters, View
 from tokens.queries.together import Row
+from tokens.refusals import Invalid
 
 RISK_WORDS = {
     Risk.LOW: "Low", Risk.MEDIUM: "Medium", Risk.HIGH: "Can write", Risk.WIDE: "Wide",
 }  # fmt: skip
+MOST_QUERY = 1_000
+TICKED = re.compile(r"[1-9][0-9]{0,17}:[1-9][0-9]{0,8}")
 AGES = {1: "More than a day", 2: "More than 2 days", 7: "More than a week"}
 
 
@@ -59,6 +63,8 @@ class QueueForm(forms.Form):
         self._choose("helpdesk", [("", "Every helpdesk"), *helpdesks.items()])
         if len(helpdesks) < 2:
             self.fields["helpdesk"].widget = forms.HiddenInput()
+        if data.get("view") == View.DECIDED:
+            del self.fields["age"]  # it is about what waits
         self.is_valid()
 
     def _choose(self, name: str, choices: list[Any]) -> None:
@@ -86,6 +92,13 @@ class QueueForm(forms.Form):
         return urlencode({name: said[name] for name in self.fields if said.get(name)})
 
 
+def read_ticked(words: Sequence[str]) -> dict[int, int]:
+    """Request → the revision that was shown, as the list's boxes say it. Raises `Invalid` for what no page of ours sends."""
+    if len(words) > PAGE or not all(TICKED.fullmatch(word) for word in words):
+        raise Invalid(INCOMPLETE)
+    return {int(pk): int(revision) for pk, revision in (word.split(":") for word in words)}
+
+
 class SaveViewForm(RefusableForm):
     """A name for the state of the page."""
 
@@ -97,3 +110,23 @@ class SaveViewForm(RefusableForm):
         """Of the address, what the queue's page understands."""
         pairs = parse_qsl(self.cleaned_data["query"])
         return urlencode([(name, value) for name, value in pairs if name in QueueForm.base_fields])
+
+
+GOES_BACK = "queue"
+
+
+def read_back(word: str) -> str:
+    """Where a decision leads back to, as the queue's own address ("queue?…") without what it does not understand; ""."""
+    path, _, query = word.partition("?")
+    if path != GOES_BACK or len(query) > MOST_QUERY:
+        return ""
+    known = {*QueueForm.base_fields, "after", "selected"}
+    kept = urlencode([(name, value) for name, value in parse_qsl(query) if name in known])
+    return f"{GOES_BACK}?{kept}" if kept else GOES_BACK
+
+
+def read_number(word: str) -> int:
+    """A small number in a hidden field. Raises `Invalid` for what no page of ours sends."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", word):
+        raise Invalid(INCOMPLETE)
+    return int(word)

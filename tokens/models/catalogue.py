@@ -110,6 +110,10 @@ class AccessProfile(models.Model):
     current = models.OneToOneField(
         "ProfileVersion", null=True, on_delete=models.PROTECT, related_name="+"
     )
+    proposed = models.OneToOneField(
+        "ProfileVersion", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    """A version that widens the terms, until a second admin confirms it."""
     retired_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -9,8 +9,9 @@ from django.db import transaction
 
 from accounts import audit
 from tokens import policies
-from tokens.models import AccessProfile, Helpdesk, ProfileVersion, Scope
+from tokens.models import AccessProfile, Helpdesk, Scope
 from tokens.models.catalogue import RISKS, Risk, RoleKind
+from tokens.operations.profiles import TERMS, make_version, told
 from tokens.refusals import Invalid
 
 LONGEST = {"name": 60, "words": 120, "slug": 60, "light": 80}
@@ -19,10 +20,6 @@ LEAST = RoleKind.LIGHT_AGENT
 PROFILE = (
     "slug", "name", "words", "scopes", "longest_days", "access_token_minutes", "ask_groups",
     "approver_group", "approvals_needed", "policy_days", "helpdesks",
-)  # fmt: skip
-TERMS = (
-    "name", "words", "scopes", "risk", "longest_days", "access_token_seconds",
-    "ask_groups", "approver_group", "approvals_needed", "policy_days",
 )  # fmt: skip
 
 
@@ -111,19 +108,12 @@ def _profile(helpdesk: Helpdesk, entry: dict[str, Any], *, now: datetime) -> str
     current = profile.current
     if current and all(getattr(current, term) == terms[term] for term in TERMS):
         return ""
-    number = (current.number if current else 0) + 1
-    version = ProfileVersion.objects.create(profile=profile, number=number, created_at=now, **terms)
+    if current and current.editor_id is not None:
+        return f"profile {slug} on {helpdesk.slug}: edited on its page since, left as it is"
+    version = make_version(profile, terms, editor=None, now=now)
     AccessProfile.objects.filter(pk=profile.pk).update(current=version)
-    before = {t: getattr(current, t) for t in TERMS} if current else None
-    audit.record(
-        "profile.changed",
-        by=None,
-        target=profile,
-        now=now,
-        number=number,
-        before=before,
-        after=terms,
-    )
+    audit.record("profile.changed", by=None, target=profile, now=now, **told(current, version))
+    number = version.number
     return f"profile {slug} on {helpdesk.slug}: version {number}"
 
 

@@ -139,7 +139,7 @@ SENTENCES: dict[str, Says] = {
         f"{t.who} changed the request: {t.word('profile')} for {t.days()}. Deciding started anew."
     ),
     "request.approved": _approved,
-    "request.commented": lambda t: f"{t.who} wrote:",
+    "request.commented": lambda t: f"{t.who} wrote about it.",
     "request.denied": lambda t: f"{t.who} denied it.",
     "request.withdrawn": lambda t: f"{t.who} withdrew it.",
     "request.closed": lambda _: "Closed.",
@@ -216,6 +216,11 @@ SENTENCES: dict[str, Says] = {
     "profile.retired": lambda _: "It can no longer be asked for.",
     "profile.restored": lambda _: "It can be asked for again.",
     "profile.changed": lambda t: f"The terms were changed to version {t.word('number')}.",
+    "profile.proposed": lambda t: (
+        f"{t.who} wrote version {t.word('number')}, which widens the terms and waits for a second admin."
+    ),
+    "profile.confirmed": lambda t: f"{t.who} confirmed version {t.word('number')} of the terms.",
+    "profile.dropped": lambda t: f"{t.who} gave version {t.word('number')} of the terms up.",
     # people
     "person.signed_in": lambda t: f"{t.who} signed in as {t.all_of('roles') or 'nobody'}.",
     "person.signed_out": lambda t: f"{t.who} signed out.",

@@ -1,0 +1,114 @@
+"""Pages of access profiles: the list, editing the terms, and a second admin's word on wider ones."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import clock
+from accounts.decorators import fresh_groups, requires, signed_in
+from tokens import permissions
+from tokens.forms.profiles import ProfileForm, start_of
+from tokens.forms.queue import read_number
+from tokens.models import AccessProfile, ProfileVersion
+from tokens.operations import profiles as operations
+from tokens.presenters import profiles as presenters
+from tokens.presenters.history import history
+from tokens.queries import profiles as queries
+from tokens.views.requester import form_page, tried
+
+
+def _load(pk: int) -> AccessProfile:
+    found = queries.profile_by_id(pk)
+    if found is None:
+        raise Http404("There is no such access profile.")
+    return found
+
+
+@require_safe
+@requires(permissions.may_read_all)
+def profiles(request: HttpRequest) -> HttpResponse:
+    """What can be asked for, under which terms, and what waits for a second admin."""
+    user = signed_in(request)
+    shown = {
+        "lines": presenters.lines(queries.all_profiles(), user),
+        "may_edit": permissions.may_operate(user),
+        "now": clock.now(),
+    }
+    return render(request, "profiles/profiles.html", shown)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(permissions.may_operate)
+@fresh_groups
+def edit_profile(request: HttpRequest, pk: int) -> HttpResponse:
+    """Write new terms, look at them as whoever asks would see them, save them."""
+    profile, user, now = _load(pk), signed_in(request), clock.now()
+    current = profile.current
+    assert current is not None  # `_load` finds none without terms
+    form = ProfileForm(
+        request.POST or None, version=current, initial=start_of(current),
+        scopes=queries.scopes_of(profile.helpdesk.kind),
+    )  # fmt: skip
+    preview = None
+    if "preview" in request.POST:
+        if form.is_valid():
+            written = ProfileVersion(profile=profile, number=current.number + 1, **form.terms())
+            preview = presenters.preview(profile, written, user)
+    elif form.is_valid():
+        widens = tried(
+            form,
+            lambda: operations.edit(
+                profile=profile,
+                seen=form.cleaned_data["seen"],
+                terms=form.terms(),
+                by=user,
+                now=now,
+            ),
+        )
+        if widens is not None:
+            messages.success(request, presenters.saved_words(form.cleaned_data["name"], widens))
+            return redirect("profiles")
+    return form_page(request, "profiles/edit.html", form, profile=profile, preview=preview, now=now)
+
+
+@require_safe
+@requires(permissions.may_read_all)
+def profile(request: HttpRequest, pk: int) -> HttpResponse:
+    """One profile: its terms, what is proposed, and every version there was."""
+    found, user = _load(pk), signed_in(request)
+    assert found.current is not None
+    proposed = found.proposed
+    shown = {
+        "profile": found,
+        "offer": presenters.preview(found, found.current, user),
+        "changes": presenters.changes(found, found.current, proposed) if proposed else [],
+        "why": presenters.widening(found.current, proposed) if proposed else "",
+        "may_edit": permissions.may_operate(user),
+        "is_own": proposed is not None and proposed.editor_id == user.pk,
+        "history": history(found),
+        "now": clock.now(),
+    }
+    return render(request, "profiles/profile.html", shown)
+
+
+@require_POST
+@requires(permissions.may_operate)
+@fresh_groups
+def confirm_profile(request: HttpRequest, pk: int) -> HttpResponse:
+    """A second admin lets wider terms take effect."""
+    found, number = _load(pk), read_number(request.POST.get("number", ""))
+    operations.confirm(profile=found, number=number, by=signed_in(request), now=clock.now())
+    messages.success(request, f"Confirmed: “{found}” has these terms from now on.")
+    return redirect("profile", pk)
+
+
+@require_POST
+@requires(permissions.may_operate)
+@fresh_groups
+def drop_profile(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give proposed terms up."""
+    found, number = _load(pk), read_number(request.POST.get("number", ""))
+    operations.drop(profile=found, number=number, by=signed_in(request), now=clock.now())
+    messages.success(request, f"Given up; “{found}” keeps the terms it has.")
+    return redirect("profile", pk)
