@@ -34,10 +34,15 @@ def groups_that_give(role: Role) -> frozenset[str]:
     }[role]
 
 
+def named_admins() -> frozenset[str]:
+    """Subjects who are admins by name, whatever groups they are in."""
+    return frozenset(settings.ROLE_ADMIN_SUBJECTS)
+
+
 def roles_given(*, subject: str, groups: frozenset[str]) -> frozenset[Role]:
     """The roles of an active person with this subject, in these groups. Pure but for the settings."""
     by_group = {role for role in Role if groups & groups_that_give(role)}
-    is_named = subject in settings.ROLE_ADMIN_SUBJECTS
+    is_named = subject in named_admins()
     return frozenset(by_group | {Role.AGENT} | ({Role.ADMIN} if is_named else set()))
 
 

@@ -20,7 +20,7 @@ class Site(admin.AdminSite):
         return request.user.is_authenticated
 
 
-class Requests(admin.ModelAdmin[AccessRequest]):
+class Requests(admin.ModelAdmin):
     """What the queue shows of a request, in the queue's order, fifty a page."""
 
     list_display = (

@@ -245,11 +245,15 @@ def button(
     value: str = "",
     form: str = "",
     why_not: str = "",
+    key: str = "",
+    focus: bool = False,
 ) -> dict[str, Any]:
     """A link (`href`), a form of its own (`post`), or the submit button of the form it stands in.
 
     `about` is read out after the label, never shown ("Revoke *Billing export*"); `why_not` disables
-    the button and says the reason in text. A form of its own takes the page's CSRF token by itself.
+    the button and says the reason in text. `key` presses it where the page's script listens for keys;
+    with `focus` a page that was opened for this one press has it under the Enter key.
+    A form of its own takes the page's CSRF token by itself.
     """
     _one_of(kind, ButtonKind)
     classes = {"danger-link": "button-link button-danger", "plain": ""}.get(kind, f"button-{kind}")
@@ -263,6 +267,8 @@ def button(
         "value": value,
         "form": form,
         "why_not": why_not,
+        "key": key,
+        "focus": focus,
         "csrf_token": context.get("csrf_token"),
     }
 

@@ -63,12 +63,13 @@ def pages_of(rows: dict[tuple[str, str, str], int]) -> dict[str, list[str]]:
             "/helpdesks/production/callback?state=wrong&code=wrong", "/accounts/logout/",
         ],
         "june": [
-            "/queue", "/queue?text=nothing-fits-this", f"/requests/{waits}",
+            "/queue", "/queue?text=nothing-fits-this", f"/requests/{waits}", f"/requests/{waits}/comment",
+            "/queue?view=all&risk=high", "/queue?view=decided",
             f"/requests/{asked}/narrow", f"/requests/{asked}/deny", f"/requests/{asked}/approve",
         ],
         "omar": [
             "/inventory", "/audit", "/queue", "/operations", "/operations/production/freeze",
-            "/emergencies", "/emergencies?subject=helpdesk:1", *requests, *credentials,
+            "/calendar", "/emergencies", "/emergencies?subject=helpdesk:1", *requests, *credentials,
         ],
         "zoe": ["/", "/ended", "/requests/new"],
     }  # fmt: skip

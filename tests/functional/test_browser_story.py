@@ -52,7 +52,7 @@ def ask(page: Page) -> str:
 def approve(page: Page, stack: Stack) -> None:
     page.goto(f"{stack.address('portal')}/queue")
     page.get_by_role("link", name=f"{BY_KEY['ada'].name} · Update tickets").click()
-    page.get_by_role("button", name="Approve", exact=False).first.click()
+    page.locator("#card").get_by_role("button", name="Approve", exact=False).first.click()
     expect(page.locator(".notice").first).to_contain_text(SCRIPT)
 
 

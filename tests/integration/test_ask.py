@@ -111,7 +111,7 @@ def test_who_will_decide_is_said_before_sending(world):
 
 
 def test_a_profile_nobody_decides_for_says_so(ada):
-    assert "Nobody can decide this now" in words(ada.get("/requests/new"))
+    assert "none of them has signed in to Keydesk yet" in words(ada.get("/requests/new"))
 
 
 def test_an_address_fills_the_form_in(world, ada):
@@ -479,3 +479,35 @@ def test_the_cast_of_other_issuers_is_not_the_cast(world, ada):
 def test_without_any_access_to_ask_for_the_page_says_so(world, ada):
     AccessProfile.objects.update(retired_at=world.now)
     assert "There is no access to ask for yet." in words(ada.get("/requests/new"))
+
+
+# --- Who could decide --------------------------------------------------------------------------------
+
+
+def test_before_anybody_has_signed_in_the_group_is_named(world):
+    page = words(browser(world, "ada").get("/requests/new"))
+    assert "Members of helpdesk-leads decide; none of them has signed in to Keydesk yet." in page
+
+
+def test_what_could_never_be_decided_is_refused_with_the_reason(world, settings):
+    settings.ROLE_APPROVER_GROUPS, settings.ROLE_ADMIN_GROUPS = ["security-reviewers"], []
+    settings.ROLE_ADMIN_SUBJECTS = ["omar"]
+    ada = browser(world, "ada")
+    page = words(ada.get("/requests/new"))
+    why = "Nobody could ever decide this: helpdesk-leads is no group of approvers"
+    assert why in page
+    response = ada.post("/requests/new", filled(world, "update-tickets"))
+    assert response.status_code == 422
+    assert why in words(response)
+    assert not AccessRequest.objects.exists()
+    assert ada.post("/requests/new", filled(world, "read-users")).status_code == 302, "omar can"
+    assert (
+        ada.post("/requests/new", filled(world, key="a-key-of-the-page-0002")).status_code == 302
+    ), "policy can"
+
+
+def test_the_only_named_admin_cannot_decide_for_himself(world, settings):
+    settings.ROLE_APPROVER_GROUPS, settings.ROLE_ADMIN_GROUPS = ["security-reviewers"], []
+    settings.ROLE_ADMIN_SUBJECTS = ["omar"]
+    response = browser(world, "omar").post("/requests/new", filled(world, "read-users"))
+    assert response.status_code == 422

@@ -666,6 +666,7 @@ def test_the_page_shows_the_first_of_many_and_says_how_many_more(world, monkeypa
     few = presenters.findings(world.helpdesk, found.strays[:1], found.suspects)
     assert len(few) == 3
     monkeypatch.setattr(clock, "now", world.clock)
+    monkeypatch.setattr(clock, "of_page", lambda _: world.clock())
     page = browser(world, "omar").get("/operations/production/confirm").content.decode()
     assert page.split("<tbody>")[1].count("<tr>") == 3
     assert "differ in 8 places" in page

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts import clock
 from tests.integration._people import browser, words
 from tests.world import World
-from tokens.models import AccessRequest, SavedView
-from tokens.operations import requests, views
+from tokens.models import AccessRequest, Decision, HelpdeskUser, ProfileVersion, SavedView
+from tokens.operations import comments, requests, views
 from tokens.queries import queue
 from tokens.queries.queue import Place, make_cursor, read_cursor
 
@@ -326,3 +326,136 @@ def test_a_filter_that_finds_nothing_near_says_how_far_it_looked(world, ben):
     assert "Nothing among what was looked at fits this filter." in words(response)
     assert "Look further" in words(response)
     assert all_pages(ben, text="needle") == ["needle"]
+
+
+# --- Approving together ------------------------------------------------------------------------------
+
+
+def box(row: AccessRequest) -> str:
+    return f"{row.pk}:{row.revision}"
+
+
+def boxes(response) -> list[str]:
+    return [row.access_request.script_name for row in response.context["rows"] if row.may_be_ticked]
+
+
+def test_what_is_flagged_has_to_be_opened(world, ben):
+    plain = world.ask(script_name="plain")
+    world.ask(script_name="writes", profile="help-center")
+    world.ask(script_name="two of two", profile="update-tickets")
+    asked = world.ask(script_name="asked", by="noor")
+    comments.write(
+        access_request=asked, words="Why?", by=world.person("ben"), key="k" * 20, now=world.clock()
+    )
+    response = ben.get("/queue")
+    assert boxes(response) == ["plain"]
+    assert f'value="{box(plain)}"' in words(response)
+    HelpdeskUser.objects.update(role_changed_at=world.now - timedelta(days=1))
+    assert boxes(ben.get("/queue")) == []
+    assert "Approve ticked" not in words(ben.get("/queue"))
+    assert "Approve ticked" not in words(browser(world, "cleo").get("/queue"))
+
+
+def test_ticked_requests_are_approved_after_a_page_that_names_them(world, ben):
+    rows = [world.ask(script_name=name) for name in ("one", "two")]
+    left = world.ask(script_name="three")
+    sent = {"ticked": [box(row) for row in rows], "back": "queue?risk=medium&evil=1"}
+    page = words(ben.post("/queue/approve", sent))
+    assert "Approve 2 requests" in page
+    assert not Decision.objects.exists()
+    done = ben.post("/queue/approve", sent | {"confirmed": "yes"}, follow=True)
+    assert done.redirect_chain == [("/queue?risk=medium", 302)]
+    assert "Approved 2: one of Ada Lindqvist and two of Ada Lindqvist." in words(done)
+    states = dict(AccessRequest.objects.values_list("script_name", "state"))
+    assert states == {"one": "approved", "two": "approved", "three": "pending"}
+    assert listed(done) == [left.script_name]
+
+
+def test_what_somebody_decided_meanwhile_is_left_and_said(world, ben):
+    rows = [world.ask(script_name=name) for name in ("one", "two")]
+    sent = {"ticked": [box(row) for row in rows], "confirmed": "yes"}
+    world.approve(rows[0], by="june")
+    done = words(ben.post("/queue/approve", sent, follow=True))
+    assert "Not approved: one, asked by Ada Lindqvist. Already approved by June Moreno" in done
+    assert "Approved 1: two of Ada Lindqvist." in done
+
+
+def test_only_the_same_access_is_approved_together(world, ben):
+    rows = [world.ask(), world.ask(profile="read-users", script_name="other")]
+    response = ben.post("/queue/approve", {"ticked": [box(r) for r in rows], "confirmed": "yes"})
+    assert response.status_code == 400
+    assert "Only requests for the same access can be approved together." in words(response)
+    assert not Decision.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("ticked", "sentence"),
+    [
+        ([], "Tick the requests you want to approve."),
+        (["x"], "This page was incomplete."),
+        (["1:1:1"], "This page was incomplete."),
+        (["9" * 30 + ":1"], "This page was incomplete."),
+        (["987654:1"], "Tick the requests you want to approve."),
+        (["1:1"] * 51, "This page was incomplete."),
+    ],
+)
+def test_senseless_ticks_are_a_sentence(ben, ticked, sentence):
+    response = ben.post("/queue/approve", {"ticked": ticked, "confirmed": "yes"})
+    assert response.status_code == 400
+    assert sentence in words(response)
+
+
+def test_what_has_to_be_opened_is_not_approved_by_a_tampered_page(world, ben):
+    row = world.ask(profile="help-center")
+    response = ben.post("/queue/approve", {"ticked": [box(row)], "confirmed": "yes"})
+    assert response.status_code == 400
+    assert "It can write or is wide, so it has to be opened." in words(response)
+    assert not Decision.objects.exists()
+
+
+def test_ticks_of_what_is_not_theirs_do_nothing_and_say_nothing(world, ben):
+    own, hidden = world.ask(by="ben"), world.ask(profile="read-rules", days=60)
+    AccessRequest.objects.filter(pk=hidden.pk).update(approver_group="others")
+    ProfileVersion.objects.filter(pk=hidden.profile_version_id).update(approver_group="others")
+    assert ben.post("/queue/approve", {"ticked": [box(hidden)]}).status_code == 404
+    done = ben.post("/queue/approve", {"ticked": [box(own)], "confirmed": "yes"}, follow=True)
+    assert "You cannot decide your own request." in words(done)
+    assert not Decision.objects.exists()
+
+
+# --- Meanwhile ---------------------------------------------------------------------------------------
+
+
+def test_what_became_of_a_row_meanwhile_is_told_to_those_who_may_see_it(world, ben):
+    rows = [world.ask(script_name=name) for name in ("one", "two")]
+    asked = {"shown": [box(row) for row in rows]}
+    assert "meanwhile-" not in words(
+        ben.get("/queue/changes", asked, headers={"HX-Request": "true"})
+    )
+    world.approve(rows[0], by="june")
+    told = words(ben.get("/queue/changes", asked, headers={"HX-Request": "true"}))
+    assert f'id="meanwhile-{rows[0].pk}"' in told
+    assert "June Moreno approved it for 90 days." in told
+    assert f"meanwhile-{rows[1].pk}" not in told
+    hidden = world.ask(profile="read-everything", script_name="not for ben")
+    world.approve(hidden, by="june")
+    quiet = ben.get("/queue/changes", {"shown": [box(hidden)]}, headers={"HX-Request": "true"})
+    assert "meanwhile-" not in words(quiet)
+
+
+def test_the_list_keeps_its_place_after_a_decision(world, ben):
+    rows = [world.ask(script_name=name, profile="read-users") for name in ("one", "two", "three")]
+    page = ben.get("/queue", {"text": "numbers", "selected": rows[1].pk})
+    back = page.context["links"].back
+    done = ben.post(f"/requests/{rows[1].pk}/approve", {"revision": 1, "back": back}, follow=True)
+    assert done.redirect_chain == [(f"/queue?text=numbers&selected={rows[2].pk}", 302)]
+    assert done.context["card"].access_request == rows[2]
+
+
+@pytest.mark.parametrize(
+    "back", ["https://evil.test", "queue//evil.test", "//evil.test", "queuex", "x" * 5000]
+)
+def test_nobody_is_led_elsewhere(world, ben, back):
+    row = world.ask()
+    done = ben.post(f"/requests/{row.pk}/approve", {"revision": 1, "back": back})
+    assert done.url == f"/requests/{row.pk}"

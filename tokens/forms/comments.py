@@ -14,6 +14,6 @@ class CommentForm(RefusableForm):
         "Your words",
         500,
         "Write something.",
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 3, "data-focus": ""}),
         help_text="The person who asked and everybody who decides on this request can read it.",
     )

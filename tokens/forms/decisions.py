@@ -86,6 +86,6 @@ class DenyForm(RevisionForm):
         "Why?",
         500,
         "Say why, so that they know what to change.",
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 3, "data-focus": ""}),
         help_text="The person who asked reads this.",
     )

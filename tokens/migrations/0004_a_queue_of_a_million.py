@@ -51,6 +51,22 @@ class Migration(migrations.Migration):
                 name="requests_a_group_decided",
             ),
         ),
+        migrations.AddIndex(
+            model_name="credential",
+            index=models.Index(fields=["state", "-id"], name="credentials_by_state"),
+        ),
+        migrations.AddIndex(
+            model_name="credential",
+            index=models.Index(
+                condition=models.Q(("ended_at__isnull", True)), fields=["-id"], name="credentials_not_ended"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="credential",
+            index=models.Index(
+                condition=models.Q(("ended_at__isnull", True)), fields=["acts_as"], name="credentials_held_as"
+            ),
+        ),
         migrations.CreateModel(
             name="SavedView",
             fields=[

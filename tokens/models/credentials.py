@@ -47,6 +47,17 @@ class Credential(ScriptFacts):
         indexes: ClassVar = [
             models.Index(fields=["state", "lives_until"], name="credentials_by_end"),
             models.Index(fields=["owner", "-id"], name="credentials_of_a_person"),
+            models.Index(fields=["state", "-id"], name="credentials_by_state"),
+            models.Index(
+                fields=["-id"],
+                condition=models.Q(ended_at__isnull=True),
+                name="credentials_not_ended",
+            ),
+            models.Index(
+                fields=["acts_as"],
+                condition=models.Q(ended_at__isnull=True),
+                name="credentials_held_as",
+            ),
         ]
 
     def __str__(self) -> str:

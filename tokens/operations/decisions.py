@@ -1,5 +1,7 @@
 """Deciding: approve (perhaps narrower), deny, and what policy approves by itself."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -13,6 +15,7 @@ from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
 from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
+from tokens.queries.queue import ticked
 from tokens.queries.requests import link_of
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import ACCESS_REQUEST, RequestState
@@ -47,6 +50,48 @@ def approve(
         if access_request.approvals >= access_request.profile_version.approvals_needed:
             _grant(access_request, now=now)
     return access_request
+
+
+@dataclass(frozen=True)
+class Together:
+    """What became of requests that were approved at once: those approved, and of the others why not."""
+
+    approved: list[AccessRequest]
+    refused: list[tuple[AccessRequest, str]]
+
+
+def approve_together(*, shown: Mapping[int, int], by: User, now: datetime) -> Together:
+    """Approve requests of one profile as they were asked for, each by itself. `shown`: id → revision.
+
+    Raises `Invalid` before anything is done where they are not of one profile, or one has to be opened.
+    Where somebody was first, or this person may not decide, that one is left and its sentence returned.
+    """
+    rows = to_approve_together(shown, now=now)
+    approved, refused = [], []
+    for row in rows:
+        try:
+            approved.append(
+                approve(
+                    access_request_id=row.pk, revision=shown[row.pk], scopes=row.scopes, days=row.days,
+                    reason="", by=by, now=now,
+                )
+            )  # fmt: skip
+        except (Denied, StaleState) as refusal:
+            refused.append((row, refusal.sentence))
+    return Together(approved, refused)
+
+
+def to_approve_together(shown: Mapping[int, int], *, now: datetime) -> list[AccessRequest]:
+    """The requests somebody ticked, in the order of the queue. Raises `Invalid` as `approve_together` does."""
+    rows = ticked(shown)
+    if not rows:
+        raise Invalid("Tick the requests you want to approve.")
+    if len({row.profile_id for row in rows}) > 1:
+        raise Invalid("Only requests for the same access can be approved together.")
+    for row, is_asked in rows.items():
+        if not (answer := policies.may_be_ticked(row, is_asked=is_asked, now=now)):
+            raise Invalid(f"{row.script_name}, asked by {row.requester}: {answer.reason}")
+    return list(rows)
 
 
 def deny(

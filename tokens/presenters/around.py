@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import User
+from accounts.roles import groups_of
 from tokens import permissions
 from tokens.presenters import alarms
-from tokens.presenters.queue import queue_reader
 from tokens.queries import operations, queue
 from tokens.queries.together import Read, Row, together
 
@@ -19,6 +19,17 @@ class Around:
     waiting: int
     watches: list[operations.Watch]
     found: Mapping[str, list[Row]]
+
+
+def queue_reader(user: User) -> queue.Reader:
+    """Whose queue a person sees: what they decide, or everything where they only read."""
+    if permissions.is_approver_of(user, ""):
+        return queue.Reader(user, None)  # an admin decides for every profile
+    decides_for = [
+        group for group in sorted(groups_of(user)) if permissions.is_approver_of(user, group)
+    ]
+    is_only_reading = not decides_for and bool(permissions.may_read_all(user))
+    return queue.Reader(user, decides_for, is_only_reading)
 
 
 def around(user: User, *, now: datetime, beside: Mapping[str, Read] | None = None) -> Around:

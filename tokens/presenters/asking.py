@@ -1,7 +1,8 @@
 """What can be asked for, as the page *Request access* shows it: offers, who will decide, or why not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from accounts.models import User
 from tokens import permissions, policies
@@ -10,6 +11,7 @@ from tokens.models.catalogue import RISKS, Risk
 from tokens.presenters.requests import ScopeLine, WhoDecides, scope_lines
 from tokens.presenters.words import days_words
 from tokens.queries import requests as queries
+from tokens.queries.usual_waits import usual_waits
 from tokens.refusals import Answer
 
 
@@ -24,6 +26,8 @@ class Offer:
     decided_by: str
     ends_others: str
     """What connecting it will end, as a sentence; "" where nothing."""
+    usual: timedelta | None
+    """Within how long four of five such requests were decided lately."""
 
     @property
     def key(self) -> str:
@@ -40,7 +44,9 @@ def offers(user: User) -> list[Offer]:
     """Every profile there is, with the answer whether this person may ask for it."""
     table, links, who = queries.scope_table(), queries.links_of(user), WhoDecides()
     ends = {pk: _ends_others(link) for pk, link in links.items()}
-    found = [_offer(profile, user, links, ends, table, who) for profile in queries.profiles()]
+    profiles = queries.profiles()
+    usual = usual_waits([p.current.approver_group for p in profiles if p.current])
+    found = [_offer(profile, user, links, ends, table, who, usual) for profile in profiles]
     return sorted(found, key=_what_is_safe_first)
 
 
@@ -61,6 +67,7 @@ def _offer(
     ends: dict[int, str],
     table: queries.ScopeTable,
     who: WhoDecides,
+    usual: Mapping[int, timedelta],
 ) -> Offer:
     version = profile.current
     assert version is not None  # queries.profiles leaves out those without terms
@@ -72,6 +79,7 @@ def _offer(
         may=may,
         decided_by=who_decides(version, user, who) if may else "",
         ends_others=ends.get(profile.helpdesk_id, "") if may else "",
+        usual=usual.get(profile.pk),
     )
 
 
@@ -131,7 +139,7 @@ def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> st
 
 def _by_people(version: ProfileVersion, names: str) -> str:
     if not names:
-        return "Nobody can decide this now. Ask your Keydesk admin before you send it."
+        return f"Members of {version.approver_group} decide; none of them has signed in to Keydesk yet."
     if version.approvals_needed > 1:
         return f"{version.approvals_needed} of {names} decide."
     return f"{names} decides."

@@ -29,6 +29,8 @@ class Row:
     may_connect: Answer
     is_connectable: bool
     has_secret: bool
+    is_idle: bool
+    """Whether it was not used for longer than its script said it would."""
 
     @property
     def step(self) -> str:
@@ -121,6 +123,7 @@ def _row(
         may_connect=permissions.may_connect(user, credential, now=now),
         is_connectable=bool(policies.is_connectable(credential, now=now)),
         has_secret=held.has_secret,
+        is_idle=policies.is_idle(credential, last_used_at=held.last_used_at, now=now),
     )
 
 

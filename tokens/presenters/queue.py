@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from accounts.models import User
-from accounts.roles import groups_of
-from tokens import permissions
+from tokens import policies
 from tokens.models import AccessRequest
-from tokens.presenters.requests import RISKY
+from tokens.presenters.around import Around
+from tokens.presenters.words import all_of
 from tokens.queries import queue as queries
 from tokens.queries.together import Row
 from tokens.states import RequestState
@@ -25,6 +26,7 @@ class QueueRow:
     time_to_decide: timedelta
     talk: str
     """Whether something was asked about it, and whether that was answered."""
+    may_be_ticked: bool
 
 
 def queue_rows(
@@ -37,20 +39,29 @@ def queue_rows(
 def _queue_row(row: AccessRequest, held: frozenset[str], *, now: datetime) -> QueueRow:
     new = len(row.scopes - held)
     risk = row.profile_version.risk
+    last_word_by: int | None = getattr(row, "last_word_by", None)
     return QueueRow(
         access_request=row,
         new_words="1 new scope" if new == 1 else f"{new} new scopes" if new else "",
-        risk=risk if risk in RISKY else "",
+        risk=risk if risk in policies.RISKY else "",
         age=now - row.revised_at,
         time_to_decide=row.decide_by - row.revised_at,
-        talk=_talk(row, getattr(row, "last_word_by", None)),
+        talk=_talk(row, last_word_by),
+        may_be_ticked=bool(
+            policies.may_be_ticked(row, is_asked=is_asked(row, last_word_by), now=now)
+        ),
     )
+
+
+def is_asked(row: AccessRequest, last_word_by: int | None) -> bool:
+    """Whether the last word on a request is a question."""
+    return last_word_by is not None and last_word_by != row.requester_id
 
 
 def _talk(row: AccessRequest, last_word_by: int | None) -> str:
     if last_word_by is None:
         return ""
-    return "answered" if last_word_by == row.requester_id else "asked, no answer yet"
+    return "asked, no answer yet" if is_asked(row, last_word_by) else "answered"
 
 
 @dataclass(frozen=True)
@@ -93,15 +104,10 @@ def view_named(word: str) -> queries.View:
     return queries.View(word) if word in list(queries.View) else queries.View.WAITING
 
 
-def bar(
-    filters: queries.Filters,
-    query: str,
-    saved: Sequence[Row],
-    *,
-    waiting: int | None,
-    person: str,
-) -> Bar:
-    """The bar of a page with these filters, whose address says `query`. `waiting`: None for who only reads."""
+def bar(filters: queries.Filters, query: str, read: Around, reader: queries.Reader) -> Bar:
+    """The bar of a page with these filters, whose address says `query`."""
+    saved = read.found["saved"]
+    waiting = None if reader.is_only_reading else read.waiting
     named = next((row for row in saved if row["query"] == query and query), None)
     shown = [view for view in queries.View if waiting is not None or view is not queries.View.ALL]
     views = [
@@ -117,7 +123,7 @@ def bar(
     return Bar(
         views=views,
         clear_href=f"/queue?view={filters.view}" if filters.narrows else "",
-        person=person if filters.requester_id else "",
+        person=person_named(read.found.get("person", [])) if filters.requester_id else "",
         query=query if filters.narrows and named is None else "",
         forget=named["pk"] if named else None,
     )
@@ -127,15 +133,42 @@ READING_WORDS = {queries.View.WAITING: "Waiting", queries.View.DECIDED: "Decided
 """For who only reads, everything that waits is one view."""
 
 
-def queue_reader(user: User) -> queries.Reader:
-    """Whose queue a person sees: what they decide, or everything where they only read."""
-    if permissions.is_approver_of(user, ""):
-        return queries.Reader(user, None)  # an admin decides for every profile
-    decides_for = [
-        group for group in sorted(groups_of(user)) if permissions.is_approver_of(user, group)
-    ]
-    is_only_reading = not decides_for and bool(permissions.may_read_all(user))
-    return queries.Reader(user, decides_for, is_only_reading)
+def may_tick(rows: Sequence[QueueRow], view: queries.View, reader: queries.Reader) -> bool:
+    """Whether there is anything to tick for this reader."""
+    is_theirs = view is queries.View.WAITING and not reader.is_only_reading
+    return is_theirs and any(row.may_be_ticked for row in rows)
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where the page leads: `back` to once the opened request is decided, as an address and as a query to carry along.
+
+    `stay`: to the same list. `shown`: what the list shows, as a query, to ask what became of it.
+    """
+
+    back: str
+    tail: str
+    stay: str
+    shown: str
+
+
+def links(
+    address: Mapping[str, str], rows: Sequence[AccessRequest], opened: AccessRequest | None
+) -> Links:
+    """The links of a page with this address; after a decision the same list is shown, the next request opened."""
+    kept = {name: value for name, value in address.items() if name != "selected" and value}
+    after = rows[rows.index(opened) + 1 :] if opened else []
+    back = _queue_address({**kept, "selected": str(after[0].pk)} if after else kept)
+    return Links(
+        back=back,
+        tail=f"?{urlencode({'back': back})}",
+        stay=_queue_address(kept),
+        shown=urlencode([("shown", f"{row.pk}:{row.revision}") for row in rows]),
+    )
+
+
+def _queue_address(kept: Mapping[str, str]) -> str:
+    return f"queue?{urlencode(kept)}" if kept else "queue"
 
 
 def approved_words(access_request: AccessRequest) -> str:
@@ -145,3 +178,9 @@ def approved_words(access_request: AccessRequest) -> str:
         return f"Approved: {asked}."
     needed = access_request.profile_version.approvals_needed
     return f"Your approval counts: {asked} has {access_request.approvals} of {needed}."
+
+
+def approved_together_words(rows: Sequence[AccessRequest]) -> str:
+    """What approving several at once has done."""
+    names = all_of([f"{row.script_name} of {row.requester}" for row in rows])
+    return f"Approved {len(rows)}: {names}."

@@ -24,14 +24,11 @@ from tokens.models.catalogue import RISKS, Risk
 from tokens.presenters.words import days_words, one_of, span_words
 from tokens.queries import deciding, people
 from tokens.queries import requests as queries
+from tokens.queries.usual_waits import usual_waits
 from tokens.refusals import YES, Answer
 from tokens.states import CredentialState, RequestState
 
 NOBODY = "nobody at the moment; ask your Keydesk admin"
-ENDS_SOON = timedelta(days=7)
-ROLE_IS_NEW = timedelta(days=7)
-RISKY = (Risk.HIGH, Risk.WIDE)
-"""Risks that take a second page before they are approved."""
 
 
 # --- Scopes in words ---------------------------------------------------------------------------------
@@ -135,6 +132,8 @@ class Card:
     precedent: list[str]
     decisions: list[DecisionLine]
     others: str
+    missing: str
+    """Whose approvals are still wanted, where it takes several."""
     may_decide: Answer
     age: timedelta
     clocks: "Clocks"
@@ -146,7 +145,7 @@ class Card:
     @property
     def is_risky(self) -> bool:
         """Whether approving takes a second page."""
-        return any(line.risk in RISKY for line in self.scopes)
+        return any(line.risk in policies.RISKY for line in self.scopes)
 
     @property
     def ticket_words(self) -> str:
@@ -177,16 +176,16 @@ def card(
     facts = facts or deciding.facts(access_request, reader)
     table = queries.as_table(facts.scopes)
     spoken = [d.approver_id for d in facts.spoken if d.approver_id]
-    changed_at = access_request.acts_as.role_changed_at
     return Card(
         access_request=access_request,
         groups=facts.groups,
-        role_is_new=changed_at is not None and now - changed_at < ROLE_IS_NEW,
+        role_is_new=policies.role_is_new(access_request.acts_as, now=now),
         scopes=_asked(access_request, facts, table),
         verdict=_verdict(access_request),
         precedent=precedent_words(facts.precedent),
         decisions=[_decision_line(access_request, said, table) for said in facts.spoken],
         others=names_of(facts.deciders, but=[access_request.requester_id, reader.pk, *spoken]),
+        missing=_missing(access_request, facts, spoken),
         may_decide=_may_decide(access_request, reader, facts, spoken, now=now),
         age=now - access_request.revised_at,
         clocks=clocks(access_request, now=now),
@@ -195,6 +194,14 @@ def card(
         said=facts.said,
         may_comment=permissions.may_comment(reader, access_request),
     )
+
+
+def _missing(access_request: AccessRequest, facts: deciding.Facts, spoken: list[int]) -> str:
+    left = access_request.profile_version.approvals_needed - access_request.approvals
+    if access_request.profile_version.approvals_needed < 2 or left < 1:
+        return ""
+    names = names_of(facts.deciders, but=[access_request.requester_id, *spoken])
+    return f"{left} more: {names or NOBODY}."
 
 
 def _ends_others(access_request: AccessRequest) -> str:
@@ -260,8 +267,7 @@ def _may_decide(
 
 def shown_state(credential: Credential, *, now: datetime) -> str:
     """The state a badge shows: active access near its end "ends soon"."""
-    ends = credential.lives_until
-    if credential.state == CredentialState.ACTIVE and ends and ends - now < ENDS_SOON:
+    if credential.state == CredentialState.ACTIVE and policies.ends_soon(credential, now=now):
         return "ends_soon"
     return credential.state
 
@@ -312,7 +318,7 @@ def precedent_words(before: deciding.Precedent) -> list[str]:
 
 def _asked_before(before: deciding.Precedent) -> str:
     if before.earlier >= deciding.MOST_EARLIER:
-        return "Asked for a hundred times and more."
+        return f"Asked for more than {deciding.MOST_EARLIER} times before."
     count = before.earlier + 1
     return f"{ORDINALS.get(count, f'Request number {count}')}; {before.granted} approved before."
 
@@ -339,6 +345,8 @@ class OwnRequest:
     again_href: str = ""
     again_label: str = "Ask again"
     decided_by: str = ""
+    usual: timedelta | None = None
+    """Within how long such requests are usually decided; only while it waits."""
 
 
 def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnRequest | None:
@@ -355,7 +363,12 @@ def own_request(access_request: AccessRequest, reader: User, card: Card) -> OwnR
         is_to_connect=_is_to_connect(access_request),
         again_href=again_path(access_request) if access_request.state in over else "",
         decided_by=card.others or NOBODY,
+        usual=_usual(access_request) if card.is_open else None,
     )
+
+
+def _usual(access_request: AccessRequest) -> timedelta | None:
+    return usual_waits([access_request.approver_group]).get(access_request.profile_id)
 
 
 def again_path(access_request: AccessRequest) -> str:

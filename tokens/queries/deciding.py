@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 
 from accounts.models import Membership, User
 from tokens.models import (
@@ -21,7 +21,7 @@ from tokens.queries import people
 from tokens.queries.together import Read, Row, together
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 
-MOST_EARLIER = 100
+MOST_EARLIER = 20
 MOST_SAID = 50
 SCOPE = ("kind", "name", "words", "risk", "least_role", "light_words")
 
@@ -91,8 +91,8 @@ def facts(
         "held": held_as(acts_as),
         "spoken": _spoken_on(access_request),
         "said": _said_about(access_request),
-        "earlier": _earlier(access_request),
-        "fetched": _fetched(access_request),
+        "earlier": _before(access_request).values("state")[:MOST_EARLIER],
+        "last_granted": _last_granted(access_request),
         "deciders": people.deciding(version.approver_group),
         "link": HelpdeskLink.objects.filter(user=reader, helpdesk=helpdesk).values(
             "helpdesk_user_id", "problem"
@@ -104,7 +104,7 @@ def facts(
         held=by_helpdesk_user(found["held"]),
         spoken=[_spoken(row) for row in found["spoken"]],
         said=[_said(row, access_request) for row in reversed(found["said"])],
-        precedent=_precedent(found["earlier"], found["fetched"]),
+        precedent=_precedent(found["earlier"], found["last_granted"]),
         deciders=people.deciders_from(found["deciders"]),
         link=next((HelpdeskLink(**row) for row in found["link"]), None),
     )
@@ -112,7 +112,9 @@ def facts(
 
 def held_as(acts_as_ids: Collection[int]) -> Read:
     """The living credentials of these helpdesk users."""
-    rows = Credential.objects.filter(acts_as__in=acts_as_ids, state__in=CREDENTIAL_USABLE)
+    rows = Credential.objects.filter(
+        acts_as__in=acts_as_ids, state__in=CREDENTIAL_USABLE, ended_at=None
+    )
     return rows.values("acts_as_id", "scopes")
 
 
@@ -158,43 +160,39 @@ def _said(row: Row, access_request: AccessRequest) -> Said:
     return Said(str(author), author.pk == access_request.requester_id, row["words"], row["at"])
 
 
-def _earlier(access_request: AccessRequest) -> Read:
+def _before(access_request: AccessRequest) -> QuerySet[AccessRequest]:
     """Requests of the same person for the same profile before this one, the latest first."""
     rows = AccessRequest.objects.filter(
         requester=access_request.requester_id,
         profile=access_request.profile_id,
         id__lt=access_request.pk,
     )
-    return rows.order_by("-id").values(
-        "state", "credential__state", "credential__ended_at", "credential__lives_until"
-    )[:MOST_EARLIER]
+    return rows.order_by("-id")
 
 
-def _fetched(access_request: AccessRequest) -> Read:
-    """How often each of their earlier credentials was used, and when last."""
-    credentials = Credential.objects.filter(
-        owner=access_request.requester_id,
-        profile_version__profile=access_request.profile_id,
-        access_requests__id__lt=access_request.pk,
-    )
-    last = credentials.order_by("-id").values("pk")[:1]
-    used = Fetch.objects.filter(credential__in=last).order_by()
-    return used.values("credential_id").annotate(fetches=Count("pk"), last=Max("at"))
+def _last_granted(access_request: AccessRequest) -> Read:
+    """The access that the latest of them gave, how it ended, and how often it was used."""
+    given = _before(access_request).filter(state=RequestState.APPROVED, credential__isnull=False)
+    used = Fetch.objects.filter(credential=OuterRef("credential")).order_by()
+    counted = used.values("credential").annotate(n=Count("pk"), last=Max("at"))
+    return given.values(
+        "credential__state", "credential__ended_at", "credential__lives_until",
+        fetches=Subquery(counted.values("n")), last=Subquery(counted.values("last")),
+    )[:1]  # fmt: skip
 
 
-def _precedent(earlier: list[Row], fetched: list[Row]) -> Precedent:
-    granted = [row for row in earlier if row["state"] == RequestState.APPROVED]
-    used = fetched[0] if fetched else None
+def _precedent(earlier: list[Row], last_granted: list[Row]) -> Precedent:
+    last = last_granted[0] if last_granted else {}
     return Precedent(
         earlier=len(earlier),
-        granted=len(granted),
-        fetches=used["fetches"] if used else 0,
-        last_used_at=used["last"] if used else None,
-        ended_early=bool(granted) and _ended_early(granted[0]),
+        granted=sum(row["state"] == RequestState.APPROVED for row in earlier),
+        fetches=last.get("fetches") or 0,
+        last_used_at=last.get("last"),
+        ended_early=_ended_early(last),
     )
 
 
-def _ended_early(row: Row) -> bool:
-    ended, until = row["credential__ended_at"], row["credential__lives_until"]
-    is_over = row["credential__state"] == CredentialState.REVOKED
+def _ended_early(last: Row) -> bool:
+    ended, until = last.get("credential__ended_at"), last.get("credential__lives_until")
+    is_over = last.get("credential__state") == CredentialState.REVOKED
     return bool(is_over and ended and until and ended < until)

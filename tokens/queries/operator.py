@@ -20,7 +20,7 @@ from tokens.models import (
 )
 from tokens.queries import emergencies
 from tokens.queries.credentials import held_up_by_a_list
-from tokens.states import CredentialState, GrantState
+from tokens.states import CREDENTIAL_ENDED, CredentialState, GrantState
 
 PAGE = 50
 MOST_STUCK = 20
@@ -67,6 +67,8 @@ def inventory(wanted: Wanted, *, before: int | None) -> tuple[list[Line], int | 
 
 def _narrowed(wanted: Wanted) -> QuerySet[Credential]:
     rows = Credential.objects.filter(state__in=wanted.states)
+    if set(wanted.states).isdisjoint(CREDENTIAL_ENDED):
+        rows = rows.filter(ended_at=None)  # by an index of theirs alone, however much has ended
     if wanted.helpdesk:
         rows = rows.filter(helpdesk__slug=wanted.helpdesk)
     for word in wanted.owner.split():

@@ -6,14 +6,14 @@ filters by; where it finds too few it says how far it looked and goes on from th
 
 import base64
 import binascii
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from tokens.models import (
     AccessProfile,
     AccessRequest,
@@ -26,9 +26,11 @@ from tokens.queries.together import Read, Row
 from tokens.states import RequestState
 
 PAGE = 50
-WINDOW = 500
+WINDOW = 300
 """How many requests of a group a page looks at."""
 MOST_COUNTED = 100
+COUNTED_AMONG = 150
+"""Among how many of each group those that wait for a person are counted."""
 
 
 class View(StrEnum):
@@ -90,36 +92,12 @@ class Page:
 
 # --- Which requests a page looks at ------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class Candidates:
-    """The next requests of a view, by group, that a page looks at."""
-
-    view: View
-    parts: Mapping[str, QuerySet[AccessRequest]]
-
-    @property
-    def rows(self) -> QuerySet[AccessRequest]:
-        """All of them, in no order."""
-        windows = [part[:WINDOW].values("pk") for part in self.parts.values()]
-        if len(windows) == 1:
-            return AccessRequest.objects.filter(pk__in=windows[0])
-        each = [AccessRequest.objects.filter(pk__in=window).values("pk") for window in windows]
-        return AccessRequest.objects.filter(pk__in=each[0].union(*each[1:], all=True))
+Parts = Mapping[str, QuerySet[AccessRequest]]
+"""The requests of a view by the group they are for, each in the order of its index."""
 
 
-def edges(reader: Reader, view: View, *, after: str, now: datetime) -> dict[str, Read]:
-    """For each group the last request a page looks at, where there are further ones; `page` needs them."""
-    looked_at = candidates(reader, view, start=read_cursor(after), now=now)
-    at = F(_at(view))
-    return {
-        f"edge {name}": part.annotate(at=at).values("pk", "at")[WINDOW - 1 : WINDOW]
-        for name, part in looked_at.parts.items()
-    }
-
-
-def candidates(reader: Reader, view: View, *, start: Place | None, now: datetime) -> Candidates:
-    """What a page of this reader looks at, from behind `start` on."""
+def _parts(reader: Reader, view: View, *, start: Place | None, now: datetime) -> Parts:
+    """What this reader may see of a view, from behind `start` on."""
     rows = AccessRequest.objects.order_by(*_order(view))
     if view is View.DECIDED:
         rows = rows.filter(ended_at__isnull=False)
@@ -128,9 +106,27 @@ def candidates(reader: Reader, view: View, *, start: Place | None, now: datetime
     if start is not None:
         rows = rows.filter(_behind(view, start))
     if reader.groups is None or reader.is_only_reading:
-        return Candidates(view, {"all": rows})
+        return {"all": rows}
     groups = sorted(reader.groups) or [""]
-    return Candidates(view, {group: rows.filter(approver_group=group) for group in groups})
+    return {group: rows.filter(approver_group=group) for group in groups}
+
+
+def _all_of(parts: Iterable[QuerySet[AccessRequest]], *, most: int) -> QuerySet[AccessRequest]:
+    """The first so many of each part, in no order."""
+    windows = [part[:most].values("pk") for part in parts]
+    if len(windows) == 1:
+        return AccessRequest.objects.filter(pk__in=windows[0])
+    each = [AccessRequest.objects.filter(pk__in=window).values("pk") for window in windows]
+    return AccessRequest.objects.filter(pk__in=each[0].union(*each[1:], all=True))
+
+
+def edges(reader: Reader, view: View, *, after: str, now: datetime) -> dict[str, Read]:
+    """For each group the last request a page looks at, where there are further ones; `page` needs them."""
+    parts, at = _parts(reader, view, start=read_cursor(after), now=now), F(_at(view))
+    return {
+        f"edge {name}": part.annotate(at=at).values("pk", "at")[WINDOW - 1 : WINDOW]
+        for name, part in parts.items()
+    }
 
 
 def _at(view: View) -> str:
@@ -142,9 +138,18 @@ def _order(view: View) -> tuple[str, str]:
 
 
 def _behind(view: View, start: Place) -> Q:
+    """What comes after a place; the first condition is what an index is read from."""
     if view is View.DECIDED:
-        return Q(ended_at__lt=start.at) | Q(ended_at=start.at, id__lt=start.pk)
-    return Q(decide_by__gt=start.at) | Q(decide_by=start.at, id__gt=start.pk)
+        further = Q(ended_at__lt=start.at) | Q(id__lt=start.pk)
+        return Q(ended_at__lte=start.at) & further
+    return Q(decide_by__gte=start.at) & (Q(decide_by__gt=start.at) | Q(id__gt=start.pk))
+
+
+def _up_to(view: View, edge: Place) -> Q:
+    """What comes no later than a place."""
+    if view is View.DECIDED:
+        return Q(ended_at__gte=edge.at) & (Q(ended_at__gt=edge.at) | Q(id__gte=edge.pk))
+    return Q(decide_by__lte=edge.at) & (Q(decide_by__lt=edge.at) | Q(id__lte=edge.pk))
 
 
 def _wait_for(reader: Reader, rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
@@ -163,8 +168,9 @@ def _wait_for(reader: Reader, rows: QuerySet[AccessRequest]) -> QuerySet[AccessR
 
 def waiting(reader: Reader, *, now: datetime) -> Read:
     """What waits for this person, counted to a hundred and no further."""
-    looked_at = candidates(reader, View.WAITING, start=None, now=now)
-    return _wait_for(reader, looked_at.rows).values("pk")[:MOST_COUNTED]
+    parts = _parts(reader, View.WAITING, start=None, now=now)
+    rows = _all_of(parts.values(), most=COUNTED_AMONG)
+    return _wait_for(reader, rows).values("pk")[:MOST_COUNTED]
 
 
 def profiles() -> Read:
@@ -189,31 +195,24 @@ def page(reader: Reader, filters: Filters, *, after: str, edges: list[Row], now:
 
     `edges`: what the reads of `edges` for the same reader, view and cursor have found.
     """
-    looked_at = candidates(reader, filters.view, start=read_cursor(after), now=now)
-    rows = _filtered(looked_at.rows, filters, now=now)
-    if filters.view is View.WAITING:
-        rows = _wait_for(reader, rows)
-    found = list(_readable(rows).order_by(*_order(filters.view))[: PAGE + 1])
-    is_back = filters.view is View.DECIDED
+    view, parts = filters.view, _parts(reader, filters.view, start=read_cursor(after), now=now)
     ends = [Place(edge["at"], edge["pk"]) for edge in edges]
-    edge = (max(ends) if is_back else min(ends)) if ends else None
-    within = [row for row in found if edge is None or _is_within(filters.view, row, edge)]
-    if len(within) > PAGE:
-        return Page(within[:PAGE], make_cursor(_place(filters.view, within[PAGE - 1])))
+    edge = (max(ends) if view is View.DECIDED else min(ends)) if ends else None
+    looked_at = [part.filter(_up_to(view, edge)) if edge else part for part in parts.values()]
+    wanted = [_filtered(part, filters, reader, now=now) for part in looked_at]
+    found = _readable(_all_of(wanted, most=PAGE + 1)).order_by(*_order(view))[: PAGE + 1]
+    rows = list(found)
+    if len(rows) > PAGE:
+        return Page(rows[:PAGE], make_cursor(_place(view, rows[PAGE - 1])))
     if edge is not None:
-        return Page(within, make_cursor(edge), looked_until=edge.at)
-    return Page(within)
+        return Page(rows, make_cursor(edge), looked_until=edge.at)
+    return Page(rows)
 
 
 def _place(view: View, row: AccessRequest) -> Place:
     at = row.ended_at if view is View.DECIDED else row.decide_by
     assert at is not None  # what is over has its end
     return Place(at, row.pk)
-
-
-def _is_within(view: View, row: AccessRequest, edge: Place) -> bool:
-    place = _place(view, row)
-    return place >= edge if view is View.DECIDED else place <= edge
 
 
 def _readable(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
@@ -224,8 +223,10 @@ def _readable(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
 
 
 def _filtered(
-    rows: QuerySet[AccessRequest], filters: Filters, *, now: datetime
+    rows: QuerySet[AccessRequest], filters: Filters, reader: Reader, *, now: datetime
 ) -> QuerySet[AccessRequest]:
+    if filters.view is View.WAITING:
+        rows = _wait_for(reader, rows)
     wanted = {
         "profile": filters.profile_id,
         "requester": filters.requester_id,
@@ -242,6 +243,29 @@ def _filtered(
             | Q(requester__email__icontains=word)
         )
     return rows
+
+
+def ticked(pks: Collection[int]) -> dict[AccessRequest, bool]:
+    """Requests by their ids, in the order of the queue → whether the last word on each is a question."""
+    rows = _readable(AccessRequest.objects.filter(pk__in=pks)).order_by(*_order(View.WAITING))
+    return {row: getattr(row, "last_word_by", None) not in (None, row.requester_id) for row in rows}
+
+
+def changed(reader: Reader, shown: Mapping[int, int]) -> dict[AccessRequest, AuditEvent]:
+    """Of requests this person may see, shown in these revisions: those that changed since, and by what last."""
+    rows = AccessRequest.objects.filter(pk__in=shown)
+    if reader.groups is not None and not reader.is_only_reading:
+        rows = rows.filter(approver_group__in=reader.groups)
+    since = [
+        row for row in rows if row.state != RequestState.PENDING or row.revision != shown[row.pk]
+    ]
+    if not since:
+        return {}
+    events = AuditEvent.objects.filter(
+        target_type=AccessRequest.__name__, target_id__in=[str(row.pk) for row in since]
+    )
+    last = {int(event.target_id): event for event in events.order_by("id")}
+    return {row: last[row.pk] for row in since if row.pk in last}
 
 
 # --- Cursors -----------------------------------------------------------------------------------------

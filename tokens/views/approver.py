@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import clock
 from accounts.decorators import fresh_groups, requires, signed_in
@@ -15,6 +15,7 @@ from accounts.models import User
 from accounts.roles import Role
 from tokens import permissions
 from tokens.forms import decisions as decision_forms
+from tokens.forms.queue import GOES_BACK, read_back, read_ticked
 from tokens.models import AccessRequest
 from tokens.operations import decisions
 from tokens.operations.moves import stale
@@ -63,9 +64,14 @@ def _leading_to(pk: int) -> Iterator[None]:
 def _done(request: HttpRequest, found: AccessRequest, sentence: str) -> HttpResponse:
     """Back to where the decision was made: the queue with what is next, or the request."""
     messages.success(request, sentence)
-    if request.POST.get("back") == "queue":
-        return redirect("queue")
+    if back := back_of(request):
+        return redirect(f"/{back}")
     return redirect("access_request", found.pk)
+
+
+def back_of(request: HttpRequest) -> str:
+    """The queue's address from which somebody came to decide; "" for who came from elsewhere."""
+    return read_back(request.POST.get("back", request.GET.get("back", "")))
 
 
 @requires(Role.APPROVER, Role.ADMIN)
@@ -78,7 +84,8 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
         found = _undecided(request, pk)
         card = presenters.card(found, user, now=now)
         if request.method != "POST" or (card.is_risky and "confirmed" not in request.POST):
-            return render(request, "queue/approve.html", {"card": card, "asked": found, "now": now})
+            shown = {"card": card, "asked": found, "back": back_of(request), "now": now}
+            return render(request, "queue/approve.html", shown)
         found = decisions.approve(
             access_request_id=pk, revision=found.revision, scopes=found.scopes,
             days=found.days, reason="", by=user, now=now,
@@ -102,7 +109,8 @@ def narrow(request: HttpRequest, pk: int) -> HttpResponse:
         approved = tried(form, lambda: _approve_less(form, found, user, now=now))
     if approved:
         return _done(request, approved, queue_words.approved_words(approved))
-    return form_page(request, "queue/narrow.html", form, card=card, asked=found, now=now)
+    back = back_of(request)
+    return form_page(request, "queue/narrow.html", form, card=card, asked=found, back=back, now=now)
 
 
 def _approve_less(
@@ -133,4 +141,29 @@ def deny(request: HttpRequest, pk: int) -> HttpResponse:
         )  # fmt: skip
     if denied:
         return _done(request, denied, f"Denied: {denied.script_name}, asked by {denied.requester}.")
-    return form_page(request, "queue/deny.html", form, asked=found, now=now)
+    return form_page(request, "queue/deny.html", form, asked=found, back=back_of(request), now=now)
+
+
+@requires(Role.APPROVER, Role.ADMIN)
+@require_POST
+@fresh_groups
+def approve_ticked(request: HttpRequest) -> HttpResponse:
+    """Approve what was ticked in the queue, after a page that names it."""
+    now, user = clock.now(), signed_in(request)
+    shown = read_ticked(request.POST.getlist("ticked"))
+    rows = decisions.to_approve_together(shown, now=now)
+    if not all(permissions.may_see_request(user, row) for row in rows):
+        raise Http404("One of these is not there, or not yours to see.")
+    back = back_of(request) or GOES_BACK
+    if "confirmed" not in request.POST:
+        ticked = [f"{row.pk}:{shown[row.pk]}" for row in rows]
+        page = {"rows": rows, "ticked": ticked, "back": back, "now": now}
+        return render(request, "queue/approve_ticked.html", page)
+    done = decisions.approve_together(shown=shown, by=user, now=now)
+    for row, sentence in done.refused:
+        messages.warning(
+            request, f"Not approved: {row.script_name}, asked by {row.requester}. {sentence}"
+        )
+    if done.approved:
+        messages.success(request, queue_words.approved_together_words(done.approved))
+    return redirect(f"/{back}")

@@ -13,6 +13,7 @@ from tokens.forms.comments import CommentForm
 from tokens.operations import comments as operations
 from tokens.refusals import Denied, StaleState
 from tokens.states import RequestState
+from tokens.views.approver import back_of
 from tokens.views.requester import form_page, load_request, tried
 
 
@@ -35,8 +36,11 @@ def comment(request: HttpRequest, pk: int) -> HttpResponse:
         ),
     )  # fmt: skip
     if not written:
-        return form_page(request, "requests/comment.html", form, asked=found, reader=user)
+        back = back_of(request)
+        return form_page(
+            request, "requests/comment.html", form, asked=found, reader=user, back=back
+        )
     messages.success(request, "Sent. The other side is told by mail.")
-    if request.POST.get("back") == "queue":
-        return redirect("queue")
+    if back := back_of(request):
+        return redirect(f"/{back}")
     return redirect("access_request", pk)

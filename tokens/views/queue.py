@@ -8,12 +8,13 @@ from accounts import clock
 from accounts.decorators import fresh_groups, requires, signed_in
 from accounts.models import User
 from tokens import permissions
-from tokens.forms.queue import QueueForm, SaveViewForm
+from tokens.forms.queue import QueueForm, SaveViewForm, read_ticked
 from tokens.models import AccessRequest
 from tokens.operations import views as operations
 from tokens.presenters import queue as presenters
 from tokens.presenters import requests as request_presenters
-from tokens.presenters.around import around
+from tokens.presenters.around import around, queue_reader
+from tokens.presenters.history import sentence_of
 from tokens.queries import deciding
 from tokens.queries import queue as queries
 from tokens.queries.together import Read
@@ -26,7 +27,7 @@ from tokens.refusals import Invalid
 def queue(request: HttpRequest) -> HttpResponse:
     """The requests of a view, the one to be decided first on top. Five queries, however many there are."""
     user = signed_in(request)
-    now, reader = clock.of_page(user), presenters.queue_reader(user)
+    now, reader = clock.of_page(user), queue_reader(user)
     view, after = presenters.view_named(request.GET.get("view", "")), request.GET.get("after", "")
     edges = queries.edges(reader, view, after=after, now=now)
     read = around(user, now=now, beside={**edges, **_beside(request, user)})
@@ -36,17 +37,16 @@ def queue(request: HttpRequest) -> HttpResponse:
     page = queries.page(reader, form.filters, after=after, edges=ends, now=now)
     opened = _opened(page.rows, request.GET.get("selected", ""))
     facts = deciding.facts(opened, user, beside=page.rows) if opened else None
-    shown = {
-        "rows": presenters.queue_rows(page.rows, facts.held, now=now) if facts else [],
+    rows = presenters.queue_rows(page.rows, facts.held, now=now) if facts else []
+    context = {
+        "rows": rows,
         "card": request_presenters.card(opened, user, now=now, facts=facts) if opened else None,
-        "bar": presenters.bar(
-            form.filters, form.address, read.found["saved"],
-            waiting=None if reader.is_only_reading else read.waiting,
-            person=presenters.person_named(read.found.get("person", [])),
-        ),
+        "bar": presenters.bar(form.filters, form.address, read, reader),
+        "may_tick": presenters.may_tick(rows, view, reader),
+        "links": presenters.links(request.GET, page.rows, opened),
         "form": form, "page": page, "reader": reader, "now": now,
     }  # fmt: skip
-    return render(request, "queue/queue.html", shown)
+    return render(request, "queue/queue.html", context)
 
 
 def _beside(request: HttpRequest, user: User) -> dict[str, Read]:
@@ -61,6 +61,16 @@ def _beside(request: HttpRequest, user: User) -> dict[str, Read]:
 def _opened(rows: list[AccessRequest], word: str) -> AccessRequest | None:
     """The row that was chosen, else the first."""
     return next((row for row in rows if str(row.pk) == word), rows[0] if rows else None)
+
+
+@requires(permissions.may_use_queue)
+@require_safe
+def changes(request: HttpRequest) -> HttpResponse:
+    """What became meanwhile of requests that a page shows: a sentence for each that changed, for htmx."""
+    reader = queue_reader(signed_in(request))
+    shown = read_ticked(request.GET.getlist("shown"))
+    found = [(row.pk, sentence_of(event)) for row, event in queries.changed(reader, shown).items()]
+    return render(request, "queue/_changes.html", {"changes": found})
 
 
 @requires(permissions.may_use_queue)

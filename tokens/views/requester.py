@@ -26,6 +26,7 @@ from tokens.presenters import requests as presenters
 from tokens.presenters.history import history
 from tokens.presenters.words import span_words
 from tokens.queries import requests as queries
+from tokens.queries.credentials import use_of
 from tokens.refusals import Denied, Invalid, StaleState
 
 T = TypeVar("T")
@@ -172,6 +173,7 @@ def _renew(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("access_request", made.pk)
     shown = _beside(user, form, now=now, credential=credential)
     shown["renewal"] = asking.renewal(credential, offer)
+    shown["use"] = use_of(credential)
     return form_page(request, "requests/renew.html", form, **shown)
 
 
