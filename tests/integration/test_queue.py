@@ -395,7 +395,7 @@ def test_only_the_same_access_is_approved_together(world, ben):
         (["x"], "This page was incomplete."),
         (["1:1:1"], "This page was incomplete."),
         (["9" * 30 + ":1"], "This page was incomplete."),
-        (["987654:1"], "Tick the requests you want to approve."),
+        (["987654:1"], "One of these is not there, or not yours to see."),
         (["1:1"] * 51, "This page was incomplete."),
     ],
 )
@@ -414,10 +414,14 @@ def test_what_has_to_be_opened_is_not_approved_by_a_tampered_page(world, ben):
 
 
 def test_ticks_of_what_is_not_theirs_do_nothing_and_say_nothing(world, ben):
-    own, hidden = world.ask(by="ben"), world.ask(profile="read-rules", days=60)
+    own = world.ask(by="ben")
+    hidden = world.ask(profile="help-center", script_name="secret-plan")
     AccessRequest.objects.filter(pk=hidden.pk).update(approver_group="others")
     ProfileVersion.objects.filter(pk=hidden.profile_version_id).update(approver_group="others")
-    assert ben.post("/queue/approve", {"ticked": [box(hidden)]}).status_code == 404
+    refused = ben.post("/queue/approve", {"ticked": [box(hidden)]})
+    assert refused.status_code == 400
+    assert "not yours to see" in words(refused)
+    assert hidden.script_name not in words(refused)
     done = ben.post("/queue/approve", {"ticked": [box(own)], "confirmed": "yes"}, follow=True)
     assert "You cannot decide your own request." in words(done)
     assert not Decision.objects.exists()

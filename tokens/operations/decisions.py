@@ -15,7 +15,7 @@ from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
 from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
-from tokens.queries.queue import ticked
+from tokens.queries.queue import is_asked, ticked
 from tokens.queries.requests import link_of
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import ACCESS_REQUEST, RequestState
@@ -66,7 +66,7 @@ def approve_together(*, shown: Mapping[int, int], by: User, now: datetime) -> To
     Raises `Invalid` before anything is done where they are not of one profile, or one has to be opened.
     Where somebody was first, or this person may not decide, that one is left and its sentence returned.
     """
-    rows = to_approve_together(shown, now=now)
+    rows = to_approve_together(shown, by=by, now=now)
     approved, refused = [], []
     for row in rows:
         try:
@@ -81,17 +81,24 @@ def approve_together(*, shown: Mapping[int, int], by: User, now: datetime) -> To
     return Together(approved, refused)
 
 
-def to_approve_together(shown: Mapping[int, int], *, now: datetime) -> list[AccessRequest]:
-    """The requests somebody ticked, in the order of the queue. Raises `Invalid` as `approve_together` does."""
-    rows = ticked(shown)
-    if not rows:
+def to_approve_together(
+    shown: Mapping[int, int], *, by: User, now: datetime
+) -> list[AccessRequest]:
+    """The requests somebody ticked, in the order of the queue. Raises `Invalid` as `approve_together` does.
+
+    Of what they may not see it says nothing but that.
+    """
+    if not shown:
         raise Invalid("Tick the requests you want to approve.")
+    rows = [row for row in ticked(shown) if permissions.may_see_request(by, row)]
+    if len(rows) < len(shown):
+        raise Invalid("One of these is not there, or not yours to see.")
     if len({row.profile_id for row in rows}) > 1:
         raise Invalid("Only requests for the same access can be approved together.")
-    for row, is_asked in rows.items():
-        if not (answer := policies.may_be_ticked(row, is_asked=is_asked, now=now)):
+    for row in rows:
+        if not (answer := policies.may_be_ticked(row, is_asked=is_asked(row), now=now)):
             raise Invalid(f"{row.script_name}, asked by {row.requester}: {answer.reason}")
-    return list(rows)
+    return rows
 
 
 def deny(

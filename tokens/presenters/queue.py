@@ -39,29 +39,21 @@ def queue_rows(
 def _queue_row(row: AccessRequest, held: frozenset[str], *, now: datetime) -> QueueRow:
     new = len(row.scopes - held)
     risk = row.profile_version.risk
-    last_word_by: int | None = getattr(row, "last_word_by", None)
     return QueueRow(
         access_request=row,
         new_words="1 new scope" if new == 1 else f"{new} new scopes" if new else "",
         risk=risk if risk in policies.RISKY else "",
         age=now - row.revised_at,
         time_to_decide=row.decide_by - row.revised_at,
-        talk=_talk(row, last_word_by),
-        may_be_ticked=bool(
-            policies.may_be_ticked(row, is_asked=is_asked(row, last_word_by), now=now)
-        ),
+        talk=_talk(row),
+        may_be_ticked=bool(policies.may_be_ticked(row, is_asked=queries.is_asked(row), now=now)),
     )
 
 
-def is_asked(row: AccessRequest, last_word_by: int | None) -> bool:
-    """Whether the last word on a request is a question."""
-    return last_word_by is not None and last_word_by != row.requester_id
-
-
-def _talk(row: AccessRequest, last_word_by: int | None) -> str:
-    if last_word_by is None:
+def _talk(row: AccessRequest) -> str:
+    if getattr(row, "last_word_by", None) is None:
         return ""
-    return "asked, no answer yet" if is_asked(row, last_word_by) else "answered"
+    return "asked, no answer yet" if queries.is_asked(row) else "answered"
 
 
 @dataclass(frozen=True)

@@ -245,10 +245,15 @@ def _filtered(
     return rows
 
 
-def ticked(pks: Collection[int]) -> dict[AccessRequest, bool]:
-    """Requests by their ids, in the order of the queue → whether the last word on each is a question."""
-    rows = _readable(AccessRequest.objects.filter(pk__in=pks)).order_by(*_order(View.WAITING))
-    return {row: getattr(row, "last_word_by", None) not in (None, row.requester_id) for row in rows}
+def ticked(pks: Collection[int]) -> list[AccessRequest]:
+    """Requests by their ids, in the order of the queue, each with `last_word_by`."""
+    rows = _readable(AccessRequest.objects.filter(pk__in=pks))
+    return list(rows.order_by(*_order(View.WAITING)))
+
+
+def is_asked(row: AccessRequest) -> bool:
+    """Whether the last word on a request that was read here is a question."""
+    return getattr(row, "last_word_by", None) not in (None, row.requester_id)
 
 
 def changed(reader: Reader, shown: Mapping[int, int]) -> dict[AccessRequest, AuditEvent]:
