@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
 
 from accounts.models import User
 
@@ -70,22 +69,3 @@ def in_group(user: User | AnonymousUser, group: str) -> bool:
 def fresh(user: User) -> User:
     """The same person read again, for an operation that must not trust what a page was made from."""
     return User.objects.prefetch_related("memberships").get(pk=user.pk)
-
-
-def members(group: str) -> QuerySet[User]:
-    """The active people in a group, by name."""
-    return _active().filter(memberships__group=group)
-
-
-def holders(role: Role) -> QuerySet[User]:
-    """The active people who have a role, by name, each once."""
-    if role is Role.AGENT:
-        return _active()
-    has_it = Q(memberships__group__in=groups_that_give(role))
-    if role is Role.ADMIN:
-        has_it |= Q(subject__in=settings.ROLE_ADMIN_SUBJECTS)
-    return _active().filter(has_it).distinct()
-
-
-def _active() -> QuerySet[User]:
-    return User.objects.filter(deactivated_at=None).order_by("name", "pk")

@@ -35,6 +35,13 @@ def may_operate(user: User) -> Answer:
     return no("Only admins can do this.")
 
 
+def may_confirm(user: User, version: ProfileVersion) -> Answer:
+    """An admin who did not write these terms."""
+    if version.editor_id == user.pk:
+        return no("You wrote these terms; another admin has to confirm them.")
+    return may_operate(user)
+
+
 def may_use_queue(user: User) -> Answer:
     """Approvers, admins and auditors see the queue."""
     if roles_of(user) & {Role.APPROVER, Role.ADMIN, Role.AUDITOR}:

@@ -21,7 +21,7 @@ from tokens.models import (
     ProfileVersion,
     Scope,
 )
-from tokens.models.catalogue import Risk, RoleKind
+from tokens.models.catalogue import RISKS, Risk, RoleKind
 from tokens.models.requests import Rhythm
 from tokens.queries import credentials as queries
 from tokens.refusals import YES, Answer, no
@@ -90,6 +90,18 @@ def approves_by_itself(
         f"{what} of “{version.name}” for at most {version.policy_days} days "
         "are approved by themselves.",
     )
+
+
+LONGEST_NAME, LONGEST_WORDS = 60, 120
+MOST_DAYS = 366
+LEAST_MINUTES, MOST_MINUTES = 15, 48 * 60
+MOST_APPROVALS = 5
+"""What the terms of a profile may be, in a file and on the page."""
+
+
+def risk_of(risks: Iterable[str]) -> str:
+    """The risk of a profile: that of its riskiest scope."""
+    return max(risks, key=RISKS.index)
 
 
 def widening(before: ProfileVersion, after: ProfileVersion) -> list[str]:
@@ -189,7 +201,7 @@ def ends_soon(credential: Credential, *, now: datetime) -> bool:
 def is_idle(credential: Credential, *, last_used_at: datetime | None, now: datetime) -> bool:
     """Whether it was not used for longer than twice what its script said, and a week at least.
 
-    A script that said it runs once is idle once it has run; one that said nothing, after thirty days.
+    A script that said it runs once is idle a day after it has run; one that said nothing, after thirty days.
     """
     since = last_used_at or credential.issued_at
     if since is None:
@@ -211,12 +223,16 @@ def role_is_new(user: HelpdeskUser, *, now: datetime) -> bool:
     return user.role_changed_at is not None and now - user.role_changed_at < ROLE_IS_NEW
 
 
+def is_risky(risks: Iterable[str]) -> bool:
+    """Whether something of these risks takes a second page before it is approved."""
+    return any(risk in RISKY for risk in risks)
+
+
 def may_be_ticked(access_request: AccessRequest, *, is_asked: bool, now: datetime) -> Answer:
     """Whether it may be approved among others without being opened. `is_asked`: a question about it has no answer."""
-    version = access_request.profile_version
-    if version.risk in RISKY:
+    if is_risky([access_request.profile_version.risk]):
         return no("It can write or is wide, so it has to be opened.")
-    if version.approvals_needed > 1:
+    if access_request.profile_version.approvals_needed > 1:
         return no("It takes several approvals, so it has to be opened.")
     if role_is_new(access_request.acts_as, now=now):
         return no("Their role changed this week, so it has to be opened.")

@@ -69,7 +69,7 @@ def pages_of(rows: dict[tuple[str, str, str], int]) -> dict[str, list[str]]:
         ],
         "omar": [
             "/inventory", "/audit", "/queue", "/operations", "/operations/production/freeze",
-            "/calendar", "/emergencies", "/emergencies?subject=helpdesk:1", *requests, *credentials,
+            "/calendar", "/profiles", "/profiles/1", "/profiles/1/edit", "/emergencies", "/emergencies?subject=helpdesk:1", *requests, *credentials,
         ],
         "zoe": ["/", "/ended", "/requests/new"],
     }  # fmt: skip

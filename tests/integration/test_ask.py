@@ -111,7 +111,7 @@ def test_who_will_decide_is_said_before_sending(world):
 
 
 def test_a_profile_nobody_decides_for_says_so(ada):
-    assert "none of them has signed in to Keydesk yet" in words(ada.get("/requests/new"))
+    assert "nobody else who can has signed in to Keydesk yet" in words(ada.get("/requests/new"))
 
 
 def test_an_address_fills_the_form_in(world, ada):
@@ -486,7 +486,10 @@ def test_without_any_access_to_ask_for_the_page_says_so(world, ada):
 
 def test_before_anybody_has_signed_in_the_group_is_named(world):
     page = words(browser(world, "ada").get("/requests/new"))
-    assert "Members of helpdesk-leads decide; none of them has signed in to Keydesk yet." in page
+    assert (
+        "Members of helpdesk-leads decide; nobody else who can has signed in to Keydesk yet."
+        in page
+    )
 
 
 def test_what_could_never_be_decided_is_refused_with_the_reason(world, settings):

@@ -75,7 +75,9 @@ def test_two_of_two_say_how_far_it_is_and_the_second_grants(world, ben):
     assert "You have approved it. It needs one more person." in words(first)
     assert state_of(row) == RequestState.PENDING
     june = browser(world, "june")
-    assert "1 of 2 approvals" in words(june.get(f"/requests/{row.pk}"))
+    page = words(june.get(f"/requests/{row.pk}"))
+    assert "1 of 2 approvals" in page
+    assert "Still wanted: 1 more: June Moreno." in page
     june.post(f"/requests/{row.pk}/approve", sent)
     assert state_of(row) == RequestState.APPROVED
 

@@ -226,3 +226,39 @@ def test_the_page_asks_as_much_of_the_database_for_many_rows_as_for_few(world, a
 def test_it_is_a_page_to_read(ada, address):
     assert ada.post(address).status_code == 405
     assert Client().get(address).status_code == 302
+
+
+# --- Whether it is still needed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "is_used", "says"),
+    [
+        ("", False, "still needed?"),
+        ("daily", True, "less often than it said"),
+        ("daily", False, "still needed?"),
+    ],
+)
+def test_what_was_not_used_for_long_is_asked_about(world, rhythm, is_used, says):
+    ada, held = browser(world, "ada"), world.active(days=90, rhythm=rhythm)
+    assert says not in words(ada.get("/"))
+    long_ago = world.now - timedelta(days=40)
+    Credential.objects.filter(pk=held.pk).update(issued_at=long_ago)
+    if is_used:
+        Fetch.objects.create(credential=held, grant=held.grants.get(), at=long_ago)
+    assert says in words(ada.get("/"))
+
+
+def test_who_is_done_gives_it_back_from_the_list(world):
+    ada, held = browser(world, "ada"), world.active(days=90)
+    assert f'href="/credentials/{held.pk}/revoke">I am done' in words(ada.get("/"))
+
+
+def test_a_renewal_says_what_the_access_was_used_for(world):
+    ada, held = browser(world, "ada"), world.active(days=90, rhythm="weekly")
+    page = words(ada.get(f"/requests/new?renews={held.pk}"))
+    assert "Not once so far" in page
+    assert "You said: every week" in page
+    assert "Ask for fewer permissions" in page
+    Fetch.objects.create(credential=held, grant=held.grants.get(), at=world.now)
+    assert "1 token in all, the last" in words(ada.get(f"/requests/new?renews={held.pk}"))

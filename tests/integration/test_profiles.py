@@ -117,6 +117,7 @@ def test_a_proposal_can_be_given_up_and_a_newer_one_takes_its_place(world, omar,
     send(omar, world, longest_days=120)
     send(omar, world, longest_days=150)
     page = f"/profiles/{world.profile('read-users').pk}"
+    assert "gave version 2 of the terms up" in words(omar.get(page))
     stale = second.post(f"{page}/confirm", {"number": 2})
     assert stale.status_code == 409
     assert "no longer wait for a second admin" in words(stale)
@@ -149,7 +150,7 @@ def test_a_preview_shows_what_whoever_asks_would_see_and_saves_nothing(world, om
     ("changes", "sentence"),
     [
         ({"name": ""}, "Give it a name."),
-        ({"name": "x" * 81}, "Use at most 80 characters."),
+        ({"name": "x" * 61}, "Use at most 60 characters."),
         ({"name": "a\nb"}, "Write it on one line."),
         ({"words": "\x1b"}, "a character that cannot be seen"),
         ({"scopes": []}, "Tick at least one."),

@@ -1,5 +1,6 @@
 """What admins send who edit the terms of an access profile."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,12 +9,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from tokens import policies
-from tokens.forms.requests import INCOMPLETE, MOST_DAYS, RefusableForm, one_line, text_field
+from tokens.forms.requests import INCOMPLETE, RefusableForm, one_line, text_field
 from tokens.models import ProfileVersion, Scope
-from tokens.models.catalogue import RISKS
-
-MOST_MINUTES = 48 * 60
-MOST_APPROVALS = 5
+from tokens.refusals import Invalid
 
 
 def _number(label: str, least: int, most: int, **more: Any) -> forms.IntegerField:
@@ -38,9 +36,9 @@ class ProfileForm(RefusableForm):
         max_value=2**31 - 1,
         error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), INCOMPLETE),
     )
-    name = text_field("Name", 80, "Give it a name.", validators=[one_line])
+    name = text_field("Name", policies.LONGEST_NAME, "Give it a name.", validators=[one_line])
     words = text_field(
-        "In a sentence", 300, "Say in a sentence what it is for.", validators=[one_line],
+        "In a sentence", policies.LONGEST_WORDS, "Say in a sentence what it is for.", validators=[one_line],
         widget=forms.Textarea(attrs={"rows": 2}), help_text="Whoever asks reads this.",
     )  # fmt: skip
     scopes = forms.MultipleChoiceField(
@@ -49,9 +47,9 @@ class ProfileForm(RefusableForm):
             "required": "Tick at least one.", "invalid_choice": "%(value)s is not in the table.",
         },
     )  # fmt: skip
-    longest_days = _number("Days at most", 1, MOST_DAYS)
+    longest_days = _number("Days at most", 1, policies.MOST_DAYS)
     token_minutes = _number(
-        "Minutes of each token", 15, MOST_MINUTES,
+        "Minutes of each token", policies.LEAST_MINUTES, policies.MOST_MINUTES,
         help_text="How long a token works that was taken out of Keydesk; 480 is a working day.",
     )  # fmt: skip
     ask_groups = text_field(
@@ -62,9 +60,9 @@ class ProfileForm(RefusableForm):
         label="Group that decides",
         error_messages={"required": "Choose a group.", "invalid_choice": "Choose one of the list."},
     )
-    approvals_needed = _number("Approvals it takes", 1, MOST_APPROVALS)
+    approvals_needed = _number("Approvals it takes", 1, policies.MOST_APPROVALS)
     policy_days = _number(
-        "Approved by itself up to this many days", 0, MOST_DAYS, help_text="0: never."
+        "Approved by itself up to this many days", 0, policies.MOST_DAYS, help_text="0: never."
     )
 
     def __init__(
@@ -99,7 +97,7 @@ class ProfileForm(RefusableForm):
     def clean(self) -> dict[str, Any]:
         """What is approved by itself lies within what can be asked for."""
         cleaned = super().clean() or self.cleaned_data
-        if (cleaned.get("policy_days") or 0) > (cleaned.get("longest_days") or MOST_DAYS):
+        if (cleaned.get("policy_days") or 0) > (cleaned.get("longest_days") or policies.MOST_DAYS):
             self.add_error("policy_days", "That is longer than the days at most.")
         return cleaned
 
@@ -109,7 +107,7 @@ class ProfileForm(RefusableForm):
         scopes = frozenset(said["scopes"])
         return {
             "name": said["name"], "words": said["words"], "scopes": scopes,
-            "risk": max((self.table[name].risk for name in scopes), key=RISKS.index),
+            "risk": policies.risk_of(self.table[name].risk for name in scopes),
             "longest_days": said["longest_days"],
             "access_token_seconds": said["token_minutes"] * 60,
             "ask_groups": said["ask_groups"], "approver_group": said["approver_group"],
@@ -127,3 +125,10 @@ def start_of(version: ProfileVersion) -> dict[str, Any]:
         "approver_group": version.approver_group, "approvals_needed": version.approvals_needed,
         "policy_days": version.policy_days,
     }  # fmt: skip
+
+
+def read_number(word: str) -> int:
+    """A small number in a hidden field. Raises `Invalid` for what no page of ours sends."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", word):
+        raise Invalid(INCOMPLETE)
+    return int(word)

@@ -123,10 +123,3 @@ def read_back(word: str) -> str:
     known = {*QueueForm.base_fields, "after", "selected"}
     kept = urlencode([(name, value) for name, value in parse_qsl(query) if name in known])
     return f"{GOES_BACK}?{kept}" if kept else GOES_BACK
-
-
-def read_number(word: str) -> int:
-    """A small number in a hidden field. Raises `Invalid` for what no page of ours sends."""
-    if not re.fullmatch(r"[1-9][0-9]{0,8}", word):
-        raise Invalid(INCOMPLETE)
-    return int(word)

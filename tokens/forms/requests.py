@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
 from accounts.models import User
+from tokens import policies
 from tokens.models import AccessProfile, AccessRequest, Credential
 from tokens.models.requests import Rhythm, RunsWhere, ScriptFacts
 from tokens.operations.requests import Wish
@@ -27,7 +28,7 @@ from tokens.refusals import Invalid
 
 DAYS = (7, 30, 60, 90)
 OTHER = "other"
-MOST_DAYS = 366
+MOST_DAYS = policies.MOST_DAYS
 PURPOSE_LEAST = 5
 NO_SCOPES = "Choose at least one thing the script may do."
 INCOMPLETE = "This page was incomplete. Open it again."

@@ -10,11 +10,13 @@ from django.db import transaction
 from accounts import audit
 from tokens import policies
 from tokens.models import AccessProfile, Helpdesk, Scope
-from tokens.models.catalogue import RISKS, Risk, RoleKind
+from tokens.models.catalogue import Risk, RoleKind
 from tokens.operations.profiles import TERMS, make_version, told
 from tokens.refusals import Invalid
 
-LONGEST = {"name": 60, "words": 120, "slug": 60, "light": 80}
+LONGEST = {
+    "name": policies.LONGEST_NAME, "words": policies.LONGEST_WORDS, "slug": 60, "light": 80,
+}  # fmt: skip
 SCOPE = ("name", "words", "risk", "role", "light")
 LEAST = RoleKind.LIGHT_AGENT
 PROFILE = (
@@ -135,16 +137,23 @@ def _terms(helpdesk: Helpdesk, entry: dict[str, Any], slug: str) -> dict[str, An
         "name": _text(entry, "name", where),
         "words": _text(entry, "words", where),
         "scopes": scopes,
-        "risk": max(known.values(), key=RISKS.index),
-        "longest_days": _number(entry, "longest_days", where, 1, 366),
+        "risk": policies.risk_of(known.values()),
+        "longest_days": _number(entry, "longest_days", where, 1, policies.MOST_DAYS),
         "access_token_seconds": _number(
-            entry, "access_token_minutes", where, max(15, least // 60), 48 * 60, default=480
+            entry,
+            "access_token_minutes",
+            where,
+            max(policies.LEAST_MINUTES, least // 60),
+            policies.MOST_MINUTES,
+            default=480,
         )
         * 60,
         "ask_groups": _words(entry, "ask_groups", where),
         "approver_group": _text(entry, "approver_group", where),
-        "approvals_needed": _number(entry, "approvals_needed", where, 1, 5, default=1),
-        "policy_days": _number(entry, "policy_days", where, 0, 366, default=0),
+        "approvals_needed": _number(
+            entry, "approvals_needed", where, 1, policies.MOST_APPROVALS, default=1
+        ),
+        "policy_days": _number(entry, "policy_days", where, 0, policies.MOST_DAYS, default=0),
     }
 
 

@@ -24,7 +24,7 @@ def edit(
 ) -> list[str]:
     """New terms for a profile whose version `seen` was shown. Returns in what they widen it; then they wait.
 
-    Raises `Denied`, `Invalid` where nothing changes, `StaleState` where somebody edited it meanwhile.
+    Terms that wait already are given up for these. Raises `Denied`, `Invalid` where nothing changes, `StaleState` where somebody edited it meanwhile.
     """
     _may_edit(by)
     with transaction.atomic():
@@ -33,6 +33,9 @@ def edit(
             raise StaleState(f"“{current}” has been edited since you opened the page.")
         if all(getattr(current, term) == terms[term] for term in TERMS):
             raise Invalid("Nothing has changed.")
+        if profile.proposed is not None:
+            number = profile.proposed.number
+            audit.record("profile.dropped", by=by, target=profile, now=now, number=number)
         version = make_version(profile, terms, editor=by, now=now)
         widens = policies.widening(current, version)
         event = "profile.proposed" if widens else "profile.changed"
@@ -58,8 +61,8 @@ def confirm(*, profile: AccessProfile, number: int, by: User, now: datetime) -> 
     _may_edit(by)
     with transaction.atomic():
         current, proposed = _held(profile), _proposal(profile, number)
-        if proposed.editor_id == by.pk:
-            raise Denied("You wrote these terms; another admin has to confirm them.")
+        if not (answer := permissions.may_confirm(by, proposed)):
+            raise Denied(answer.reason)
         _point(profile, proposed=None, current=proposed)
         audit.record("profile.confirmed", by=by, target=profile, now=now, **told(current, proposed))
 

@@ -139,7 +139,10 @@ def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> st
 
 def _by_people(version: ProfileVersion, names: str) -> str:
     if not names:
-        return f"Members of {version.approver_group} decide; none of them has signed in to Keydesk yet."
+        return (
+            f"Members of {version.approver_group} decide; nobody else who can has signed in to "
+            "Keydesk yet."
+        )
     if version.approvals_needed > 1:
         return f"{version.approvals_needed} of {names} decide."
     return f"{names} decides."

@@ -29,8 +29,8 @@ class Row:
     may_connect: Answer
     is_connectable: bool
     has_secret: bool
-    is_idle: bool
-    """Whether it was not used for longer than its script said it would."""
+    idle_words: str
+    """What to ask oneself where it was not used for long; "" where it was."""
 
     @property
     def step(self) -> str:
@@ -123,8 +123,16 @@ def _row(
         may_connect=permissions.may_connect(user, credential, now=now),
         is_connectable=bool(policies.is_connectable(credential, now=now)),
         has_secret=held.has_secret,
-        is_idle=policies.is_idle(credential, last_used_at=held.last_used_at, now=now),
+        idle_words=_idle_words(held, now=now),
     )
+
+
+def _idle_words(held: queries.Held, *, now: datetime) -> str:
+    if not policies.is_idle(held.credential, last_used_at=held.last_used_at, now=now):
+        return ""
+    if held.credential.rhythm and held.last_used_at:
+        return "less often than it said"
+    return "still needed?"
 
 
 def _waiting(rows: list[AccessRequest], user: User, table: queries.ScopeTable) -> list[Waiting]:

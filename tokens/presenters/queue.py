@@ -1,4 +1,4 @@
-"""The queue: whose it is, what it can be narrowed to, and what each row of it says."""
+"""The queue: what it can be narrowed to, what each row of it says, and where its page leads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tokens.states import RequestState
 
 @dataclass(frozen=True)
 class QueueRow:
-    """One waiting request in the list."""
+    """One request in the list."""
 
     access_request: AccessRequest
     new_words: str

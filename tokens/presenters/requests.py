@@ -139,13 +139,19 @@ class Card:
     clocks: "Clocks"
     is_open: bool
     ends_others: str
-    said: list[deciding.Said]
+    remarks: list[deciding.Remark]
     may_comment: Answer
 
     @property
     def is_risky(self) -> bool:
-        """Whether approving takes a second page."""
-        return any(line.risk in policies.RISKY for line in self.scopes)
+        """Whether approving takes a second page: by the terms it was asked under, and by the table of today."""
+        terms = self.access_request.profile_version.risk if self.asks_for_all else ""
+        return policies.is_risky([terms, *(line.risk for line in self.scopes)])
+
+    @property
+    def asks_for_all(self) -> bool:
+        """Whether nothing of the profile was left out."""
+        return bool(self.access_request.scopes == self.access_request.profile_version.scopes)
 
     @property
     def ticket_words(self) -> str:
@@ -175,7 +181,7 @@ def card(
     """Everything one page says about one request; `facts` where they have been read already."""
     facts = facts or deciding.facts(access_request, reader)
     table = queries.as_table(facts.scopes)
-    spoken = [d.approver_id for d in facts.spoken if d.approver_id]
+    spoken = [d.approver_id for d in facts.verdicts if d.approver_id]
     return Card(
         access_request=access_request,
         groups=facts.groups,
@@ -183,7 +189,7 @@ def card(
         scopes=_asked(access_request, facts, table),
         verdict=_verdict(access_request),
         precedent=precedent_words(facts.precedent),
-        decisions=[_decision_line(access_request, said, table) for said in facts.spoken],
+        decisions=[_decision_line(access_request, said, table) for said in facts.verdicts],
         others=names_of(facts.deciders, but=[access_request.requester_id, reader.pk, *spoken]),
         missing=_missing(access_request, facts, spoken),
         may_decide=_may_decide(access_request, reader, facts, spoken, now=now),
@@ -191,7 +197,7 @@ def card(
         clocks=clocks(access_request, now=now),
         is_open=access_request.state == RequestState.PENDING,
         ends_others=_ends_others(access_request),
-        said=facts.said,
+        remarks=facts.remarks,
         may_comment=permissions.may_comment(reader, access_request),
     )
 
@@ -224,7 +230,7 @@ def _asked(
 
 
 def _decision_line(
-    access_request: AccessRequest, said: deciding.Spoken, table: queries.ScopeTable
+    access_request: AccessRequest, said: deciding.Verdict, table: queries.ScopeTable
 ) -> DecisionLine:
     kind = access_request.profile_version.profile.helpdesk.kind
     return DecisionLine(
@@ -318,7 +324,7 @@ def precedent_words(before: deciding.Precedent) -> list[str]:
 
 def _asked_before(before: deciding.Precedent) -> str:
     if before.earlier >= deciding.MOST_EARLIER:
-        return f"Asked for more than {deciding.MOST_EARLIER} times before."
+        return f"Asked at least {deciding.MOST_EARLIER} times before."
     count = before.earlier + 1
     return f"{ORDINALS.get(count, f'Request number {count}')}; {before.granted} approved before."
 

@@ -22,7 +22,7 @@ from tokens.queries.together import Read, Row, together
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 
 MOST_EARLIER = 20
-MOST_SAID = 50
+MOST_REMARKS = 50
 SCOPE = ("kind", "name", "words", "risk", "least_role", "light_words")
 
 
@@ -41,7 +41,7 @@ class Precedent:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class Verdict:
     """One decision on a request as it stands."""
 
     approver_id: int | None
@@ -54,11 +54,10 @@ class Spoken:
 
 
 @dataclass(frozen=True)
-class Said:
+class Remark:
     """One question about a request, or an answer."""
 
     name: str
-    is_requester: bool
     words: str
     at: datetime
 
@@ -71,8 +70,8 @@ class Facts:
     groups: list[str]
     """Of the person who asks."""
     held: Mapping[int, frozenset[str]]
-    spoken: list[Spoken]
-    said: list[Said]
+    verdicts: list[Verdict]
+    remarks: list[Remark]
     precedent: Precedent
     deciders: list[people.Decider]
     link: HelpdeskLink | None
@@ -89,8 +88,8 @@ def facts(
         "scopes": Scope.objects.filter(kind=helpdesk.kind).values(*SCOPE),
         "groups": Membership.objects.filter(user=access_request.requester_id).values("group"),
         "held": held_as(acts_as),
-        "spoken": _spoken_on(access_request),
-        "said": _said_about(access_request),
+        "verdicts": _verdicts_on(access_request),
+        "remarks": _remarks_on(access_request),
         "earlier": _before(access_request).values("state")[:MOST_EARLIER],
         "last_granted": _last_granted(access_request),
         "deciders": people.deciding(version.approver_group),
@@ -102,8 +101,8 @@ def facts(
         scopes=[Scope(**row) for row in found["scopes"]],
         groups=sorted(row["group"] for row in found["groups"]),
         held=by_helpdesk_user(found["held"]),
-        spoken=[_spoken(row) for row in found["spoken"]],
-        said=[_said(row, access_request) for row in reversed(found["said"])],
+        verdicts=[_verdict(row) for row in found["verdicts"]],
+        remarks=[_remark(row) for row in reversed(found["remarks"])],
         precedent=_precedent(found["earlier"], found["last_granted"]),
         deciders=people.deciders_from(found["deciders"]),
         link=next((HelpdeskLink(**row) for row in found["link"]), None),
@@ -126,7 +125,7 @@ def by_helpdesk_user(rows: list[Row]) -> Mapping[int, frozenset[str]]:
     return found
 
 
-def _spoken_on(access_request: AccessRequest) -> Read:
+def _verdicts_on(access_request: AccessRequest) -> Read:
     rows = Decision.objects.filter(
         access_request=access_request.pk, revision=access_request.revision
     )
@@ -136,9 +135,9 @@ def _spoken_on(access_request: AccessRequest) -> Read:
     )  # fmt: skip
 
 
-def _spoken(row: Row) -> Spoken:
+def _verdict(row: Row) -> Verdict:
     pk, name, email = row["approver_id"], row["approver__name"], row["approver__email"]
-    return Spoken(
+    return Verdict(
         approver_id=pk,
         name=str(User(pk=pk, name=name, email=email)) if pk else "Keydesk, by rule",
         is_approval=row["verdict"] == Decision.Verdict.APPROVE,
@@ -149,15 +148,15 @@ def _spoken(row: Row) -> Spoken:
     )
 
 
-def _said_about(access_request: AccessRequest) -> Read:
+def _remarks_on(access_request: AccessRequest) -> Read:
     """The latest comments, the last one first."""
     rows = Comment.objects.filter(access_request=access_request.pk).order_by("-id")
-    return rows.values("author_id", "author__name", "author__email", "words", "at")[:MOST_SAID]
+    return rows.values("author_id", "author__name", "author__email", "words", "at")[:MOST_REMARKS]
 
 
-def _said(row: Row, access_request: AccessRequest) -> Said:
+def _remark(row: Row) -> Remark:
     author = User(pk=row["author_id"], name=row["author__name"], email=row["author__email"])
-    return Said(str(author), author.pk == access_request.requester_id, row["words"], row["at"])
+    return Remark(str(author), row["words"], row["at"])
 
 
 def _before(access_request: AccessRequest) -> QuerySet[AccessRequest]:

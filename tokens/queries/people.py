@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Membership, User
-from accounts.roles import Role, groups_that_give
+from accounts.roles import Role, groups_that_give, named_admins
 from tokens.queries.together import Read, Row
 
 MOST_NAMED = 50
@@ -50,8 +49,8 @@ def _deciders(approver_group: str) -> QuerySet[Any, Any]:
     approves = {approver_group} & groups_that_give(Role.APPROVER)
     by_group = Membership.objects.filter(group__in=approves | admin_groups).values("user")
     people = Q(pk__in=by_group)
-    is_named = Q(subject__in=settings.ROLE_ADMIN_SUBJECTS)
-    if settings.ROLE_ADMIN_SUBJECTS:
+    is_named = Q(subject__in=named_admins())
+    if named_admins():
         people |= is_named
     own = Membership.objects.filter(user=OuterRef("pk"))
     is_admin = Q(Exists(own.filter(group__in=admin_groups))) | is_named

@@ -167,7 +167,7 @@ def _wait_for(reader: Reader, rows: QuerySet[AccessRequest]) -> QuerySet[AccessR
 
 
 def waiting(reader: Reader, *, now: datetime) -> Read:
-    """What waits for this person, counted to a hundred and no further."""
+    """What waits for this person, counted to a hundred, among the first of each group and no further."""
     parts = _parts(reader, View.WAITING, start=None, now=now)
     rows = _all_of(parts.values(), most=COUNTED_AMONG)
     return _wait_for(reader, rows).values("pk")[:MOST_COUNTED]

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from math import ceil
 
 from django.db.models import F
 
@@ -43,4 +44,4 @@ def _decided(approver_group: str) -> Read:
 
 def _usual(waits: list[timedelta]) -> timedelta:
     waits.sort()
-    return waits[min(len(waits) - 1, int(len(waits) * USUALLY))]
+    return waits[ceil(len(waits) * USUALLY) - 1]

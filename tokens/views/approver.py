@@ -1,4 +1,4 @@
-"""Deciding on one request: approving, approving less, denying."""
+"""Deciding: approving, approving less, denying, and approving several that were ticked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -8,8 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import clock
 from accounts.decorators import fresh_groups, requires, signed_in
 from tokens import permissions
-from tokens.forms.profiles import ProfileForm, start_of
-from tokens.forms.queue import read_number
+from tokens.forms.profiles import ProfileForm, read_number, start_of
 from tokens.models import AccessProfile, ProfileVersion
 from tokens.operations import profiles as operations
 from tokens.presenters import profiles as presenters
@@ -85,7 +84,7 @@ def profile(request: HttpRequest, pk: int) -> HttpResponse:
         "changes": presenters.changes(found, found.current, proposed) if proposed else [],
         "why": presenters.widening(found.current, proposed) if proposed else "",
         "may_edit": permissions.may_operate(user),
-        "is_own": proposed is not None and proposed.editor_id == user.pk,
+        "may_confirm": permissions.may_confirm(user, proposed) if proposed else None,
         "history": history(found),
         "now": clock.now(),
     }
