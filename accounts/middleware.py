@@ -4,7 +4,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY, logout
+from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY, logout
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -12,6 +12,7 @@ from accounts import clock, sessions
 from accounts.models import User
 from accounts.operations import DEACTIVATED
 
+UPDATED = "You were signed out, because Keydesk was updated."
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -34,6 +35,11 @@ class SessionLimits:
     def _why_over(self, request: HttpRequest) -> str:
         if not isinstance(request.user, User):
             # Django takes a deactivated person for nobody, but leaves their session alone.
+            if request.session.get(BACKEND_SESSION_KEY) not in (
+                None,
+                *settings.AUTHENTICATION_BACKENDS,
+            ):
+                return UPDATED
             return DEACTIVATED if SESSION_KEY in request.session else ""
         now = clock.of_page(request.user)
         why = sessions.why_over(request.session, now=now)

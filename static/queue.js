@@ -28,6 +28,7 @@ const openRow = async (row) => {
   const { href } = linkOf(row);
   mark(row);
   linkOf(row).focus();
+  document.getElementById("card").inert = true; // no key presses a button of the request that was left
   asked?.abort();
   asked = new AbortController();
   try {
@@ -52,7 +53,10 @@ const tick = () => {
   else say("This one has to be opened; it cannot be ticked.");
 };
 
-const press = (key) => document.querySelector(`#card [aria-keyshortcuts="${key}"]`)?.click();
+const press = (key) => {
+  const card = document.getElementById("card");
+  if (card && !card.inert) card.querySelector(`[aria-keyshortcuts="${key}"]`)?.click();
+};
 
 const help = document.getElementById("keys");
 const KEYS = {

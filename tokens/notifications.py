@@ -23,15 +23,15 @@ def request_ended(access_request: AccessRequest, *, now: datetime) -> None:
 
 
 def request_commented(comment: Comment, *, now: datetime) -> None:
-    """The other side hears: the requester of a question, who asked (else all who can decide) of an answer."""
+    """The other side hears: the requester of a question, who asked and still decides (else all who can) of an answer."""
     access_request = comment.access_request
     asked = access_request.requester
     if comment.author_id != asked.pk:
         people = [asked]
     else:
-        spoke = access_request.comments.exclude(author=asked).select_related("author")
-        people = list({one.author_id: one.author for one in spoke}.values())
-        people = people or deciders(access_request.profile_version.approver_group)
+        decide = deciders(access_request.profile_version.approver_group)
+        spoke = set(access_request.comments.values_list("author", flat=True))
+        people = [person for person in decide if person.pk in spoke] or decide
     others = [person for person in people if person.pk != comment.author_id]
     _tell(others, f"request.commented:{comment.pk}", "request_commented", comment.pk, now)
 

@@ -82,8 +82,8 @@ def approves_by_itself(
         return no("This access is always decided by a person.")
     if days > version.policy_days:
         return no(f"Not approved by itself: longer than {version.policy_days} days.")
-    if version.editor_id == requester_id:
-        return no("Not approved by itself: the requester wrote these terms.")
+    if _has_written(version, requester_id):
+        return no("Not approved by itself: the requester had a hand in these terms.")
     what = "Renewals" if is_renewal else "Requests"
     return Answer(
         True,
@@ -102,6 +102,14 @@ MOST_APPROVALS = 5
 def risk_of(risks: Iterable[str]) -> str:
     """The risk of a profile: that of its riskiest scope."""
     return max(risks, key=RISKS.index)
+
+
+def _has_written(version: ProfileVersion, user_id: int) -> bool:
+    """Whether somebody wrote these terms or, since they are edited on a page, any before them."""
+    if version.editor_id is None:
+        return False
+    edits = ProfileVersion.objects.filter(profile=version.profile_id, number__lte=version.number)
+    return version.editor_id == user_id or edits.filter(editor=user_id).exists()
 
 
 def widening(before: ProfileVersion, after: ProfileVersion) -> list[str]:
@@ -228,9 +236,14 @@ def is_risky(risks: Iterable[str]) -> bool:
     return any(risk in RISKY for risk in risks)
 
 
-def may_be_ticked(access_request: AccessRequest, *, is_asked: bool, now: datetime) -> Answer:
-    """Whether it may be approved among others without being opened. `is_asked`: a question about it has no answer."""
-    if is_risky([access_request.profile_version.risk]):
+def may_be_ticked(
+    access_request: AccessRequest, *, risks: Iterable[str], is_asked: bool, now: datetime
+) -> Answer:
+    """Whether it may be approved among others without being opened.
+
+    `risks`: of its scopes, as the table has them today. `is_asked`: a question about it has no answer.
+    """
+    if is_risky([access_request.profile_version.risk, *risks]):
         return no("It can write or is wide, so it has to be opened.")
     if access_request.profile_version.approvals_needed > 1:
         return no("It takes several approvals, so it has to be opened.")

@@ -9,6 +9,7 @@ from tests.integration._people import browser, words
 from tests.world import World
 from tokens import mail
 from tokens.models import Comment
+from tokens.operations import comments
 
 pytestmark = pytest.mark.django_db
 KEY = "a-key-of-the-page-0001"
@@ -115,3 +116,26 @@ def test_a_form_is_written_on_a_page_of_its_own(world, ben):
     assert "Write about weekly-csat" in words(
         browser(world, "ada").get(f"/requests/{row.pk}/comment")
     )
+
+
+def test_who_asked_and_decides_no_more_is_not_told_and_who_decides_now_is(world, ben):
+    world.person("june")
+    row = world.ask()
+    write(ben, row.pk, "Which queues?")
+    world.person("ben").memberships.filter(group="helpdesk-leads").delete()
+    write(browser(world, "ada"), row.pk, "Billing only.")
+    outgoing.outbox.clear()
+    mail.send_due(clock=lambda: clock.now())
+    assert "Ada Lindqvist wrote about weekly-csat" not in told("ben")
+    assert "Ada Lindqvist wrote about weekly-csat" in told("june")
+
+
+def test_there_is_an_end_to_writing(world, ben, monkeypatch):
+    monkeypatch.setattr(comments, "MOST", 2)
+    row = world.ask()
+    for text in ("One?", "And two?"):
+        write(ben, row.pk, text)
+    response = write(ben, row.pk, "And three??")
+    assert response.status_code == 422
+    assert "You have written 2 times about this request." in words(response)
+    assert Comment.objects.count() == 2

@@ -87,11 +87,11 @@ def test_wider_terms_wait_for_a_second_admin(world, omar, second, changes, why):
     assert profile.current.number == 1
     page = f"/profiles/{profile.pk}"
     assert "another admin has to confirm them" in words(omar.get(page))
-    own = omar.post(f"{page}/confirm", {"number": 2})
+    own = omar.post(f"{page}/confirm", {"number": 2, "seen": 1})
     assert own.status_code == 403
     assert world.profile("read-users").current.number == 1
     assert why in words(second.get(page))
-    second.post(f"{page}/confirm", {"number": 2})
+    second.post(f"{page}/confirm", {"number": 2, "seen": 1})
     profile = world.profile("read-users")
     assert (profile.current.number, profile.proposed) == (2, None)
     assert "confirmed version 2" in words(second.get(page))
@@ -108,9 +108,12 @@ def test_fewer_approvals_and_more_who_may_ask_are_wider(world, omar):
 
 def test_policy_never_approves_for_whoever_wrote_the_terms(world, omar, second):
     send(omar, world, policy_days=10)
-    second.post(f"/profiles/{world.profile('read-users').pk}/confirm", {"number": 2})
+    second.post(f"/profiles/{world.profile('read-users').pk}/confirm", {"number": 2, "seen": 1})
     assert world.ask(by="omar", profile="read-users", days=5).state == "pending"
     assert world.ask(by="ada", profile="read-users", days=5).state == "approved"
+    send(second, world, words="A trivial edit by somebody else.")
+    again = world.ask(by="omar", profile="read-users", days=5, script_name="again")
+    assert again.state == "pending", "the terms are still omar's"
 
 
 def test_a_proposal_can_be_given_up_and_a_newer_one_takes_its_place(world, omar, second):
@@ -118,14 +121,14 @@ def test_a_proposal_can_be_given_up_and_a_newer_one_takes_its_place(world, omar,
     send(omar, world, longest_days=150)
     page = f"/profiles/{world.profile('read-users').pk}"
     assert "gave version 2 of the terms up" in words(omar.get(page))
-    stale = second.post(f"{page}/confirm", {"number": 2})
+    stale = second.post(f"{page}/confirm", {"number": 2, "seen": 1})
     assert stale.status_code == 409
     assert "no longer wait for a second admin" in words(stale)
     second.post(f"{page}/drop", {"number": 3})
     assert world.profile("read-users").proposed is None
     assert second.post(f"{page}/drop", {"number": 3}).status_code == 409
     for nonsense in ("", "x", "0", "9" * 30):
-        assert second.post(f"{page}/confirm", {"number": nonsense}).status_code == 400
+        assert second.post(f"{page}/confirm", {"number": nonsense, "seen": 1}).status_code == 400
 
 
 def test_two_who_edit_at_once_do_not_undo_each_other(world, omar):
@@ -197,3 +200,32 @@ def test_a_file_leaves_what_was_edited_on_its_page(world, omar):
     (line,) = catalogue.load(catalogue=starter, now=world.clock())
     assert line == "profile read-users on production: edited on its page since, left as it is"
     assert world.profile("read-users").current.longest_days == 30
+
+
+def test_a_word_on_proposed_terms_is_about_what_was_compared(world, omar, second):
+    send(omar, world, longest_days=120)
+    starter = json.loads(STARTER.read_text())
+    next(row for row in starter["profiles"] if row["slug"] == "read-users")["scopes"] = [
+        "users:read"
+    ]
+    catalogue.load(catalogue=starter, now=world.clock())
+    profile = world.profile("read-users")
+    assert (profile.current.number, profile.proposed) == (3, None)
+    late = second.post(f"/profiles/{profile.pk}/confirm", {"number": 2, "seen": 1})
+    assert late.status_code == 409
+    send(omar, world, longest_days=120)
+    wrong = second.post(f"/profiles/{profile.pk}/confirm", {"number": 4, "seen": 1})
+    assert wrong.status_code == 409
+    assert world.profile("read-users").current.number == 3
+
+
+def test_what_is_granted_no_more_is_not_confirmed(world, omar, second, settings):
+    settings.BARE_WRITE_ALLOWED = True
+    starter = json.loads(STARTER.read_text())
+    catalogue.load(catalogue=starter, now=world.clock())
+    send(omar, world, scopes=["users:read", "organizations:read", "write"])
+    settings.BARE_WRITE_ALLOWED = False
+    pk = world.profile("read-users").pk
+    response = second.post(f"/profiles/{pk}/confirm", {"number": 2, "seen": 1})
+    assert response.status_code == 400
+    assert "write is not granted here any more." in words(response)

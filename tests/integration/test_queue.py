@@ -1,5 +1,6 @@
 """The queue's page: whose requests, in which order, narrowed by what, at which cost."""
 
+import base64
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import clock
+from accounts.models import AuditEvent, User
 from tests.integration._people import browser, words
 from tests.world import World
-from tokens.models import AccessRequest, Decision, HelpdeskUser, ProfileVersion, SavedView
-from tokens.operations import comments, requests, views
+from tokens.models import (
+    AccessRequest,
+    Decision,
+    HelpdeskUser,
+    ProfileVersion,
+    SavedView,
+    Scope,
+)
+from tokens.operations import comments, requests, sweeps, views
 from tokens.queries import queue
 from tokens.queries.queue import Place, make_cursor, read_cursor
 
@@ -127,6 +136,8 @@ def test_pages_do_not_skip_rows_of_the_same_moment(world, ben):
         "\0",
         "é",
         "MjAyNi0xMS0yM1QwMDowMDowMCswMDowMCAxZTk=",
+        base64.urlsafe_b64encode(b"2030-01-01T00:00:00+23:59 1").decode(),
+        base64.urlsafe_b64encode(b"0001-01-01T00:00:00+23:59 1").decode(),
     ],
 )
 def test_a_bad_cursor_is_the_first_page(world, ben, cursor):
@@ -239,7 +250,8 @@ def test_the_same_name_again_is_its_new_state(world, ben):
         ({"name": "x" * 41, "query": "risk=high"}, "Use at most 40 characters."),
         ({"name": "a\nb", "query": "risk=high"}, "Write it on one line."),
         ({"name": "a\x1b", "query": "risk=high"}, "a character that cannot be seen"),
-        ({"name": "a", "query": "text=" + "x" * 600}, "at most 500 characters"),
+        ({"name": "a", "query": "text=" + "x" * 2600}, "too long to be kept"),
+        ({"name": "a", "query": "text=" + "é" * 700}, "too long to be kept"),
     ],
 )
 def test_a_bad_name_keeps_nothing_and_says_why(world, ben, sent, sentence):
@@ -384,7 +396,7 @@ def test_only_the_same_access_is_approved_together(world, ben):
     rows = [world.ask(), world.ask(profile="read-users", script_name="other")]
     response = ben.post("/queue/approve", {"ticked": [box(r) for r in rows], "confirmed": "yes"})
     assert response.status_code == 400
-    assert "Only requests for the same access can be approved together." in words(response)
+    assert "Only requests for the same access, under the same terms" in words(response)
     assert not Decision.objects.exists()
 
 
@@ -411,6 +423,34 @@ def test_what_has_to_be_opened_is_not_approved_by_a_tampered_page(world, ben):
     assert response.status_code == 400
     assert "It can write or is wide, so it has to be opened." in words(response)
     assert not Decision.objects.exists()
+
+
+def test_what_the_table_calls_risky_today_has_to_be_opened(world, ben):
+    row = world.ask(profile="read-users")
+    assert boxes(ben.get("/queue")) == ["weekly-csat"]
+    Scope.objects.filter(name="users:read").update(risk="high")
+    assert boxes(ben.get("/queue")) == []
+    refused = ben.post("/queue/approve", {"ticked": [box(row)], "confirmed": "yes"})
+    assert "so it has to be opened" in words(refused)
+    assert not Decision.objects.exists()
+
+
+def test_other_terms_are_another_access_and_what_each_gives_is_named(world, ben):
+    rows = [world.ask(profile="read-users", script_name=name) for name in ("one", "two")]
+    page = words(ben.post("/queue/approve", {"ticked": [box(row) for row in rows]}))
+    assert page.count("Read users · Read organizations") == 2
+    newer = ProfileVersion.objects.get(pk=rows[0].profile_version_id)
+    newer.pk, newer.number = None, 2
+    newer.save()
+    AccessRequest.objects.filter(pk=rows[1].pk).update(profile_version=newer)
+    refused = ben.post("/queue/approve", {"ticked": [box(row) for row in rows]})
+    assert "under the same terms" in words(refused)
+
+
+def test_an_attempt_on_ones_own_leaves_its_row(world, ben):
+    own = world.ask(by="ben")
+    ben.post("/queue/approve", {"ticked": [box(own)], "confirmed": "yes"})
+    assert AuditEvent.objects.filter(event="person.refused").count() == 1
 
 
 def test_ticks_of_what_is_not_theirs_do_nothing_and_say_nothing(world, ben):
@@ -463,3 +503,18 @@ def test_nobody_is_led_elsewhere(world, ben, back):
     row = world.ask()
     done = ben.post(f"/requests/{row.pk}/approve", {"revision": 1, "back": back})
     assert done.url == f"/requests/{row.pk}"
+
+
+def test_who_lost_their_groups_hears_nothing_of_changes(world, ben):
+    row = world.ask()
+    world.approve(row, by="june")
+    User.objects.filter(subject="ben").update(groups_read_at=clock.now() - timedelta(hours=2))
+    quiet = ben.get("/queue/changes", {"shown": [box(row)]}, headers={"HX-Request": "true"})
+    assert "meanwhile-" not in words(quiet)
+
+
+def test_what_an_older_version_wrote_comes_into_its_groups_queue_with_the_next_sweep(world, ben):
+    AccessRequest.objects.filter(pk=world.ask().pk).update(approver_group="")
+    assert listed(ben.get("/queue")) == []
+    sweeps.sweep(now=world.clock())
+    assert listed(ben.get("/queue")) == ["weekly-csat"]

@@ -231,6 +231,7 @@ def test_a_lease_lasts_its_days_whatever_clocks_on_the_wall_do(monkeypatch, issu
     """Seven days are 168 hours; the page shows the day that the reader's own calendar will show then."""
     world = World(now=issued)
     monkeypatch.setattr(clock, "now", world.clock)
+    monkeypatch.setattr(clock, "of_page", lambda _: world.clock())
     ada, held = browser(world, "ada"), world.active(days=7)
     assert held.lives_until - held.issued_at == timedelta(hours=168)
     began, ends = held.issued_at.astimezone(AMSTERDAM), held.lives_until.astimezone(AMSTERDAM)

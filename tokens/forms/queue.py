@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from tokens.forms.requests import INCOMPLETE, RefusableForm, one_line, text_field
 from tokens.models.catalogue import Risk
@@ -18,7 +19,8 @@ from tokens.refusals import Invalid
 RISK_WORDS = {
     Risk.LOW: "Low", Risk.MEDIUM: "Medium", Risk.HIGH: "Can write", Risk.WIDE: "Wide",
 }  # fmt: skip
-MOST_QUERY = 1_000
+MOST_QUERY = 2_000
+TOO_LONG = "This is too long to be kept under a name. Look for less."
 TICKED = re.compile(r"[1-9][0-9]{0,17}:[1-9][0-9]{0,8}")
 AGES = {1: "More than a day", 2: "More than 2 days", 7: "More than a week"}
 
@@ -104,12 +106,20 @@ class SaveViewForm(RefusableForm):
 
     use_required_attribute = False
     name = text_field("Name of this view", 40, "Give it a name.", validators=[one_line])
-    query = forms.CharField(widget=forms.HiddenInput, max_length=500, required=False)
+    query = forms.CharField(
+        widget=forms.HiddenInput,
+        max_length=MOST_QUERY,
+        required=False,
+        error_messages={"max_length": TOO_LONG},
+    )
 
     def clean_query(self) -> str:
         """Of the address, what the queue's page understands."""
         pairs = parse_qsl(self.cleaned_data["query"])
-        return urlencode([(name, value) for name, value in pairs if name in QueueForm.base_fields])
+        kept = urlencode([(name, value) for name, value in pairs if name in QueueForm.base_fields])
+        if len(kept) > MOST_QUERY:
+            raise ValidationError(TOO_LONG)
+        return kept
 
 
 GOES_BACK = "queue"

@@ -23,8 +23,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="accessrequest",
             name="approver_group",
-            field=models.CharField(default="", max_length=255),
-            preserve_default=False,
+            field=models.CharField(db_default="", default="", max_length=255),
         ),
         migrations.RunPython(copy_groups, migrations.RunPython.noop),
         migrations.AddIndex(
@@ -72,7 +71,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("name", models.CharField(max_length=40)),
-                ("query", models.CharField(max_length=500)),
+                ("query", models.CharField(max_length=2000)),
                 ("user", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="saved_views", to=settings.AUTH_USER_MODEL)),
             ],
             options={

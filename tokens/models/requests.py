@@ -57,8 +57,11 @@ class AccessRequest(ScriptFacts):
     acts_as = models.ForeignKey(HelpdeskUser, on_delete=models.PROTECT, related_name="+")
     profile = models.ForeignKey(AccessProfile, on_delete=models.PROTECT, related_name="+")
     profile_version = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
-    approver_group = models.CharField(max_length=255)
-    """Copied from the version, so that the queue of a group is read along an index, however much waits."""
+    approver_group = models.CharField(max_length=255, default="", db_default="")
+    """Copied from the version, so that the queue of a group is read along an index, however much waits.
+
+    Empty where a web process of before this column made the row, until the next sweep.
+    """
     credential = models.ForeignKey(
         "Credential", null=True, on_delete=models.PROTECT, related_name="access_requests"
     )

@@ -12,7 +12,7 @@ class SavedView(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_views")
     name = models.CharField(max_length=40)
-    query = models.CharField(max_length=500)
+    query = models.CharField(max_length=2000)
     """The query of the page's address."""
 
     class Meta:

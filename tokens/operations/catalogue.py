@@ -6,12 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from accounts import audit
 from tokens import policies
 from tokens.models import AccessProfile, Helpdesk, Scope
 from tokens.models.catalogue import Risk, RoleKind
-from tokens.operations.profiles import TERMS, make_version, told
+from tokens.operations.profiles import TERMS, give_up, make_version, told
 from tokens.refusals import Invalid
 
 LONGEST = {
@@ -107,11 +108,14 @@ def _profile(helpdesk: Helpdesk, entry: dict[str, Any], *, now: datetime) -> str
     slug = _text(entry, "slug", "a profile")
     terms = _terms(helpdesk, entry, slug)
     profile, _ = AccessProfile.objects.get_or_create(helpdesk=helpdesk, slug=slug)
+    AccessProfile.objects.filter(pk=profile.pk).update(slug=F("slug"))  # held, so that edits wait
+    profile.refresh_from_db()
     current = profile.current
     if current and all(getattr(current, term) == terms[term] for term in TERMS):
         return ""
     if current and current.editor_id is not None:
         return f"profile {slug} on {helpdesk.slug}: edited on its page since, left as it is"
+    give_up(profile, by=None, now=now)
     version = make_version(profile, terms, editor=None, now=now)
     AccessProfile.objects.filter(pk=profile.pk).update(current=version)
     audit.record("profile.changed", by=None, target=profile, now=now, **told(current, version))

@@ -10,15 +10,20 @@ from accounts.models import User
 from accounts.roles import fresh
 from tokens import notifications, permissions
 from tokens.models import AccessRequest, Comment
-from tokens.refusals import Denied
+from tokens.refusals import Denied, Invalid
+
+MOST = 20
+"""Comments of one person on one request: each is a mail to others."""
 
 
 def write(
     *, access_request: AccessRequest, words: str, by: User, key: str, now: datetime
 ) -> Comment:
-    """Ask or answer; the other side hears of it. The same `key` by the same person is the same comment. Raises `Denied`."""
+    """Ask or answer; the other side hears of it. The same `key` by the same person is the same comment. Raises `Denied`, and `Invalid` after so many."""
     if not (answer := permissions.may_comment(fresh(by), access_request)):
         raise Denied(answer.reason)
+    if access_request.comments.filter(author=by).count() >= MOST:
+        raise Invalid(f"You have written {MOST} times about this request. Talk to each other.")
     submission_key = hashlib.sha256(f"{by.pk}:{key}".encode()).hexdigest()
     with transaction.atomic():
         comment, is_new = Comment.objects.get_or_create(

@@ -16,7 +16,7 @@ from tokens.operations import credentials
 from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
 from tokens.queries.queue import is_asked, ticked
-from tokens.queries.requests import link_of
+from tokens.queries.requests import link_of, risks_of, scope_table
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import ACCESS_REQUEST, RequestState
 
@@ -54,10 +54,14 @@ def approve(
 
 @dataclass(frozen=True)
 class Together:
-    """What became of requests that were approved at once: those approved, and of the others why not."""
+    """What became of requests that were approved at once: those approved, and of the others why not.
+
+    `denied`: why this person may not decide one of them, for the record.
+    """
 
     approved: list[AccessRequest]
     refused: list[tuple[AccessRequest, str]]
+    denied: list[str]
 
 
 def approve_together(*, shown: Mapping[int, int], by: User, now: datetime) -> Together:
@@ -67,7 +71,7 @@ def approve_together(*, shown: Mapping[int, int], by: User, now: datetime) -> To
     Where somebody was first, or this person may not decide, that one is left and its sentence returned.
     """
     rows = to_approve_together(shown, by=by, now=now)
-    approved, refused = [], []
+    approved, refused, denied = [], [], []
     for row in rows:
         try:
             approved.append(
@@ -76,9 +80,10 @@ def approve_together(*, shown: Mapping[int, int], by: User, now: datetime) -> To
                     reason="", by=by, now=now,
                 )
             )  # fmt: skip
-        except (Denied, StaleState) as refusal:
+        except (Denied, StaleState, Invalid) as refusal:
             refused.append((row, refusal.sentence))
-    return Together(approved, refused)
+            denied += [refusal.sentence] if isinstance(refusal, Denied) else []
+    return Together(approved, refused, denied)
 
 
 def to_approve_together(
@@ -93,10 +98,16 @@ def to_approve_together(
     rows = [row for row in ticked(shown) if permissions.may_see_request(by, row)]
     if len(rows) < len(shown):
         raise Invalid("One of these is not there, or not yours to see.")
-    if len({row.profile_id for row in rows}) > 1:
-        raise Invalid("Only requests for the same access can be approved together.")
+    if len({row.profile_version_id for row in rows}) > 1:
+        raise Invalid(
+            "Only requests for the same access, under the same terms, can be approved together."
+        )
+    table = scope_table()
     for row in rows:
-        if not (answer := policies.may_be_ticked(row, is_asked=is_asked(row), now=now)):
+        risks = risks_of(row, table)
+        if not (
+            answer := policies.may_be_ticked(row, risks=risks, is_asked=is_asked(row), now=now)
+        ):
             raise Invalid(f"{row.script_name}, asked by {row.requester}: {answer.reason}")
     return rows
 

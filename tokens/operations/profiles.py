@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max
 
@@ -33,9 +34,7 @@ def edit(
             raise StaleState(f"“{current}” has been edited since you opened the page.")
         if all(getattr(current, term) == terms[term] for term in TERMS):
             raise Invalid("Nothing has changed.")
-        if profile.proposed is not None:
-            number = profile.proposed.number
-            audit.record("profile.dropped", by=by, target=profile, now=now, number=number)
+        give_up(profile, by=by, now=now)
         version = make_version(profile, terms, editor=by, now=now)
         widens = policies.widening(current, version)
         event = "profile.proposed" if widens else "profile.changed"
@@ -56,11 +55,27 @@ def make_version(
     )
 
 
-def confirm(*, profile: AccessProfile, number: int, by: User, now: datetime) -> None:
-    """Let proposed terms take effect. Raises `Denied`, also to who wrote them, and `StaleState`."""
+def give_up(profile: AccessProfile, *, by: User | None, now: datetime) -> None:
+    """Terms that wait are none any more, since others come. Within the transaction that brings them."""
+    if profile.proposed is not None:
+        number = profile.proposed.number
+        AccessProfile.objects.filter(pk=profile.pk).update(proposed=None)
+        audit.record("profile.dropped", by=by, target=profile, now=now, number=number)
+
+
+def confirm(*, profile: AccessProfile, number: int, seen: int, by: User, now: datetime) -> None:
+    """Let proposed terms take effect in the place of those that were `seen`.
+
+    Raises `Denied`, also to who wrote them, `StaleState`, and `Invalid` where a scope is granted no more.
+    """
     _may_edit(by)
     with transaction.atomic():
         current, proposed = _held(profile), _proposal(profile, number)
+        if current.number != seen:
+            raise StaleState(f"“{current}” has been edited since you opened the page.")
+        for name in sorted(proposed.scopes):
+            if not policies.scope_is_grantable(name, bare_write=settings.BARE_WRITE_ALLOWED):
+                raise Invalid(f"{name} is not granted here any more.")
         if not (answer := permissions.may_confirm(by, proposed)):
             raise Denied(answer.reason)
         _point(profile, proposed=None, current=proposed)

@@ -15,7 +15,15 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from tokens import notifications, outbox
-from tokens.models import AccessRequest, Credential, Grant, Helpdesk, InventoryRun, Job
+from tokens.models import (
+    AccessRequest,
+    Credential,
+    Grant,
+    Helpdesk,
+    InventoryRun,
+    Job,
+    ProfileVersion,
+)
 from tokens.operations import credentials, emergencies, requests
 from tokens.queries.credentials import needing_a_list
 from tokens.refusals import StaleState
@@ -36,6 +44,13 @@ SOON = (14, 7, 1)
 def carry_on_emergencies(*, now: datetime) -> int:
     """What somebody ordered to be ended all at once, and nobody has finished."""
     return emergencies.carry_on_all(now=now, most=BATCH)
+
+
+def name_groups(*, now: datetime) -> int:
+    """Requests that a web process of an older version made, which do not name the group they are for."""
+    group = ProfileVersion.objects.filter(pk=OuterRef("profile_version")).values("approver_group")
+    nameless = AccessRequest.objects.filter(approver_group="", state=RequestState.PENDING)
+    return nameless.update(approver_group=Subquery(group[:1]))
 
 
 def lapse_requests(*, now: datetime) -> int:
@@ -196,6 +211,7 @@ def tell_ends_soon(*, now: datetime) -> int:
 
 SWEEPS: tuple[Callable[..., int], ...] = (
     carry_on_emergencies,
+    name_groups,
     expire_credentials,
     lapse_requests,
     lapse_credentials,

@@ -9,8 +9,11 @@ from accounts.models import User
 from tokens import policies
 from tokens.models import AccessRequest
 from tokens.presenters.around import Around
+from tokens.presenters.requests import in_words
 from tokens.presenters.words import all_of
+from tokens.queries import deciding
 from tokens.queries import queue as queries
+from tokens.queries.requests import ScopeTable, as_table, risks_of, scope_table
 from tokens.queries.together import Row
 from tokens.states import RequestState
 
@@ -30,14 +33,20 @@ class QueueRow:
 
 
 def queue_rows(
-    rows: list[AccessRequest], held: Mapping[int, frozenset[str]], *, now: datetime
+    rows: list[AccessRequest], facts: deciding.Facts, *, now: datetime
 ) -> list[QueueRow]:
-    """The list's rows, with what each would change for its person. `held`: what they hold now."""
-    return [_queue_row(row, held.get(row.acts_as_id, frozenset()), now=now) for row in rows]
+    """The list's rows, with what each would change for its person. `facts`: read with these rows beside."""
+    table = as_table(facts.scopes)
+    return [_queue_row(row, facts, table, now=now) for row in rows]
 
 
-def _queue_row(row: AccessRequest, held: frozenset[str], *, now: datetime) -> QueueRow:
-    new = len(row.scopes - held)
+def _queue_row(
+    row: AccessRequest, facts: deciding.Facts, table: ScopeTable, *, now: datetime
+) -> QueueRow:
+    new = len(row.scopes - facts.held.get(row.acts_as_id, frozenset()))
+    answer = policies.may_be_ticked(
+        row, risks=risks_of(row, table), is_asked=queries.is_asked(row), now=now
+    )
     risk = row.profile_version.risk
     return QueueRow(
         access_request=row,
@@ -46,7 +55,7 @@ def _queue_row(row: AccessRequest, held: frozenset[str], *, now: datetime) -> Qu
         age=now - row.revised_at,
         time_to_decide=row.decide_by - row.revised_at,
         talk=_talk(row),
-        may_be_ticked=bool(policies.may_be_ticked(row, is_asked=queries.is_asked(row), now=now)),
+        may_be_ticked=bool(answer),
     )
 
 
@@ -170,6 +179,15 @@ def approved_words(access_request: AccessRequest) -> str:
         return f"Approved: {asked}."
     needed = access_request.profile_version.approvals_needed
     return f"Your approval counts: {asked} has {access_request.approvals} of {needed}."
+
+
+def to_approve(rows: Sequence[AccessRequest]) -> list[tuple[AccessRequest, str]]:
+    """Requests that are about to be approved together, each with what it gives in words."""
+    table = scope_table()
+    return [
+        (row, in_words(row.scopes, row.profile_version.profile.helpdesk.kind, table))
+        for row in rows
+    ]
 
 
 def approved_together_words(rows: Sequence[AccessRequest]) -> str:

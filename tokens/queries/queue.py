@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import AuditEvent, User
 from tokens.models import (
@@ -269,7 +269,8 @@ def changed(reader: Reader, shown: Mapping[int, int]) -> dict[AccessRequest, Aud
     events = AuditEvent.objects.filter(
         target_type=AccessRequest.__name__, target_id__in=[str(row.pk) for row in since]
     )
-    last = {int(event.target_id): event for event in events.order_by("id")}
+    newest = events.order_by().values("target_id").annotate(newest=Max("id")).values("newest")
+    last = {int(event.target_id): event for event in AuditEvent.objects.filter(pk__in=newest)}
     return {row: last[row.pk] for row in since if row.pk in last}
 
 
@@ -288,4 +289,5 @@ def read_cursor(word: str) -> Place | None:
         start = Place(datetime.fromisoformat(at), int(pk))
     except (ValueError, binascii.Error):
         return None
-    return start if start.at.tzinfo is not None and 0 < start.pk < 2**63 else None
+    is_ours = start.at.utcoffset() == timedelta(0) and 0 < start.pk < 2**63
+    return start if is_ours else None

@@ -20,6 +20,7 @@ from tokens.models import (
     HelpdeskLink,
     Scope,
 )
+from tokens.models.catalogue import Risk
 from tokens.states import CREDENTIAL_ENDED, RequestState
 
 ScopeTable = Mapping[tuple[str, str], Scope]
@@ -37,6 +38,13 @@ def scope_table() -> ScopeTable:
 def as_table(scopes: Iterable[Scope]) -> ScopeTable:
     """Scopes to be looked up by kind and name."""
     return {(scope.kind, scope.name): scope for scope in scopes}
+
+
+def risks_of(access_request: AccessRequest, table: ScopeTable) -> list[str]:
+    """The risks of what is asked for, as the table has them today; what left it is wide."""
+    kind = access_request.profile_version.profile.helpdesk.kind
+    found = [table.get((kind, name)) for name in access_request.scopes]
+    return [scope.risk if scope else Risk.WIDE for scope in found]
 
 
 def profiles() -> list[AccessProfile]:

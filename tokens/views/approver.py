@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import clock
 from accounts.decorators import fresh_groups, requires, signed_in
 from accounts.models import User
+from accounts.operations import refuse
 from accounts.roles import Role
 from tokens import permissions
 from tokens.forms import decisions as decision_forms
@@ -155,9 +156,14 @@ def approve_ticked(request: HttpRequest) -> HttpResponse:
     back = back_of(request) or GOES_BACK
     if "confirmed" not in request.POST:
         ticked = [f"{row.pk}:{shown[row.pk]}" for row in rows]
-        page = {"rows": rows, "ticked": ticked, "back": back, "now": now}
+        page = {
+            "lines": queue_words.to_approve(rows), "version": rows[0].profile_version,
+            "ticked": ticked, "back": back, "now": now,
+        }  # fmt: skip
         return render(request, "queue/approve_ticked.html", page)
     done = decisions.approve_together(shown=shown, by=user, now=now)
+    for sentence in done.denied:
+        refuse(user=user, what=f"POST {request.path}", reason=sentence, now=now)
     for row, sentence in done.refused:
         messages.warning(
             request, f"Not approved: {row.script_name}, asked by {row.requester}. {sentence}"

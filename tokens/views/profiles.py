@@ -97,7 +97,10 @@ def profile(request: HttpRequest, pk: int) -> HttpResponse:
 def confirm_profile(request: HttpRequest, pk: int) -> HttpResponse:
     """A second admin lets wider terms take effect."""
     found, number = _load(pk), read_number(request.POST.get("number", ""))
-    operations.confirm(profile=found, number=number, by=signed_in(request), now=clock.now())
+    seen = read_number(request.POST.get("seen", ""))
+    operations.confirm(
+        profile=found, number=number, seen=seen, by=signed_in(request), now=clock.now()
+    )
     messages.success(request, f"Confirmed: “{found}” has these terms from now on.")
     return redirect("profile", pk)
 

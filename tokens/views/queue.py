@@ -5,7 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import clock
-from accounts.decorators import fresh_groups, requires, signed_in
+from accounts.decorators import fresh_groups, has_fresh_groups, requires, signed_in
 from accounts.models import User
 from tokens import permissions
 from tokens.forms.queue import QueueForm, SaveViewForm, read_ticked
@@ -37,7 +37,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     page = queries.page(reader, form.filters, after=after, edges=ends, now=now)
     opened = _opened(page.rows, request.GET.get("selected", ""))
     facts = deciding.facts(opened, user, beside=page.rows) if opened else None
-    rows = presenters.queue_rows(page.rows, facts.held, now=now) if facts else []
+    rows = presenters.queue_rows(page.rows, facts, now=now) if facts else []
     context = {
         "rows": rows,
         "card": request_presenters.card(opened, user, now=now, facts=facts) if opened else None,
@@ -67,9 +67,10 @@ def _opened(rows: list[AccessRequest], word: str) -> AccessRequest | None:
 @require_safe
 def changes(request: HttpRequest) -> HttpResponse:
     """What became meanwhile of requests that a page shows: a sentence for each that changed, for htmx."""
-    reader = queue_reader(signed_in(request))
-    shown = read_ticked(request.GET.getlist("shown"))
-    found = [(row.pk, sentence_of(event)) for row, event in queries.changed(reader, shown).items()]
+    user, shown = signed_in(request), read_ticked(request.GET.getlist("shown"))
+    may_know = has_fresh_groups(user, clock.of_page(user))  # else the page itself reads them again
+    changed = queries.changed(queue_reader(user), shown) if may_know else {}
+    found = [(row.pk, sentence_of(event)) for row, event in changed.items()]
     return render(request, "queue/_changes.html", {"changes": found})
 
 
