@@ -71,9 +71,14 @@ class Supervisor:
         if self.is_ending:
             return
         self.is_ending = True
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _end_all([child for _, child in self.children[1:]], GRACE)
-        _end_all([child for _, child in self.children[:1]], 2.0)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            _end_all([child for _, child in self.children[1:]], GRACE)
+            _end_all([child for _, child in self.children[:1]], 2.0)
+        finally:
+            signal.signal(
+                signal.SIGINT, before
+            )  # whoever goes on, as tests do, starts others that heed Ctrl-C
 
 
 def _end_all(children: list[subprocess.Popen[bytes]], grace: float) -> None:
