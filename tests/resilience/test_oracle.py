@@ -730,6 +730,19 @@ def test_a_world_at_rest_has_no_violation_though_a_refresh_half_nobody_holds_wai
     assert scene.violations(at_rest=True) == []
 
 
+def test_a_world_at_rest_has_no_violation_though_a_stray_was_a_swapped_pair(scene: Scene) -> None:
+    """A list showed as nobody's what a pair without an id is; that one's closing refresh swapped it."""
+    _stray_adopted(scene)
+    closing = scene.sent(scene.credential, ago=2.6, purpose="close", asked_access_seconds=4)
+    scene.make(104, ago=2.5, life=4, replaces=103)
+    scene.change("tokens_grant", closing, answered_at=scene.at(2.4), remote_id=104)
+    scene.audit("grant.answered", "Grant", closing, 2.4)
+    scene.doom(closing, ago=2.4)
+    scene.delete(104, ago=2)
+    scene.bury(closing, ago=1)
+    assert scene.violations(at_rest=True) == []
+
+
 # --- Leaks ----------------------------------------------------------------------------------------
 
 
