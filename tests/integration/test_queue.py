@@ -263,7 +263,7 @@ def test_a_bad_name_keeps_nothing_and_says_why(world, ben, sent, sentence):
 
 def test_there_are_at_most_twenty_names(world, ben):
     for number in range(views.MOST):
-        views.save(name=f"v{number}", query="risk=high", by=world.person("ben"))
+        views.keep(name=f"v{number}", query="risk=high", by=world.person("ben"))
     response = ben.post("/queue/views", {"name": "one more", "query": "risk=high"})
     assert response.status_code == 400
     assert "Forget one first." in words(response)

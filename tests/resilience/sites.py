@@ -38,7 +38,7 @@ APART = {
     "commit tokens.operations.helpdesks.freeze_restored": "the command reconcile --restored",
     "commit tokens.operations.emergencies._note": "for a row that cannot be ended; test_emergency.py",
     "call tokens.provisioning.people._known user": "a look, where a search finds nobody whom Keydesk knows; test_links.py",
-    "commit tokens.operations.views.save": "keeps how somebody looks at the queue, nothing more; test_queue.py",
+    "commit tokens.operations.views.keep": "keeps how somebody looks at the queue, nothing more; test_queue.py",
     "commit tokens.operations.views.forget": "the same",
     "commit tokens.operations.comments.write": "touches no token; test_comments.py",
     "commit tokens.operations.holidays.add": "touches no token; test_calendar.py",

@@ -7,7 +7,7 @@ from tokens.refusals import Invalid
 MOST = 20
 
 
-def save(*, name: str, query: str, by: User) -> SavedView:
+def keep(*, name: str, query: str, by: User) -> SavedView:
     """Keep a state of the queue under a name; the same name again is its new state. Raises `Invalid` past twenty."""
     others = SavedView.objects.filter(user=by).exclude(name=name)
     if others.count() >= MOST:

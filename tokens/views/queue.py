@@ -82,7 +82,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         raise Invalid(str(next(iter(form.errors.values()))[0]))
     said = form.cleaned_data
-    made = operations.save(name=said["name"], query=said["query"], by=signed_in(request))
+    made = operations.keep(name=said["name"], query=said["query"], by=signed_in(request))
     return redirect(f"/queue?{made.query}")
 
 
