@@ -16,20 +16,14 @@ if __name__ == "__main__":
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.core.management.color import no_style
 from django.db import connection, models, transaction
 
 from accounts import clock, sessions
 from accounts.models import AuditEvent, User
-from accounts.operations import sign_in
-from demo.people import BY_KEY
-from demo.seeding import claims_of
-from tokens.connectors.base import RemoteUser
+from bench.rows import SLUG, count_on, linked
 from tokens.models import AccessProfile, AccessRequest, Credential, Helpdesk, HelpdeskUser
-from tokens.operations import people
 from tokens.states import CredentialState, RequestState
 
-SLUG = "production"
 SEED = 1_000
 PEOPLE = 2_000
 WATCHERS = ("ben", "omar")
@@ -43,7 +37,7 @@ STATES = (
 def fill(number: int) -> dict[str, str]:
     """Make so many requests, what came of them and their lines in the audit; sign in who looks."""
     now = clock.now()
-    watchers = {key: _watcher(key, now) for key in WATCHERS}
+    watchers = {key: linked(key, now).user for key in WATCHERS}
     with transaction.atomic():
         crowd = _crowd(now)
         _first(now, crowd)
@@ -51,23 +45,10 @@ def fill(number: int) -> dict[str, str]:
         while made < number:
             _double(crowd, made, times=min(2, number // made))
             made *= 2
-        _count_on()
+        count_on([User, HelpdeskUser, AccessRequest, Credential, AuditEvent])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return {key: _session(user, now) for key, user in watchers.items()}
-
-
-def _watcher(key: str, now: datetime) -> User:
-    person = BY_KEY[key]
-    user = sign_in(claims=claims_of(person), now=now)
-    assert person.helpdesk_id is not None
-    found = RemoteUser(
-        id=person.helpdesk_id, name=person.name, email=person.email, external_id=person.key,
-        role="agent", role_type=None, custom_role_id=None, active=True, suspended=False,
-    )  # fmt: skip
-    helpdesk = Helpdesk.objects.get(slug=SLUG)
-    people.link(user=user, helpdesk=helpdesk, found=found, matched_by="external id", now=now)
-    return user
 
 
 def _session(user: User, now: datetime) -> str:
@@ -186,14 +167,6 @@ def _insert(model: type[models.Model], made: int, **changes: str) -> None:
             f"INSERT INTO {model._meta.db_table} ({names}) SELECT {values} FROM {model._meta.db_table}"
             f" WHERE id > {first} AND id <= {first + made}"
         )
-
-
-def _count_on() -> None:
-    """Rows that carry ids of our choosing leave PostgreSQL's counters behind."""
-    tables = [User, HelpdeskUser, AccessRequest, Credential, AuditEvent]
-    with connection.cursor() as cursor:
-        for sql in connection.ops.sequence_reset_sql(no_style(), tables):
-            cursor.execute(sql)
 
 
 if __name__ == "__main__":

@@ -20,16 +20,12 @@ import django
 if __name__ == "__main__":
     django.setup()
 
-from django.core.management.color import no_style
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts import clock
-from accounts.operations import sign_in
+from bench.rows import SLUG, count_on, linked
 from bench.stage import CLICKED
-from demo.people import BY_KEY, Person
-from demo.seeding import claims_of
 from tokens.capabilities import current
-from tokens.connectors.base import RemoteUser
 from tokens.models import (
     AccessProfile,
     Credential,
@@ -39,11 +35,10 @@ from tokens.models import (
     Job,
     ProfileVersion,
 )
-from tokens.operations import people
 from tokens.sealing import Place, portal_ring, worker_ring
 from tokens.states import CredentialState, GrantState
 
-SLUG, PROFILE = "production", "read-tickets"
+PROFILE = "read-tickets"
 _OUTLIVES = timedelta(hours=2)
 """The access halves live longer than a run takes, so that each needs the same number of requests to end."""
 _TOKEN = """insert into demo_helpdesk_token (id, client_id, user_id, scopes, access_digest,
@@ -82,7 +77,7 @@ def fill(number: int, *, due_in: float, with_jobs: bool) -> None:
     """Make so many live credentials whose lease ends in `due_in` seconds, Noor's perhaps each with a due refresh."""
     now = clock.now()
     filling = Filling(now, now + timedelta(seconds=due_in), number)
-    links = [_link(BY_KEY[key], now) for key in ("ada", "noor")]
+    links = [linked(key, now) for key in ("ada", "noor")]
     rows = [_credential(filling, index, links[index > CLICKED]) for index in range(1, number + 1)]
     pairs = [
         Pair(row.pk, row.acts_as.remote_id, secrets.token_urlsafe(48), secrets.token_urlsafe(48))
@@ -101,25 +96,7 @@ def fill(number: int, *, due_in: float, with_jobs: bool) -> None:
         if with_jobs:
             jobs = (_refresh_job(filling, row) for row in rows[CLICKED:])
             Job.objects.bulk_create(jobs, batch_size=500)
-        _count_on()
-
-
-def _count_on() -> None:
-    """Rows that carry ids of our choosing leave PostgreSQL's counters behind."""
-    with connection.cursor() as cursor:
-        for sql in connection.ops.sequence_reset_sql(no_style(), [Credential, Grant]):
-            cursor.execute(sql)
-
-
-def _link(person: Person, now: datetime) -> HelpdeskLink:
-    user = sign_in(claims=claims_of(person), now=now)
-    assert person.helpdesk_id is not None
-    found = RemoteUser(
-        id=person.helpdesk_id, name=person.name, email=person.email, external_id=person.key,
-        role="agent", role_type=None, custom_role_id=None, active=True, suspended=False,
-    )  # fmt: skip
-    helpdesk = Helpdesk.objects.get(slug=SLUG)
-    return people.link(user=user, helpdesk=helpdesk, found=found, matched_by="external id", now=now)
+        count_on([Credential, Grant])
 
 
 def _credential(filling: Filling, index: int, link: HelpdeskLink) -> Credential:

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ def _ratio(few: Portal, many: Portal, page: tuple[str, str]) -> float:
     return big / small
 
 
-def _in_turn(first, second) -> tuple[float, float]:
+def _in_turn(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
     """The medians of both, measured one after the other and again."""
     for _ in range(5):
         first(), second()

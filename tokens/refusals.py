@@ -42,3 +42,9 @@ class StaleState(Refusal):
 
 class Invalid(Refusal):
     """What was asked for makes no sense. The form is shown again, or a 400."""
+
+
+def insist(answer: Answer) -> None:
+    """Go on with a yes. Raises `Denied` with the reason of a no."""
+    if not answer:
+        raise Denied(answer.reason)

@@ -10,22 +10,11 @@ from accounts import clock
 from accounts.models import AuditEvent
 from tests import people
 from tests.integration._people import browser, filled, words
-from tests.world import World
 from tokens.models import AccessProfile, AccessRequest, HelpdeskLink, ProfileVersion
 from tokens.operations import credentials, requests
 from tokens.states import RequestState
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return World(now=clock.now())
-
-
-@pytest.fixture
-def ada(world: World) -> Client:
-    return browser(world, "ada")
 
 
 # --- What is made ------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.test import Client
 from pytest_django.fixtures import Settings
 
 from accounts import clock
@@ -13,16 +12,6 @@ from tokens.models import Holiday
 
 pytestmark = pytest.mark.django_db
 FRIDAY = datetime(2026, 11, 27, 14, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def world() -> World:
-    return World(now=clock.now())
-
-
-@pytest.fixture
-def omar(world: World) -> Client:
-    return browser(world, "omar")
 
 
 def in_days(days: int) -> date:

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.test import Client
 
 from accounts import clock
 from accounts.models import AuditEvent
@@ -28,11 +27,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(clock, "now", made.clock)
     made.desk.one_grant_per_user = True
     return made
-
-
-@pytest.fixture
-def ada(world: World) -> Client:
-    return browser(world, "ada")
 
 
 def learned(world: World) -> str:

@@ -6,23 +6,12 @@ from django.test import Client
 
 from accounts import clock
 from tests.integration._people import browser, words
-from tests.world import World
 from tokens import mail
 from tokens.models import Comment
 from tokens.operations import comments
 
 pytestmark = pytest.mark.django_db
 KEY = "a-key-of-the-page-0001"
-
-
-@pytest.fixture
-def world() -> World:
-    return World(now=clock.now())
-
-
-@pytest.fixture
-def ben(world: World) -> Client:
-    return browser(world, "ben")
 
 
 def write(client: Client, pk: int, text: str, **changes: str):

@@ -31,11 +31,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-@pytest.fixture
-def ada(world: World) -> Client:
-    return browser(world, "ada")
-
-
 def leave(client: Client, credential: Credential) -> dict[str, str]:
     """Press *Connect*; what the consent page is asked."""
     response = client.post(f"/credentials/{credential.pk}/connect")

@@ -8,26 +8,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import clock
 from tests import people
 from tests.integration._people import browser, words
-from tests.world import World
 from tokens.models import AccessRequest, Decision, HelpdeskUser
 from tokens.operations import people as looking_up
 from tokens.operations import requests
 from tokens.states import RequestState
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return World(now=clock.now())
-
-
-@pytest.fixture
-def ben(world: World) -> Client:
-    return browser(world, "ben")
 
 
 def state_of(row: AccessRequest) -> str:

@@ -38,11 +38,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-@pytest.fixture
-def omar(world: World) -> Client:
-    return browser(world, "omar")
-
-
 def key_of(world: World, kind: str = "person") -> str:
     """How a form names a subject of the cast."""
     ids = {"person": world.person("ada").pk, "profile": world.profile("read-tickets").pk}

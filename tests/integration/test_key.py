@@ -30,11 +30,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
-def ada(world: World) -> Client:
-    return browser(world, "ada")
-
-
-@pytest.fixture
 def held(world: World, ada: Client) -> Credential:
     return world.active()
 

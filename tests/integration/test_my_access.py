@@ -7,23 +7,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import clock
 from tests.integration._people import browser, words
 from tests.world import World
 from tokens.models import Credential, Fetch, HelpdeskLink
 from tokens.operations import credentials, decisions, helpdesks, keys, requests
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return World(now=clock.now())
-
-
-@pytest.fixture
-def ada(world: World) -> Client:
-    return browser(world, "ada")
 
 
 def with_key(world: World, **changes) -> Credential:

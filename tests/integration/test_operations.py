@@ -58,11 +58,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-@pytest.fixture
-def omar(world: World) -> Client:
-    return browser(world, "omar")
-
-
 def be_well(world: World) -> None:
     """Workers and beat have just been heard of, and each helpdesk's list is fresh."""
     for name in ("worker", "beat"):

@@ -6,23 +6,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import clock
 from tests.integration._people import browser, words
 from tests.world import STARTER, World
+from tokens.forms.profiles import start_of
 from tokens.models import AccessProfile, ProfileVersion
 from tokens.operations import catalogue
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return World(now=clock.now())
-
-
-@pytest.fixture
-def omar(world: World) -> Client:
-    return browser(world, "omar")
 
 
 @pytest.fixture
@@ -36,15 +26,9 @@ def written(world: World, slug: str = "read-users", **changes: Any) -> dict[str,
     """What the page sends, with changes; None takes a field out."""
     version = world.profile(slug).current
     assert version is not None
-    fields: dict[str, Any] = {
-        "seen": version.number, "name": version.name, "words": version.words,
-        "scopes": sorted(version.scopes), "longest_days": version.longest_days,
-        "token_minutes": version.access_token_seconds // 60,
-        "ask_groups": ", ".join(sorted(version.ask_groups)),
-        "approver_group": version.approver_group, "approvals_needed": version.approvals_needed,
-        "policy_days": version.policy_days,
-    }  # fmt: skip
-    return {name: value for name, value in (fields | changes).items() if value is not None}
+    return {
+        name: value for name, value in (start_of(version) | changes).items() if value is not None
+    }
 
 
 def send(client: Client, world: World, slug: str = "read-users", **changes: Any) -> Any:

@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 from accounts import clock
 from accounts.models import AuditEvent, User
 from tests.integration._people import browser, words
-from tests.world import World
 from tokens.models import (
     AccessRequest,
     Decision,
@@ -27,16 +26,6 @@ from tokens.queries.queue import Place, make_cursor, read_cursor
 
 pytestmark = pytest.mark.django_db
 MOST_QUERIES = 5
-
-
-@pytest.fixture
-def world() -> World:
-    return World(now=clock.now())
-
-
-@pytest.fixture
-def ben(world: World) -> Client:
-    return browser(world, "ben")
 
 
 def listed(response) -> list[str]:

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from accounts import clock
 from tests.integration._people import browser, words
 from tests.world import World
 from tokens.models import AccessRequest
@@ -13,11 +12,6 @@ from tokens.queries.usual_waits import usual_waits
 
 pytestmark = pytest.mark.django_db
 GROUP = "helpdesk-leads"
-
-
-@pytest.fixture
-def world() -> World:
-    return World(now=clock.now())
 
 
 def decided(world: World, hours: list[float], profile: str = "read-users") -> int:

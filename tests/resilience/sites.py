@@ -43,13 +43,11 @@ APART = {
     "commit tokens.operations.comments.write": "touches no token; test_comments.py",
     "commit tokens.operations.holidays.add": "touches no token; test_calendar.py",
     "commit tokens.operations.holidays.remove": "touches no token; test_calendar.py",
-    "commit tokens.operations.sweeps.name_groups": "for rows of an older version; test_queue.py",
     "commit tokens.operations.profiles.edit": "changes no access; test_profiles.py",
     "commit tokens.operations.profiles.make_version": "within profiles.edit and catalogue.load",
     "commit tokens.operations.profiles.confirm": "changes no access; test_profiles.py",
     "commit tokens.operations.profiles.drop": "changes no access; test_profiles.py",
     "commit tokens.operations.profiles.give_up": "within profiles.edit and catalogue.load",
-    "commit tokens.operations.profiles._held": "within the three above",
     "commit tokens.operations.profiles._point": "within the three above",
     "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_outbox.py",
 }

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from tokens.forms.requests import RefusableForm, key_field, text_field
+from tokens.forms.fields import RefusableForm, key_field, text_field
 
 
 class CommentForm(RefusableForm):

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from tokens.forms.requests import plain_text
+from tokens.forms.fields import plain_text
 from tokens.models import Helpdesk
 from tokens.presenters.history import SENTENCES
 from tokens.states import CREDENTIAL_ENDED, CredentialState

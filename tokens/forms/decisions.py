@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from tokens.forms.requests import RefusableForm, revision_field, text_field
+from tokens.forms.fields import RefusableForm, revision_field, text_field
 from tokens.models import AccessRequest
 from tokens.presenters.requests import ScopeLine
 from tokens.presenters.words import days_words

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from tokens.forms.credentials import UNSEEN
-from tokens.forms.requests import plain_text
+from tokens.forms.fields import plain_text
 from tokens.operations.emergencies import LONGEST_REASON
 from tokens.queries import emergencies as queries
 from tokens.queries.emergencies import Kind, Subject

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from tokens.forms.requests import RefusableForm, one_line, text_field
+from tokens.forms.fields import RefusableForm, one_line, text_field
 
 
 class HolidayForm(RefusableForm):

@@ -3,7 +3,7 @@
 from django import forms
 
 from tokens.forms.credentials import MOST_ID, UNSEEN
-from tokens.forms.requests import plain_text
+from tokens.forms.fields import plain_text
 from tokens.operations.helpdesks import LONGEST_REASON
 
 

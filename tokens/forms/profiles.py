@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from tokens import policies
-from tokens.forms.requests import INCOMPLETE, RefusableForm, one_line, text_field
+from tokens.forms.fields import INCOMPLETE, RefusableForm, one_line, revision_field, text_field
 from tokens.models import ProfileVersion, Scope
 from tokens.refusals import Invalid
 
@@ -30,12 +30,7 @@ class ProfileForm(RefusableForm):
     """The terms of one profile."""
 
     use_required_attribute = False
-    seen = forms.IntegerField(
-        widget=forms.HiddenInput,
-        min_value=1,
-        max_value=2**31 - 1,
-        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), INCOMPLETE),
-    )
+    seen = revision_field()
     name = text_field("Name", policies.LONGEST_NAME, "Give it a name.", validators=[one_line])
     words = text_field(
         "In a sentence", policies.LONGEST_WORDS, "Say in a sentence what it is for.", validators=[one_line],

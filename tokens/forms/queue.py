@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from django import forms
 from django.core.exceptions import ValidationError
 
-from tokens.forms.requests import INCOMPLETE, RefusableForm, one_line, text_field
+from tokens.forms.fields import INCOMPLETE, RefusableForm, one_line, text_field
 from tokens.models.catalogue import Risk
 from tokens.queries.queue import PAGE, Filters, View
 from tokens.queries.together import Row

@@ -1,5 +1,6 @@
 """Who asked for what, and who decided how."""
 
+import hashlib
 from typing import ClassVar
 
 from django.db import models
@@ -10,6 +11,11 @@ from tokens.models.catalogue import AccessProfile, ProfileVersion
 from tokens.models.fields import WordsField
 from tokens.models.people import HelpdeskUser
 from tokens.states import RequestState
+
+
+def submission_key(by: User, key: str) -> str:
+    """What a row keeps of a page's `key`, so that the same one sent twice by one person is one row."""
+    return hashlib.sha256(f"{by.pk}:{key}".encode()).hexdigest()
 
 
 class RunsWhere(models.TextChoices):

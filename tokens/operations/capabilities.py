@@ -10,7 +10,7 @@ from accounts import audit
 from accounts.models import User
 from tokens import permissions
 from tokens.models import Credential, Grant, Helpdesk
-from tokens.refusals import Denied, StaleState
+from tokens.refusals import StaleState, insist
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 
@@ -43,8 +43,8 @@ def forget(*, helpdesk: Helpdesk, name: str, by: User | None, now: datetime) -> 
     `by`: an admin, or None where Keydesk itself was told otherwise. Raises `Denied`, and `StaleState` when
     nothing is known under this name.
     """
-    if by is not None and not (answer := permissions.may_operate(by)):
-        raise Denied(answer.reason)
+    if by is not None:
+        insist(permissions.may_operate(by))
     with transaction.atomic():
         hold(helpdesk)
         known = Helpdesk.objects.values_list("capabilities", flat=True).get(pk=helpdesk.pk)

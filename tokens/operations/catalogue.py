@@ -6,13 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 
 from accounts import audit
 from tokens import policies
 from tokens.models import AccessProfile, Helpdesk, Scope
 from tokens.models.catalogue import Risk, RoleKind
-from tokens.operations.profiles import TERMS, give_up, make_version, told
+from tokens.operations.profiles import TERMS, give_up, hold, make_version, told
 from tokens.refusals import Invalid
 
 LONGEST = {
@@ -108,7 +107,7 @@ def _profile(helpdesk: Helpdesk, entry: dict[str, Any], *, now: datetime) -> str
     slug = _text(entry, "slug", "a profile")
     terms = _terms(helpdesk, entry, slug)
     profile, _ = AccessProfile.objects.get_or_create(helpdesk=helpdesk, slug=slug)
-    AccessProfile.objects.filter(pk=profile.pk).update(slug=F("slug"))  # held, so that edits wait
+    hold(profile.pk)
     profile.refresh_from_db()
     current = profile.current
     if current and all(getattr(current, term) == terms[term] for term in TERMS):

@@ -1,6 +1,5 @@
 """Asking about a request and answering, while it waits."""
 
-import hashlib
 from datetime import datetime
 
 from django.db import transaction
@@ -10,7 +9,8 @@ from accounts.models import User
 from accounts.roles import fresh
 from tokens import notifications, permissions
 from tokens.models import AccessRequest, Comment
-from tokens.refusals import Denied, Invalid
+from tokens.models.requests import submission_key
+from tokens.refusals import Invalid, insist
 
 MOST = 20
 """Comments of one person on one request: each is a mail to others."""
@@ -19,15 +19,16 @@ MOST = 20
 def write(
     *, access_request: AccessRequest, words: str, by: User, key: str, now: datetime
 ) -> Comment:
-    """Ask or answer; the other side hears of it. The same `key` by the same person is the same comment. Raises `Denied`, and `Invalid` after so many."""
-    if not (answer := permissions.may_comment(fresh(by), access_request)):
-        raise Denied(answer.reason)
+    """Ask or answer; the other side hears of it. The same `key` by the same person is the same comment.
+
+    Raises `Denied`, and `Invalid` after so many.
+    """
+    insist(permissions.may_comment(fresh(by), access_request))
     if access_request.comments.filter(author=by).count() >= MOST:
         raise Invalid(f"You have written {MOST} times about this request. Talk to each other.")
-    submission_key = hashlib.sha256(f"{by.pk}:{key}".encode()).hexdigest()
     with transaction.atomic():
         comment, is_new = Comment.objects.get_or_create(
-            submission_key=submission_key,
+            submission_key=submission_key(by, key),
             defaults={"access_request": access_request, "author": by, "words": words, "at": now},
         )
         if is_new:

@@ -16,7 +16,7 @@ from tokens import outbox, permissions, policies
 from tokens.models import Connection, Credential, Helpdesk, Job
 from tokens.operations import capabilities, credentials
 from tokens.operations.moves import move
-from tokens.refusals import Denied, Invalid, Refusal, StaleState
+from tokens.refusals import Invalid, Refusal, StaleState, insist
 from tokens.sealing import Place, portal_ring
 from tokens.states import CREDENTIAL, CredentialState, sources
 
@@ -58,8 +58,7 @@ def start(
     Where the helpdesk keeps one access per person, `replaces` names each access the owner agreed to end;
     nobody is sent on with one missing. Raises `Denied` and `StaleState`.
     """
-    if not (answer := permissions.may_own(by, credential)):
-        raise Denied(answer.reason)
+    insist(permissions.may_own(by, credential))
     if not (answer := permissions.may_connect(by, credential, now=now)):
         raise StaleState(answer.reason, href=f"/credentials/{credential.pk}", label="Open it")
     ended = policies.ended_by_connecting(credential)

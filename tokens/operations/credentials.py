@@ -11,7 +11,6 @@ from accounts import audit
 from accounts.models import User
 from tokens import notifications, outbox, permissions, policies
 from tokens.models import (
-    AccessProfile,
     AccessRequest,
     Credential,
     Grant,
@@ -20,9 +19,10 @@ from tokens.models import (
 )
 from tokens.operations import grants
 from tokens.operations.moves import move, stale, try_move
+from tokens.operations.profiles import hold
 from tokens.queries import inventories as lists
 from tokens.queries.calendar import calendar
-from tokens.refusals import Denied, StaleState
+from tokens.refusals import StaleState, insist
 from tokens.states import (
     ACCESS_REQUEST,
     CREDENTIAL,
@@ -64,7 +64,7 @@ def hold_subjects(access_request: AccessRequest) -> None:
     """Hold every row an emergency can be about until the commit: its order then comes wholly before or after."""
     profile = access_request.profile_version.profile
     User.objects.filter(pk=access_request.requester_id).update(email=F("email"))
-    AccessProfile.objects.filter(pk=profile.pk).update(slug=F("slug"))
+    hold(profile.pk)
     Helpdesk.objects.filter(pk=profile.helpdesk_id).update(kind=F("kind"))
 
 
@@ -92,8 +92,8 @@ def renew(*, access_request: AccessRequest, now: datetime) -> None:
 
 def cancel(*, credential: Credential, by: User | None, reason: str, now: datetime) -> None:
     """End access that was never connected. `by` None: Keydesk itself."""
-    if by is not None and not (answer := permissions.may_revoke(by, credential)):
-        raise Denied(answer.reason)
+    if by is not None:
+        insist(permissions.may_revoke(by, credential))
     with transaction.atomic():
         move(
             credential, CREDENTIAL, "cancel", CredentialState.CANCELLED,
@@ -123,8 +123,8 @@ def revoke(*, credential: Credential, by: User | None, reason: str, now: datetim
     """
     if credential.state in (CredentialState.REVOKING, CredentialState.REVOKED):
         raise stale(credential)
-    if by is not None and not (answer := permissions.may_revoke(by, credential)):
-        raise Denied(answer.reason)
+    if by is not None:
+        insist(permissions.may_revoke(by, credential))
     if credential.state == CredentialState.AWAITING_CONSENT:
         return cancel(credential=credential, by=by, reason=reason, now=now)
     _begin_end(credential, "revoke", by=by, reason=reason, now=now)

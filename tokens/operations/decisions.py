@@ -17,7 +17,7 @@ from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
 from tokens.queries.queue import is_asked, ticked
 from tokens.queries.requests import link_of, risks_of, scope_table
-from tokens.refusals import Denied, Invalid, StaleState
+from tokens.refusals import Denied, Invalid, StaleState, insist
 from tokens.states import ACCESS_REQUEST, RequestState
 
 
@@ -168,8 +168,7 @@ def _load(access_request_id: int, by: User) -> AccessRequest:
         pk=access_request_id
     )
     link = link_of(by, access_request.acts_as.helpdesk_id)
-    if not (answer := permissions.may_decide(fresh(by), access_request, link)):
-        raise Denied(answer.reason)
+    insist(permissions.may_decide(fresh(by), access_request, link))
     return access_request
 
 

@@ -20,7 +20,7 @@ from tokens.models import AccessProfile, Credential, Emergency, Helpdesk
 from tokens.operations import credentials, moves
 from tokens.queries import emergencies as queries
 from tokens.queries.emergencies import Subject
-from tokens.refusals import Denied, Invalid, StaleState
+from tokens.refusals import Denied, Invalid, StaleState, insist
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,7 @@ def order(*, subject: Subject, reason: str, by: User, now: datetime) -> Emergenc
     Raises `Denied` (no admin), `Invalid` (no reason), and `StaleState` when there is nothing to end, or when
     one for the same subject is under way: the sentence says who ordered it and when.
     """
-    if not (answer := permissions.may_end_everything(by)):
-        raise Denied(answer.reason)
+    insist(permissions.may_end_everything(by))
     if not reason.strip() or len(reason) > LONGEST_REASON:
         raise Invalid(f"Say why, in at most {LONGEST_REASON} characters.")
     try:

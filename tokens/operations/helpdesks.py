@@ -10,7 +10,7 @@ from tokens import outbox, permissions
 from tokens.models import Credential, Helpdesk, Job
 from tokens.models.catalogue import RESTORED
 from tokens.operations.moves import stale
-from tokens.refusals import Denied, Invalid, StaleState
+from tokens.refusals import Invalid, StaleState, insist
 from tokens.states import CredentialState
 
 LONGEST_REASON = 300
@@ -59,7 +59,7 @@ def freeze(*, helpdesk: Helpdesk, by: User, reason: str, now: datetime) -> None:
 
     Raises `Denied`, `Invalid` (no reason) and `StaleState` (frozen since when and by whom).
     """
-    _must_operate(by)
+    insist(permissions.may_operate(by))
     if not reason.strip() or len(reason) > LONGEST_REASON:
         raise Invalid(f"Say why, in at most {LONGEST_REASON} characters.")
     with transaction.atomic():
@@ -76,7 +76,7 @@ def unfreeze(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
     Raises `Denied`, and `StaleState` where it is not frozen, or frozen since a backup was restored: that
     ends when the list of tokens is confirmed.
     """
-    _must_operate(by)
+    insist(permissions.may_operate(by))
     helpdesk.refresh_from_db()
     if helpdesk.restored_at is not None:
         raise StaleState(
@@ -119,12 +119,7 @@ def carry_on(*, helpdesk: Helpdesk, now: datetime) -> None:
 
 def order_inventory(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
     """An admin wants the list of all tokens taken now. One that is on its way is hastened. Raises `Denied`."""
-    _must_operate(by)
+    insist(permissions.may_operate(by))
     with transaction.atomic():
         audit.record("inventory.ordered", by=by, target=helpdesk, now=now)
         outbox.order_list(helpdesk, now=now, is_awaited=True)
-
-
-def _must_operate(by: User) -> None:
-    if not (answer := permissions.may_operate(by)):
-        raise Denied(answer.reason)

@@ -9,14 +9,14 @@ from accounts.models import User
 from accounts.roles import fresh
 from tokens import permissions
 from tokens.models import Holiday
-from tokens.refusals import Denied, Invalid
+from tokens.refusals import Invalid, insist
 
 FURTHEST = timedelta(days=3 * 366)
 
 
 def add(*, day: date, name: str, by: User, today: date, now: datetime) -> Holiday:
     """Enter a day that is not worked. Raises `Denied`, and `Invalid` for the past, three years on, and a second time."""
-    _check(by)
+    insist(permissions.may_operate(fresh(by)))
     if day < today:
         raise Invalid("That day is over.")
     if day > today + FURTHEST:
@@ -34,13 +34,8 @@ def add(*, day: date, name: str, by: User, today: date, now: datetime) -> Holida
 
 def remove(*, holiday: Holiday, by: User, now: datetime) -> None:
     """Make a day a working day again. Raises `Denied`; a day that somebody else took out is gone all the same."""
-    _check(by)
+    insist(permissions.may_operate(fresh(by)))
     with transaction.atomic():
         told = {"day": holiday.day.isoformat(), "name": holiday.name}
         if Holiday.objects.filter(pk=holiday.pk).delete()[0]:
             audit.record("holiday.removed", by=by, target=holiday, now=now, **told)
-
-
-def _check(by: User) -> None:
-    if not (answer := permissions.may_operate(fresh(by))):
-        raise Denied(answer.reason)

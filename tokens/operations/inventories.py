@@ -18,7 +18,7 @@ from tokens.operations import capabilities, credentials, grants, helpdesks
 from tokens.operations.moves import stale
 from tokens.queries import inventories as lists
 from tokens.queries.credentials import needing_a_list
-from tokens.refusals import Denied, StaleState
+from tokens.refusals import StaleState, insist
 from tokens.states import GrantState
 
 OVERTAKEN = "A newer list was complete first."
@@ -255,8 +255,7 @@ def confirm(
     Ends a freeze that began with a restored backup before the list did. Raises `Denied` (no admin) and
     `StaleState` (confirmed already, no complete list, or a newer one shows what is true now).
     """
-    if not (answer := permissions.may_operate(by)):
-        raise Denied(answer.reason)
+    insist(permissions.may_operate(by))
     helpdesk = run.helpdesk
     with transaction.atomic():
         capabilities.hold(helpdesk)

@@ -17,7 +17,7 @@ from tokens import outbox, permissions, policies
 from tokens.models import ClientSecret, Credential, Fetch, Grant, Job
 from tokens.operations.moves import moment_words, stale
 from tokens.queries import emergencies
-from tokens.refusals import Answer, Denied, StaleState
+from tokens.refusals import Answer, Denied, StaleState, insist
 from tokens.sealing import Place, portal_ring
 from tokens.states import CREDENTIAL_USABLE, CredentialState, GrantState
 
@@ -90,8 +90,7 @@ def _new_secret(
     stands: Answer,
 ) -> NewSecret:  # fmt: skip
     """Runs with the credential's row held, so that two reveals at once come one after the other."""
-    if not (answer := permissions.may_own(by, credential)):
-        raise Denied(answer.reason)
+    insist(permissions.may_own(by, credential))
     if not stands:
         raise StaleState(stands.reason)
     current = ClientSecret.objects.filter(credential=credential, ends_at=None).first()

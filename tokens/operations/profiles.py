@@ -12,7 +12,7 @@ from accounts.models import User
 from accounts.roles import fresh
 from tokens import permissions, policies
 from tokens.models import AccessProfile, ProfileVersion
-from tokens.refusals import Denied, Invalid, StaleState
+from tokens.refusals import Invalid, StaleState, insist
 
 TERMS = (
     "name", "words", "scopes", "risk", "longest_days", "access_token_seconds",
@@ -25,9 +25,10 @@ def edit(
 ) -> list[str]:
     """New terms for a profile whose version `seen` was shown. Returns in what they widen it; then they wait.
 
-    Terms that wait already are given up for these. Raises `Denied`, `Invalid` where nothing changes, `StaleState` where somebody edited it meanwhile.
+    Terms that wait already are given up for these. Raises `Denied`, `Invalid` where nothing changes,
+    `StaleState` where somebody edited it meanwhile.
     """
-    _may_edit(by)
+    insist(permissions.may_operate(fresh(by)))
     with transaction.atomic():
         current = _held(profile)
         if current.number != seen:
@@ -68,7 +69,7 @@ def confirm(*, profile: AccessProfile, number: int, seen: int, by: User, now: da
 
     Raises `Denied`, also to who wrote them, `StaleState`, and `Invalid` where a scope is granted no more.
     """
-    _may_edit(by)
+    insist(permissions.may_operate(fresh(by)))
     with transaction.atomic():
         current, proposed = _held(profile), _proposal(profile, number)
         if current.number != seen:
@@ -76,19 +77,18 @@ def confirm(*, profile: AccessProfile, number: int, seen: int, by: User, now: da
         for name in sorted(proposed.scopes):
             if not policies.scope_is_grantable(name, bare_write=settings.BARE_WRITE_ALLOWED):
                 raise Invalid(f"{name} is not granted here any more.")
-        if not (answer := permissions.may_confirm(by, proposed)):
-            raise Denied(answer.reason)
+        insist(permissions.may_confirm(by, proposed))
         _point(profile, proposed=None, current=proposed)
         audit.record("profile.confirmed", by=by, target=profile, now=now, **told(current, proposed))
 
 
 def drop(*, profile: AccessProfile, number: int, by: User, now: datetime) -> None:
     """Give proposed terms up. Raises `Denied` and `StaleState`."""
-    _may_edit(by)
+    insist(permissions.may_operate(fresh(by)))
     with transaction.atomic():
-        current, proposed = _held(profile), _proposal(profile, number)
-        _point(profile, proposed=None, current=current)
-        audit.record("profile.dropped", by=by, target=profile, now=now, number=proposed.number)
+        _held(profile)
+        _proposal(profile, number)
+        give_up(profile, by=by, now=now)
 
 
 def told(before: ProfileVersion | None, after: ProfileVersion) -> dict[str, Any]:
@@ -99,14 +99,14 @@ def told(before: ProfileVersion | None, after: ProfileVersion) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _may_edit(by: User) -> None:
-    if not (answer := permissions.may_operate(fresh(by))):
-        raise Denied(answer.reason)
+def hold(profile_id: int) -> None:
+    """Hold a profile's row until the commit: what else is about it comes wholly before or after."""
+    AccessProfile.objects.filter(pk=profile_id).update(slug=F("slug"))
 
 
 def _held(profile: AccessProfile) -> ProfileVersion:
-    """The current terms, with the profile's row held so that two edits see each other."""
-    AccessProfile.objects.filter(pk=profile.pk).update(slug=F("slug"))
+    """The current terms, with the profile's row held."""
+    hold(profile.pk)
     profile.refresh_from_db()
     if profile.current is None or profile.retired_at is not None:
         raise StaleState("This access can no longer be asked for, so its terms stay as they are.")

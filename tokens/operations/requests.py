@@ -1,6 +1,5 @@
 """Asking: submit, amend, withdraw; and the ends that come by themselves."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,10 +11,11 @@ from accounts.models import User
 from accounts.roles import fresh
 from tokens import notifications, permissions, policies
 from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink, HelpdeskUser
+from tokens.models.requests import submission_key
 from tokens.operations.decisions import decide_by_policy
 from tokens.operations.moves import move
 from tokens.queries.calendar import calendar
-from tokens.refusals import Denied, Invalid, StaleState
+from tokens.refusals import Denied, Invalid, StaleState, insist
 from tokens.states import ACCESS_REQUEST, RequestState
 
 
@@ -42,14 +42,14 @@ def submit(*, wish: Wish, by: User, key: str, now: datetime) -> AccessRequest:
     with a link (a request for this profile and script is open).
     """
     acts_as = _asked_as(wish, by)
-    submission_key = hashlib.sha256(f"{by.pk}:{key}".encode()).hexdigest()
-    if sent_before := AccessRequest.objects.filter(submission_key=submission_key).first():
+    sent = submission_key(by, key)
+    if sent_before := AccessRequest.objects.filter(submission_key=sent).first():
         return sent_before
     _check(wish, by=by, now=now)
     access_request = AccessRequest(
         requester=by, acts_as=acts_as, profile=wish.profile,
         credential=wish.renews, is_renewal=wish.renews is not None,
-        submission_key=submission_key, state=RequestState.PENDING, submitted_at=now,
+        submission_key=sent, state=RequestState.PENDING, submitted_at=now,
         **_terms(wish, now),
     )  # fmt: skip
     try:
@@ -66,8 +66,7 @@ def submit(*, wish: Wish, by: User, key: str, now: datetime) -> AccessRequest:
 def _asked_as(wish: Wish, by: User) -> HelpdeskUser:
     """The helpdesk user somebody asks as, if they may ask now. Raises `Denied`."""
     link = HelpdeskLink.objects.filter(user=by, helpdesk=wish.profile.helpdesk).first()
-    if not (answer := permissions.may_ask(fresh(by), wish.profile, link)):
-        raise Denied(answer.reason)
+    insist(permissions.may_ask(fresh(by), wish.profile, link))
     assert link is not None and link.helpdesk_user is not None  # or may_ask had said no
     if wish.renews and wish.renews.acts_as_id != link.helpdesk_user_id:
         raise Denied("This access acts as another user of the helpdesk than you are now.")

@@ -17,6 +17,7 @@ from accounts.roles import Role
 from tokens import permissions, policies
 from tokens.forms import prefilled
 from tokens.forms import requests as request_forms
+from tokens.forms.fields import RefusableForm
 from tokens.models import AccessRequest, Credential
 from tokens.operations import requests as operations
 from tokens.operations.moves import stale
@@ -44,7 +45,7 @@ def load_request(request: HttpRequest, pk: int) -> AccessRequest:
     return found
 
 
-def tried(form: request_forms.RefusableForm, operation: Callable[[], T]) -> T | None:
+def tried(form: RefusableForm, operation: Callable[[], T]) -> T | None:
     """What the operation made; None when nothing was sent, or the form is wrong and now says why."""
     if not form.is_valid():
         return None

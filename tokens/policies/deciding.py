@@ -1,0 +1,71 @@
+"""How a request may be decided: by policy, by several people, among others that were ticked."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from tokens.models import AccessRequest, HelpdeskUser, ProfileVersion
+from tokens.policies.terms import is_risky
+from tokens.refusals import YES, Answer, no
+
+ROLE_IS_NEW = timedelta(days=7)
+
+
+def is_decidable(access_request: AccessRequest, *, now: datetime) -> Answer:
+    """Whether its time to decide is not over."""
+    return YES if now < access_request.decide_by else no("The time to decide it is over.")
+
+
+def approves_by_itself(
+    version: ProfileVersion, *, days: int, requester_id: int, is_renewal: bool
+) -> Answer:
+    """Whether policy decides: yes and no both say which rule."""
+    if not version.policy_days:
+        return no("This access is always decided by a person.")
+    if days > version.policy_days:
+        return no(f"Not approved by itself: longer than {version.policy_days} days.")
+    if _has_written(version, requester_id):
+        return no("Not approved by itself: the requester had a hand in these terms.")
+    what = "Renewals" if is_renewal else "Requests"
+    return Answer(
+        True,
+        f"{what} of “{version.name}” for at most {version.policy_days} days "
+        "are approved by themselves.",
+    )
+
+
+def _has_written(version: ProfileVersion, user_id: int) -> bool:
+    """Whether somebody wrote these terms or, since they are edited on a page, any before them."""
+    if version.editor_id is None:
+        return False
+    edits = ProfileVersion.objects.filter(profile=version.profile_id, number__lte=version.number)
+    return edits.filter(editor=user_id).exists()
+
+
+def granted(decisions: Iterable[tuple[frozenset[str], int]]) -> tuple[frozenset[str], int]:
+    """What several approvals agree on: the scopes in all of them and the shortest life."""
+    pairs = list(decisions)
+    scopes = frozenset.intersection(*(scopes for scopes, _ in pairs))
+    return scopes, min(days for _, days in pairs)
+
+
+def role_is_new(user: HelpdeskUser, *, now: datetime) -> bool:
+    """Whether this user's role on the helpdesk changed in the last seven days."""
+    return user.role_changed_at is not None and now - user.role_changed_at < ROLE_IS_NEW
+
+
+def may_be_ticked(
+    access_request: AccessRequest, *, risks: Iterable[str], is_asked: bool, now: datetime
+) -> Answer:
+    """Whether it may be approved among others without being opened.
+
+    `risks`: of its scopes, as the table has them today. `is_asked`: a question about it has no answer.
+    """
+    if is_risky([access_request.profile_version.risk, *risks]):
+        return no("It can write or is wide, so it has to be opened.")
+    if access_request.profile_version.approvals_needed > 1:
+        return no("It takes several approvals, so it has to be opened.")
+    if role_is_new(access_request.acts_as, now=now):
+        return no("Their role changed this week, so it has to be opened.")
+    if is_asked:
+        return no("Somebody asked about it and has no answer yet, so it has to be opened.")
+    return YES
