@@ -95,6 +95,17 @@ def _unknown_then_written_off(scene: Scene) -> None:
     scene.make(102, ago=5, replaces=101, fault="late_commit", late=True)
 
 
+def _unknown_while_one_waited(scene: Scene) -> None:
+    """As above; who was told had asked before the lost call was sent, just after another was answered."""
+    scene.hand_out(ago=10.3, told=1)
+    old = scene.grant
+    lost = scene.sent(scene.credential, ago=10, purpose="refresh", replaces_id=old, state="unknown")
+    scene.audit("grant.lost_track_of", "Grant", lost, 8)
+    scene.change("tokens_grant", old, serve_until=scene.at(2))
+    scene.hand_out(ago=7.9, told=5, waited=2.3)
+    scene.make(102, ago=6.3, replaces=101, fault="late_commit", late=True)
+
+
 def _young_stray(scene: Scene) -> None:
     """A call that was lost track of and written off left a token; the lists will find it."""
     lost = scene.sent(scene.credential, ago=10, state="written_off", settled_at=scene.at(1))
@@ -130,7 +141,7 @@ def _stray_adopted(scene: Scene) -> None:
 @pytest.mark.parametrize(
     "plant",
     [
-        _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _young_stray,
+        _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _unknown_while_one_waited, _young_stray,
         _demoted, _replaced_by_a_person, _stray_adopted,
     ],
 )  # fmt: skip

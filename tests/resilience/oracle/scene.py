@@ -239,15 +239,17 @@ class Scene:
         self.audit("grant.proved", "Grant", grant, ago - 0.2)
         return token
 
-    def hand_out(self, *, ago: float, told: float, token: int = 101, grant: int = 0) -> None:
-        """A client is given the token, and the portal keeps a row of it."""
+    def hand_out(
+        self, *, ago: float, told: float, token: int = 101, grant: int = 0, waited: float = 0.1
+    ) -> None:
+        """A client is given the token, and the portal keeps a row of it. `waited`: since it asked."""
         self.row(
             "tokens_fetch", credential_id=self.credential, grant_id=grant or self.grant,
             at=self.at(ago),
         )  # fmt: skip
         self.note(
-            at=self.now - ago - 0.1, client_id=f"kd_production_{self.request}",
-            access_token=self.secret(token), expires_in=told,
+            at=self.now - ago - waited, answered_at=self.now - ago + 0.1,
+            client_id=f"kd_production_{self.request}", access_token=self.secret(token), expires_in=told,
         )  # fmt: skip
 
     def replace(self, *, ago: float, token: int = 102) -> int:

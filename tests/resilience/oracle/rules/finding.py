@@ -31,13 +31,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Served:
-    """One hand-out, with all that is known of it. `at` is the portal's own moment where it kept one."""
+    """One hand-out, with all that is known of it. It was told between `at` and `told_by`.
+
+    Both are rows of this token's hand-outs, where the portal kept one: which row is whose is not written there.
+    """
 
     entry: HandedOut
     credential: Credential | None
     made: Made | None
     grant: Grant | None
     at: float
+    told_by: float
     has_row: bool
 
     @property
@@ -186,7 +190,9 @@ class View:
         grant = max(own, key=lambda grant: grant.generation, default=None)
         fetches = self.base.fetched.get(grant.id, []) if grant else []
         after = [at for at in fetches if at >= entry.at - EPSILON]
-        return Served(entry, credential, made, grant, min(after, default=entry.at), bool(after))
+        before = [at for at in after if at <= entry.answered_at + EPSILON]
+        first, last = min(after, default=entry.at), max(before, default=entry.answered_at)
+        return Served(entry, credential, made, grant, first, last, bool(after))
 
 
 Rule = Callable[[View], Iterator[Finding]]

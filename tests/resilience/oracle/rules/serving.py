@@ -200,7 +200,7 @@ def _answer_was_unknown(view: View, one: Served, death: Death) -> bool:
     return death.how == "refreshed" and any(
         grant.state in ("sent", "unknown", "written_off")
         and (grant.sent_at or 0.0) <= death.at + EPSILON
-        and not (one.at < (grant.sent_at or 0.0) < one.promised_until - EPSILON)
+        and not (one.told_by < (grant.sent_at or 0.0) < one.promised_until - EPSILON)
         for grant in _refreshes_of(view, death.token_id)
     )
 
