@@ -171,20 +171,25 @@ def _too_many(view: View, adopted: list[Audit]) -> Iterator[Finding]:
 
 
 def disobeyed(view: View) -> Iterator[Finding]:
-    """While a helpdesk is frozen no consent is turned into a token."""
-    for start, end in _freezes(view):
+    """While a helpdesk is frozen no consent is turned into a token.
+
+    What was sent before the order was written, as the numbers of their rows say, did not disobey it.
+    """
+    sent = {int(row.target_id): row.id for row in view.base.audits if row.event == "grant.sent"}
+    for order, end in _freezes(view):
         for grant in view.base.grants.values():
             is_new = grant.purpose == "exchange" and grant.sent_at is not None
-            if is_new and start + HELD_UP < grant.intended_at < end - EPSILON:
+            is_after = sent.get(grant.id, order.id) >= order.id
+            if is_new and is_after and order.at + HELD_UP < grant.intended_at < end - EPSILON:
                 yield Finding("disobeyed", f"grant {grant.id} was begun while all was frozen")
 
 
-def _freezes(view: View) -> Iterator[tuple[float, float]]:
-    """From each freeze to the word that ended it."""
-    since: float | None = None
+def _freezes(view: View) -> Iterator[tuple[Audit, float]]:
+    """Each freeze, and when a word ended it."""
+    since: Audit | None = None
     for row in sorted(view.base.audits, key=lambda row: row.id):
         if row.event == "helpdesk.frozen":
-            since = row.at if since is None else since
+            since = since or row
         elif row.event == "helpdesk.unfrozen" and since is not None:
             yield since, row.at
             since = None
