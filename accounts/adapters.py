@@ -120,7 +120,11 @@ def _claims(found: dict[str, dict[str, Any]]) -> Claims:
     """The signed ID token first; userinfo only adds. A person who is known leaves a row when refused."""
     token = found["id_token"]
     try:
-        return read({**found["userinfo"], **token}, groups_claim=settings.OIDC_GROUPS_CLAIM)
+        return read(
+            {**found["userinfo"], **token},
+            groups_claim=settings.OIDC_GROUPS_CLAIM,
+            manager_claim=settings.OIDC_MANAGER_CLAIM,
+        )
     except Refused as refusal:
         operations.refuse_sign_in(
             issuer=str(token["iss"]),

@@ -29,6 +29,8 @@ class Claims:
     email_verified: bool = False
     time_zone: str = ""
     groups: frozenset[str] = frozenset()
+    manager: str = ""
+    """Whom it names as this person's lead, as `User.manager` keeps it; "" where it names nobody."""
 
     @property
     def identity(self) -> str:
@@ -41,8 +43,10 @@ def identity_of(issuer: str, subject: str) -> str:
     return hashlib.sha256(f"{issuer}\0{subject}".encode()).hexdigest()
 
 
-def read(claims: Mapping[str, object], *, groups_claim: str) -> Claims:
+def read(claims: Mapping[str, object], *, groups_claim: str, manager_claim: str = "") -> Claims:
     """The person these claims describe. An empty `groups_claim` means that no groups are expected.
+
+    A `manager_claim` that is missing or is no word names nobody: not everybody has a lead.
 
     A groups claim that is missing or is no list of words is an error with its cause, never "no groups".
     Raises `Refused`.
@@ -57,6 +61,7 @@ def read(claims: Mapping[str, object], *, groups_claim: str) -> Claims:
         email_verified=bool(email) and claims.get("email_verified") in (True, "true"),
         time_zone=_time_zone(claims),
         groups=_groups(claims, groups_claim) if groups_claim else frozenset(),
+        manager=_manager(claims, manager_claim) if manager_claim else "",
     )
 
 
@@ -98,6 +103,13 @@ def _email(claims: Mapping[str, object]) -> str:
 def _time_zone(claims: Mapping[str, object]) -> str:
     value = claims.get("zoneinfo")
     return value if isinstance(value, str) and value in available_timezones() else ""
+
+
+def _manager(claims: Mapping[str, object], claim: str) -> str:
+    value = _text(claims, claim)
+    if len(value) > LONGEST:
+        return ""
+    return value.lower() if "@" in value else value
 
 
 def _groups(claims: Mapping[str, object], claim: str) -> frozenset[str]:

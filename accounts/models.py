@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.db.models.functions import Now
 
 
 class UserManager(BaseUserManager["User"]):
@@ -22,6 +23,8 @@ class User(AbstractBaseUser):
     email_verified = models.BooleanField(default=False)
     name = models.CharField(max_length=150)
     time_zone = models.CharField(max_length=64, blank=True)
+    manager = models.CharField(max_length=255, blank=True, default="", db_default="")
+    """Whom the identity provider named as this person's lead: a subject, or an address in small letters."""
     groups_read_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     deactivated_at = models.DateTimeField(null=True)
@@ -30,12 +33,23 @@ class User(AbstractBaseUser):
 
     known_groups: frozenset[str] | None = None
     """No column: the groups read for this instance, so that a request asks once; see accounts/roles.py."""
+    known_absent: tuple["User", ...] | None = None
+    """No column: for whom this person stands in now, read as the groups are; see accounts/absence.py."""
+    known_to_lead: bool | None = None
+    """No column: whether the identity provider names this person as somebody's lead; see accounts/leads.py."""
     read_at: datetime | None = None
     """No column: the database's time when somebody signed in was read for a page; see accounts/clock.py."""
 
     USERNAME_FIELD = "identity"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["manager"], condition=~models.Q(manager=""), name="who_names_a_lead"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name or self.email or f"person {self.pk}"
@@ -60,6 +74,42 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return self.group
+
+
+class StandInQuerySet(models.QuerySet["StandIn"]):
+    """Rows with a question of their own."""
+
+    def in_force(self) -> "StandInQuerySet":
+        """Those that hold at this moment, by the database's time."""
+        return self.filter(ended_at=None, starts_at__lte=Now(), ends_at__gt=Now())
+
+
+class StandIn(models.Model):
+    """Somebody is away for a time, and somebody else decides in their place."""
+
+    away = models.ForeignKey(User, on_delete=models.PROTECT, related_name="stand_ins")
+    instead = models.ForeignKey(User, on_delete=models.PROTECT, related_name="stands_in")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    made_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    """When it was ended before its time."""
+
+    objects = StandInQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["away"], condition=models.Q(ended_at=None), name="one_stand_in_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(away=models.F("instead")),
+                name="nobody_stands_in_for_themselves",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instead} for {self.away}"
 
 
 class AuditEvent(models.Model):

@@ -64,6 +64,15 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in env_text(name, default).split(",") if word.strip()]
 
 
+def env_pairs(name: str) -> dict[str, str]:
+    """`word=value` pairs, separated by commas, in their order; each word once."""
+    pairs = [word.partition("=")[::2] for word in env_list(name)]
+    found = {word.strip(): value.strip() for word, value in pairs}
+    if not all(found) or not all(found.values()) or len(found) < len(pairs):
+        raise ImproperlyConfigured(f"{name}: write pairs such as group=person, each group once.")
+    return found
+
+
 def env_words(name: str, default: str, choices: Collection[str]) -> list[str]:
     """Some of a few words, separated by commas; at least one."""
     words = env_list(name, default)

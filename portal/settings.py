@@ -16,6 +16,7 @@ from portal.env import (
     env_keys,
     env_list,
     env_one_of,
+    env_pairs,
     env_pauses,
     env_redis,
     env_seconds,
@@ -140,10 +141,14 @@ OIDC_CLIENT_ID = env_text("OIDC_CLIENT_ID", "")
 OIDC_CLIENT_SECRET = env_text("OIDC_CLIENT_SECRET", "")
 OIDC_SCOPES = env_text("OIDC_SCOPES", "openid profile email groups").split()
 OIDC_GROUPS_CLAIM = env_text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_MANAGER_CLAIM = env_text("OIDC_MANAGER_CLAIM", "")
+GROUP_LEADS = env_pairs("GROUP_LEADS")
 ROLE_APPROVER_GROUPS = env_list("ROLE_APPROVER_GROUPS")
 ROLE_ADMIN_GROUPS = env_list("ROLE_ADMIN_GROUPS")
 ROLE_AUDITOR_GROUPS = env_list("ROLE_AUDITOR_GROUPS")
 ROLE_ADMIN_SUBJECTS = env_list("ROLE_ADMIN_SUBJECTS")
+ESCALATE_TO_GROUP = env_text("ESCALATE_TO_GROUP", "")
+ESCALATE_AFTER_PERCENT = env_int("ESCALATE_AFTER_PERCENT", 50, least=1, most=99)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"

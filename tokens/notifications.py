@@ -5,14 +5,22 @@ from datetime import datetime
 
 from accounts.models import User
 from tokens.models import AccessRequest, Comment, Credential, Notification
-from tokens.queries import deciders
+from tokens.queries.people import asked_by, deciders, first_asked
 
 
 def request_waits(access_request: AccessRequest, *, now: datetime) -> None:
-    """Those who can decide hear of a request, or of its next revision."""
+    """Those who are asked first hear of a request, or of its next revision."""
+    _tell_of_waiting(access_request, first_asked(asked_by(access_request)), now)
+
+
+def request_passed_on(access_request: AccessRequest, *, now: datetime) -> None:
+    """All who can decide hear of a request that nobody has decided; who has heard of it does not again."""
+    _tell_of_waiting(access_request, deciders(asked_by(access_request)), now)
+
+
+def _tell_of_waiting(access_request: AccessRequest, people: list[User], now: datetime) -> None:
     event = f"request.waits:{access_request.pk}:{access_request.revision}"
-    people = deciders(access_request.profile_version.approver_group)
-    others = [p for p in people if p.pk != access_request.requester_id]
+    others = [person for person in people if person.pk != access_request.requester_id]
     _tell(others, event, "request_waits", access_request.pk, now)
 
 
@@ -29,7 +37,7 @@ def request_commented(comment: Comment, *, now: datetime) -> None:
     if comment.author_id != asked.pk:
         people = [asked]
     else:
-        decide = deciders(access_request.profile_version.approver_group)
+        decide = deciders(asked_by(access_request))
         spoke = set(access_request.comments.values_list("author", flat=True))
         people = [person for person in decide if person.pk in spoke] or decide
     others = [person for person in people if person.pk != comment.author_id]

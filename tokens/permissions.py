@@ -1,11 +1,15 @@
 """Who may do what: a person, a thing, and an answer with its reason. One function for view, button and operation.
 
-Roles are read by accounts/roles.py. `admin` decides for every profile, an `approver` for the profiles of
-the approver groups they are in, nobody for themselves: neither by account nor by helpdesk user.
+Roles are read by accounts/roles.py. `admin` decides every request, everybody else those of their seats
+(queries/seats.py) and of the seats of whom they stand in for; nobody decides for themselves, neither by account
+nor by helpdesk user, and nobody has somebody who stands in for them do it.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from accounts.absence import absent_of
+from accounts.leads import lead_of
 from accounts.models import User
 from accounts.roles import Role, groups_that_give, in_group, named_admins, roles_of
 from tokens import policies
@@ -17,6 +21,7 @@ from tokens.models import (
     ProfileVersion,
 )
 from tokens.queries import emergencies
+from tokens.queries.seats import has_seat, seats_of
 from tokens.refusals import YES, Answer, no
 from tokens.states import CredentialState, RequestState
 
@@ -43,10 +48,17 @@ def may_confirm(user: User, version: ProfileVersion) -> Answer:
 
 
 def may_use_queue(user: User) -> Answer:
-    """Approvers, admins and auditors see the queue."""
-    if roles_of(user) & {Role.APPROVER, Role.ADMIN, Role.AUDITOR}:
+    """Whoever decides on something, and auditors, see the queue."""
+    if Role.AUDITOR in roles_of(user) or decides_something(user):
         return YES
     return no("Only people who decide on requests see the queue.")
+
+
+def decides_something(user: User) -> Answer:
+    """Admins, and everybody with a seat."""
+    if Role.ADMIN in roles_of(user) or seats_of(user):
+        return YES
+    return no("Only people who decide on requests see this page.")
 
 
 def may_ask(user: User, profile: AccessProfile, link: HelpdeskLink | None) -> Answer:
@@ -68,7 +80,8 @@ def can_ever_be_decided(version: ProfileVersion, requester: User) -> Answer:
     can_grow = groups_that_give(Role.ADMIN) or (
         version.approver_group in groups_that_give(Role.APPROVER)
     )
-    others = named_admins() - {requester.subject}
+    lead = lead_of(requester) if version.lead_decides else None
+    others = named_admins() - {requester.subject} | ({lead.subject} if lead else set())
     if can_grow or version.policy_days or len(others) >= version.approvals_needed:
         return YES
     return no(
@@ -129,32 +142,60 @@ def _any_of(groups: frozenset[str]) -> str:
 
 
 def may_see_request(user: User, access_request: AccessRequest) -> bool:
-    """The requester, whoever may decide its profile, admins and auditors."""
+    """The requester, whoever decides such requests, admins and auditors."""
     if user.pk == access_request.requester_id or may_read_all(user):
         return True
-    return is_approver_of(user, access_request.profile_version.approver_group)
+    return decides(user, access_request)
 
 
-def is_approver_of(user: User, group: str) -> bool:
-    """Whether this person decides for profiles of `group`, as an approver of it or as an admin."""
-    roles = roles_of(user)
-    is_of_approvers = group in groups_that_give(Role.APPROVER)
-    is_approver = Role.APPROVER in roles and is_of_approvers and in_group(user, group)
-    return Role.ADMIN in roles or is_approver
+def decides(user: User, access_request: AccessRequest) -> bool:
+    """Whether such requests are this person's to decide: an admin's, or by a seat they sit in."""
+    if Role.ADMIN in roles_of(user) or has_seat(user, access_request):
+        return True
+    return user.is_active and any(has_seat(one, access_request) for one in absent_of(user))
 
 
-def may_decide(user: User, access_request: AccessRequest, link: HelpdeskLink | None) -> Answer:
-    """An approver of the profile, or an admin, who is neither the requester nor his helpdesk user.
+Links = Mapping[int, HelpdeskLink]
+"""Person → what the last look-up of them on the helpdesk of a request found."""
 
-    `link`: what the last look-up of this user on that helpdesk found.
+
+def may_decide(user: User, access_request: AccessRequest, links: Links) -> Answer:
+    """Somebody who decides such requests, and who is neither the requester nor his helpdesk user.
+
+    `links`: of this person and of whom they stand in for, on that helpdesk.
     """
-    if not is_approver_of(user, access_request.profile_version.approver_group):
-        return no(
-            f"Only {access_request.profile_version.approver_group} and admins decide this request."
-        )
+    if not decides(user, access_request):
+        return no(f"Only {_who_decides(access_request)} and admins decide this request.")
     if user.pk == access_request.requester_id:
         return no("You cannot decide your own request.")
-    return _is_another_human(user, access_request, link)
+    if not (answer := _is_another_human(user, access_request, links.get(user.pk))):
+        return answer
+    if Role.ADMIN in roles_of(user) or has_seat(user, access_request):
+        return YES
+    return YES if in_place_of(user, access_request, links) else no(OWN_OF_THE_ABSENT)
+
+
+OWN_OF_THE_ABSENT = "It may be the own request of the person you stand in for."
+
+
+def in_place_of(user: User, access_request: AccessRequest, links: Links) -> User | None:
+    """In whose place somebody would decide who may not by own right: who could themselves, were they here."""
+    if Role.ADMIN in roles_of(user) or has_seat(user, access_request):
+        return None
+    for absent in absent_of(user):
+        is_other = absent.pk != access_request.requester_id and _is_another_human(
+            absent, access_request, links.get(absent.pk)
+        )
+        if has_seat(absent, access_request) and is_other:
+            return absent
+    return None
+
+
+def _who_decides(access_request: AccessRequest) -> str:
+    lead = ["the requester's lead"] if access_request.lead_id else []
+    passed_on = [access_request.escalated_to] if access_request.escalated_to else []
+    group = access_request.profile_version.approver_group
+    return ", ".join(dict.fromkeys([*lead, group, *passed_on]))
 
 
 def _is_another_human(
@@ -174,8 +215,7 @@ def may_comment(user: User, access_request: AccessRequest) -> Answer:
     """Who asked, and whoever decides its profile, while it waits."""
     if access_request.state != RequestState.PENDING:
         return no("It no longer waits for a decision.")
-    is_requester = user.pk == access_request.requester_id
-    if is_requester or is_approver_of(user, access_request.profile_version.approver_group):
+    if user.pk == access_request.requester_id or decides(user, access_request):
         return YES
     return no("Only the person who asked and those who decide write here.")
 

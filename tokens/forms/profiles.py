@@ -55,6 +55,10 @@ class ProfileForm(RefusableForm):
         label="Group that decides",
         error_messages={"required": "Choose a group.", "invalid_choice": "Choose one of the list."},
     )
+    lead_decides = forms.BooleanField(
+        label="The lead of whoever asks may decide too", required=False,
+        help_text="They are asked first; the group hears of it when nobody has decided in time.",
+    )  # fmt: skip
     approvals_needed = _number("Approvals it takes", 1, policies.MOST_APPROVALS)
     policy_days = _number(
         "Approved by itself up to this many days", 0, policies.MOST_DAYS, help_text="0: never."
@@ -106,6 +110,7 @@ class ProfileForm(RefusableForm):
             "longest_days": said["longest_days"],
             "access_token_seconds": said["token_minutes"] * 60,
             "ask_groups": said["ask_groups"], "approver_group": said["approver_group"],
+            "lead_decides": said["lead_decides"],
             "approvals_needed": said["approvals_needed"], "policy_days": said["policy_days"],
         }  # fmt: skip
 
@@ -117,8 +122,8 @@ def start_of(version: ProfileVersion) -> dict[str, Any]:
         "scopes": sorted(version.scopes), "longest_days": version.longest_days,
         "token_minutes": version.access_token_seconds // 60,
         "ask_groups": ", ".join(sorted(version.ask_groups)),
-        "approver_group": version.approver_group, "approvals_needed": version.approvals_needed,
-        "policy_days": version.policy_days,
+        "approver_group": version.approver_group, "lead_decides": version.lead_decides,
+        "approvals_needed": version.approvals_needed, "policy_days": version.policy_days,
     }  # fmt: skip
 
 

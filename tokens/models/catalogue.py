@@ -139,6 +139,8 @@ class ProfileVersion(models.Model):
     ask_groups = WordsField(blank=True)
     """Empty: everybody who has a user on the helpdesk."""
     approver_group = models.CharField(max_length=255)
+    lead_decides = models.BooleanField(default=False, db_default=False)
+    """Whether the requester's lead may decide too, and is asked first."""
     approvals_needed = models.PositiveSmallIntegerField()
     policy_days = models.PositiveIntegerField(default=0)
     """Requests of at most this many days are approved by themselves; 0: none."""

@@ -68,6 +68,14 @@ class AccessRequest(ScriptFacts):
 
     Empty where a web process of before this column made the row, until the next sweep.
     """
+    lead = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="requests_to_lead"
+    )
+    """The requester's lead when it was asked, where the profile lets leads decide."""
+    escalate_at = models.DateTimeField(null=True)
+    """When others are told that nobody has decided yet; None where nobody is, or they were."""
+    escalated_to = models.CharField(max_length=255, default="", db_default="", blank=True)
+    """The group that may decide as well since then."""
     credential = models.ForeignKey(
         "Credential", null=True, on_delete=models.PROTECT, related_name="access_requests"
     )
@@ -120,6 +128,31 @@ class AccessRequest(ScriptFacts):
                 condition=models.Q(ended_at__isnull=False),
                 name="requests_a_group_decided",
             ),
+            models.Index(
+                fields=["lead", "decide_by", "id"],
+                condition=models.Q(state=RequestState.PENDING, lead__isnull=False),
+                name="requests_a_lead_decides",
+            ),
+            models.Index(
+                fields=["lead", "-ended_at", "-id"],
+                condition=models.Q(ended_at__isnull=False, lead__isnull=False),
+                name="requests_a_lead_decided",
+            ),
+            models.Index(
+                fields=["escalated_to", "decide_by", "id"],
+                condition=models.Q(state=RequestState.PENDING) & ~models.Q(escalated_to=""),
+                name="requests_passed_on",
+            ),
+            models.Index(
+                fields=["escalated_to", "-ended_at", "-id"],
+                condition=models.Q(ended_at__isnull=False) & ~models.Q(escalated_to=""),
+                name="requests_passed_on_decided",
+            ),
+            models.Index(
+                fields=["escalate_at"],
+                condition=models.Q(state=RequestState.PENDING, escalate_at__isnull=False),
+                name="requests_to_pass_on",
+            ),
             models.Index(fields=["requester", "-id"], name="requests_of_a_person"),
         ]
 
@@ -141,6 +174,10 @@ class Decision(models.Model):
     approver = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     requester = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     """Copied from the request, so that the database itself refuses self-approval."""
+    stands_in_for = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    """In whose place the approver decided; None by own right."""
     verdict = models.CharField(max_length=8, choices=Verdict)
     scopes = WordsField()
     days = models.PositiveIntegerField()
@@ -158,10 +195,19 @@ class Decision(models.Model):
                 condition=models.Q(approver__isnull=True),
                 name="one_decision_by_policy",
             ),
+            models.UniqueConstraint(
+                fields=["access_request", "revision", "stands_in_for"],
+                name="one_decision_in_a_place",
+            ),
             models.CheckConstraint(
                 condition=models.Q(approver__isnull=True)
                 | ~models.Q(approver=models.F("requester")),
                 name="nobody_decides_their_own",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(stands_in_for__isnull=True)
+                | ~models.Q(stands_in_for=models.F("requester")),
+                name="nobody_has_their_own_decided",
             ),
         ]
 

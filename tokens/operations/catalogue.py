@@ -21,7 +21,7 @@ SCOPE = ("name", "words", "risk", "role", "light")
 LEAST = RoleKind.LIGHT_AGENT
 PROFILE = (
     "slug", "name", "words", "scopes", "longest_days", "access_token_minutes", "ask_groups",
-    "approver_group", "approvals_needed", "policy_days", "helpdesks",
+    "approver_group", "lead_decides", "approvals_needed", "policy_days", "helpdesks",
 )  # fmt: skip
 
 
@@ -153,6 +153,7 @@ def _terms(helpdesk: Helpdesk, entry: dict[str, Any], slug: str) -> dict[str, An
         * 60,
         "ask_groups": _words(entry, "ask_groups", where),
         "approver_group": _text(entry, "approver_group", where),
+        "lead_decides": _yes_or_no(entry, "lead_decides", where),
         "approvals_needed": _number(
             entry, "approvals_needed", where, 1, policies.MOST_APPROVALS, default=1
         ),
@@ -191,6 +192,13 @@ def _list(entry: dict[str, Any], key: str, where: str) -> list[Any]:
     value = entry.get(key)
     if not isinstance(value, list):
         raise Invalid(f"{where}: {key} must be a list.")
+    return value
+
+
+def _yes_or_no(entry: dict[str, Any], key: str, where: str) -> bool:
+    value = entry.get(key, False)
+    if not isinstance(value, bool):
+        raise Invalid(f"{where}: {key} must be true or false.")
     return value
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from accounts import audit
 from accounts.models import User
@@ -16,7 +16,7 @@ from tokens.operations import credentials
 from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
 from tokens.queries.queue import is_asked, ticked
-from tokens.queries.requests import link_of, risks_of, scope_table
+from tokens.queries.requests import links_to_decide, risks_of, scope_table
 from tokens.refusals import Denied, Invalid, StaleState, insist
 from tokens.states import ACCESS_REQUEST, RequestState
 
@@ -36,16 +36,16 @@ def approve(
     Several approvals grant what they have in common. Raises `Denied`, `Invalid`, `StaleState`.
     """
     with transaction.atomic():
-        access_request = _load(access_request_id, by)
+        access_request, absent = _load(access_request_id, by)
         _check_narrowed(access_request, scopes, days)
         _count_up(access_request, revision=revision, now=now)
         _decide(
             access_request, Decision.Verdict.APPROVE,
-            by=by, scopes=scopes, days=days, reason=reason, now=now,
+            by=by, absent=absent, scopes=scopes, days=days, reason=reason, now=now,
         )  # fmt: skip
         audit.record(
-            "request.approved", by=by, target=access_request, now=now,
-            scopes=scopes, days=days, reason=reason, revision=revision,
+            "request.approved", by=by, target=access_request, now=now, scopes=scopes, days=days,
+            reason=reason, revision=revision, **_in_place_of(absent),
         )  # fmt: skip
         if access_request.approvals >= access_request.profile_version.approvals_needed:
             _grant(access_request, now=now)
@@ -119,16 +119,19 @@ def deny(
     if not reason.strip():
         raise Invalid("Say why, so that they know what to change.")
     with transaction.atomic():
-        access_request = _load(access_request_id, by)
+        access_request, absent = _load(access_request_id, by)
         move(
             access_request, ACCESS_REQUEST, "deny", RequestState.DENIED,
             expect={"revision": revision, "decide_by__gt": now}, ended_at=now, end_reason=reason,
         )  # fmt: skip
         _decide(
-            access_request, Decision.Verdict.DENY, by=by,
+            access_request, Decision.Verdict.DENY, by=by, absent=absent,
             scopes=access_request.scopes, days=access_request.days, reason=reason, now=now,
         )  # fmt: skip
-        audit.record("request.denied", by=by, target=access_request, now=now, reason=reason)
+        audit.record(
+            "request.denied", by=by, target=access_request, now=now, reason=reason,
+            **_in_place_of(absent),
+        )  # fmt: skip
         notifications.request_ended(access_request, now=now)
     return access_request
 
@@ -163,13 +166,15 @@ def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
     return True
 
 
-def _load(access_request_id: int, by: User) -> AccessRequest:
+def _load(access_request_id: int, by: User) -> tuple[AccessRequest, User | None]:
+    """The request, and in whose place this person decides it; None by own right. Raises `Denied`."""
     access_request = AccessRequest.objects.select_related("profile_version", "acts_as").get(
         pk=access_request_id
     )
-    link = link_of(by, access_request.acts_as.helpdesk_id)
-    insist(permissions.may_decide(fresh(by), access_request, link))
-    return access_request
+    decider = fresh(by)
+    links = links_to_decide(decider, access_request.acts_as.helpdesk_id)
+    insist(permissions.may_decide(decider, access_request, links))
+    return access_request, permissions.in_place_of(decider, access_request, links)
 
 
 def _check_narrowed(access_request: AccessRequest, scopes: frozenset[str], days: int) -> None:
@@ -205,16 +210,35 @@ def _decide(
     days: int,
     reason: str,
     now: datetime,
+    absent: User | None = None,
 ) -> None:
+    if by is not None:
+        _demand_unheard(access_request, by, absent)
     try:
         with transaction.atomic():
             Decision.objects.create(
                 access_request=access_request, revision=access_request.revision, approver=by,
-                requester=access_request.requester, verdict=verdict,
+                stands_in_for=absent, requester=access_request.requester, verdict=verdict,
                 scopes=scopes, days=days, reason=reason, at=now,
             )  # fmt: skip
     except IntegrityError as error:
         raise StaleState(already_decided(access_request, by)) from error
+
+
+def _demand_unheard(access_request: AccessRequest, by: User, absent: User | None) -> None:
+    """Somebody and who stands in for them are one voice. The request's row is held. Raises `StaleState`."""
+    said = access_request.decisions.filter(revision=access_request.revision)
+    heard = said.filter(Q(approver=absent) | Q(stands_in_for=absent)) if absent else said.none()
+    if other := (heard | said.filter(stands_in_for=by)).select_related("approver").first():
+        raise StaleState(
+            f"{other.approver} has already decided on this request, at {moment_words(other.at)}, with "
+            "the same voice."
+        )
+
+
+def _in_place_of(absent: User | None) -> dict[str, str]:
+    """What the audit says more where somebody stood in."""
+    return {"in_place_of": str(absent)} if absent else {}
 
 
 def already_decided(access_request: AccessRequest, by: User | None) -> str:

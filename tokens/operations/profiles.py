@@ -16,7 +16,7 @@ from tokens.refusals import Invalid, StaleState, insist
 
 TERMS = (
     "name", "words", "scopes", "risk", "longest_days", "access_token_seconds",
-    "ask_groups", "approver_group", "approvals_needed", "policy_days",
+    "ask_groups", "approver_group", "lead_decides", "approvals_needed", "policy_days",
 )  # fmt: skip
 
 

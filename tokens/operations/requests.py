@@ -7,10 +7,18 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts import audit
+from accounts.leads import lead_of
 from accounts.models import User
 from accounts.roles import fresh
 from tokens import notifications, permissions, policies
-from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink, HelpdeskUser
+from tokens.models import (
+    AccessProfile,
+    AccessRequest,
+    Credential,
+    HelpdeskLink,
+    HelpdeskUser,
+    ProfileVersion,
+)
 from tokens.models.requests import submission_key
 from tokens.operations.decisions import decide_by_policy
 from tokens.operations.moves import move
@@ -50,7 +58,7 @@ def submit(*, wish: Wish, by: User, key: str, now: datetime) -> AccessRequest:
         requester=by, acts_as=acts_as, profile=wish.profile,
         credential=wish.renews, is_renewal=wish.renews is not None,
         submission_key=sent, state=RequestState.PENDING, submitted_at=now,
-        **_terms(wish, now),
+        **_terms(wish, by, now),
     )  # fmt: skip
     try:
         with transaction.atomic():
@@ -106,7 +114,7 @@ def amend(
         with transaction.atomic():
             move(
                 access_request, ACCESS_REQUEST, "amend", RequestState.PENDING,
-                expect={"revision": revision}, approvals=0, **_terms(wish, now),
+                expect={"revision": revision}, approvals=0, **_terms(wish, by, now),
                 revision=revision + 1,
             )  # fmt: skip
             audit.record("request.amended", by=by, target=access_request, now=now, **_told(wish))
@@ -144,6 +152,22 @@ def lapse(*, access_request: AccessRequest, now: datetime) -> None:
         notifications.request_ended(access_request, now=now)
 
 
+def escalate(*, access_request: AccessRequest, now: datetime) -> None:
+    """Tell everybody who can decide that nobody has, and let the group of ESCALATE_TO_GROUP decide as well."""
+    version = access_request.profile_version
+    others = _others(version)
+    with transaction.atomic():
+        due = AccessRequest.objects.filter(
+            pk=access_request.pk, state=RequestState.PENDING, escalate_at__lte=now
+        )
+        if not due.update(escalate_at=None, escalated_to="".join(others)):
+            raise _stale(access_request)
+        access_request.refresh_from_db()
+        told = [version.approver_group, *others] if access_request.lead_id else others
+        audit.record("request.escalated", by=None, target=access_request, now=now, to=told)
+        notifications.request_passed_on(access_request, now=now)
+
+
 def _end(
     access_request: AccessRequest,
     action: str,
@@ -178,12 +202,16 @@ def _check(wish: Wish, *, by: User, now: datetime) -> None:
         raise Invalid("A renewal keeps its scopes and its owner. Other scopes are a new request.")
 
 
-def _terms(wish: Wish, now: datetime) -> dict[str, object]:
+def _terms(wish: Wish, by: User, now: datetime) -> dict[str, object]:
     version = wish.profile.current
     assert version is not None  # a profile that may be asked for has terms
+    lead = lead_of(by) if version.lead_decides else None
     return {
         "profile_version": version,
         "approver_group": version.approver_group,
+        "lead": lead,
+        "escalate_at": _escalate_at(now) if lead or _others(version) else None,
+        "escalated_to": "",
         "scopes": wish.scopes,
         "days": wish.days,
         "script_name": wish.script_name,
@@ -195,6 +223,17 @@ def _terms(wish: Wish, now: datetime) -> dict[str, object]:
         "revised_at": now,
         "decide_by": calendar().later(now, settings.DECIDE_WITHIN),
     }
+
+
+def _others(version: ProfileVersion) -> list[str]:
+    """The group that may decide as well, once nobody has in time."""
+    group = settings.ESCALATE_TO_GROUP
+    return [group] if group and group != version.approver_group else []
+
+
+def _escalate_at(now: datetime) -> datetime:
+    part = settings.DECIDE_WITHIN * settings.ESCALATE_AFTER_PERCENT / 100
+    return calendar().later(now, part)
 
 
 def _told(wish: Wish) -> dict[str, object]:

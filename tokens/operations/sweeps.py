@@ -62,6 +62,15 @@ def lapse_requests(*, now: datetime) -> int:
     )
 
 
+def escalate_requests(*, now: datetime) -> int:
+    """Requests that others are told of, since nobody has decided them."""
+    rows = AccessRequest.objects.filter(state=RequestState.PENDING, escalate_at__lte=now)
+    return _each(
+        rows.select_related("profile_version").order_by("escalate_at", "id")[:BATCH],
+        lambda row: requests.escalate(access_request=row, now=now),
+    )
+
+
 def lapse_credentials(*, now: datetime) -> int:
     """Access nobody connected in time."""
     rows = Credential.objects.filter(
@@ -214,6 +223,7 @@ SWEEPS: tuple[Callable[..., int], ...] = (
     name_groups,
     expire_credentials,
     lapse_requests,
+    escalate_requests,
     lapse_credentials,
     end_for_leavers,
     keep_alive,

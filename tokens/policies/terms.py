@@ -82,5 +82,6 @@ def widening(before: ProfileVersion, after: ProfileVersion) -> list[str]:
         "more is approved by itself": after.policy_days > before.policy_days,
         "more people may ask for it": more_may_ask,
         "other people decide": after.approver_group != before.approver_group,
+        "their leads may decide too": after.lead_decides and not before.lead_decides,
     }
     return [words for words, is_so in found.items() if is_so]

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import User
-from accounts.roles import groups_of
+from accounts.roles import Role, roles_of
 from tokens import permissions
 from tokens.presenters import alarms
 from tokens.queries import operations, queue
+from tokens.queries.seats import seats_of
 from tokens.queries.together import Read, Row, together
 
 
@@ -23,13 +24,11 @@ class Around:
 
 def queue_reader(user: User) -> queue.Reader:
     """Whose queue a person sees: what they decide, or everything where they only read."""
-    if permissions.is_approver_of(user, ""):
-        return queue.Reader(user, None)  # an admin decides for every profile
-    decides_for = [
-        group for group in sorted(groups_of(user)) if permissions.is_approver_of(user, group)
-    ]
-    is_only_reading = not decides_for and bool(permissions.may_read_all(user))
-    return queue.Reader(user, decides_for, is_only_reading)
+    if Role.ADMIN in roles_of(user):
+        return queue.Reader(user, None)
+    seats = seats_of(user)
+    is_only_reading = not seats and bool(permissions.may_read_all(user))
+    return queue.Reader(user, seats, is_only_reading)
 
 
 def around(user: User, *, now: datetime, beside: Mapping[str, Read] | None = None) -> Around:

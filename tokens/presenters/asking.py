@@ -11,6 +11,7 @@ from tokens.models.catalogue import RISKS, Risk
 from tokens.presenters.requests import ScopeLine, WhoDecides, scope_lines
 from tokens.presenters.words import days_words
 from tokens.queries import requests as queries
+from tokens.queries.people import would_be_asked
 from tokens.queries.usual_waits import usual_waits
 from tokens.refusals import Answer
 
@@ -127,7 +128,7 @@ def renewal(credential: Credential, offer: Offer) -> Renewal:
 
 def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> str:
     """The sentence that says before sending what will happen: by rule up to so many days, else by whom."""
-    names = who.names(version, but=[requester.pk])
+    names = who.names(would_be_asked(version, requester), but=[requester.pk])
     rule = policies.approves_by_itself(
         version, days=version.policy_days or 1, requester_id=requester.pk, is_renewal=False
     )

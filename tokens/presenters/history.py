@@ -82,7 +82,16 @@ Says = Callable[[Told], str]
 def _approved(told: Told) -> str:
     if told.by_keydesk:
         return f"Approved by rule for {told.days()}."
-    return f"{told.who} approved it for {told.days()}."
+    return f"{told.who}{_standing_in(told)} approved it for {told.days()}."
+
+
+def _standing_in(told: Told) -> str:
+    absent = told.word("in_place_of")
+    return f", standing in for {absent}," if absent else ""
+
+
+def _escalated(told: Told) -> str:
+    return f"Nobody had decided it, so {told.all_of('to')} heard of it too."
 
 
 def _ended_by(told: Told) -> str:
@@ -140,7 +149,8 @@ SENTENCES: dict[str, Says] = {
     ),
     "request.approved": _approved,
     "request.commented": lambda t: f"{t.who} wrote about it.",
-    "request.denied": lambda t: f"{t.who} denied it.",
+    "request.denied": lambda t: f"{t.who}{_standing_in(t)} denied it.",
+    "request.escalated": _escalated,
     "request.withdrawn": lambda t: f"{t.who} withdrew it.",
     "request.closed": lambda _: "Closed.",
     "request.lapsed": lambda _: "Timed out: nobody decided it in time.",
@@ -232,6 +242,10 @@ SENTENCES: dict[str, Says] = {
     "person.deactivated": lambda t: "Deactivated." if t.by_keydesk else f"Deactivated by {t.who}.",
     "person.reactivated": lambda t: f"Reactivated by {t.who}.",
     "person.looked_up": _looked_up,
+    "person.stand_in_named": lambda t: (
+        f"{t.who} is away from {t.day('starts_at')} to {t.day('ends_at')}; {t.word('instead')} decides meanwhile."
+    ),
+    "person.stand_in_ended": lambda t: f"{t.who} is back; nobody stands in any more.",
 }
 
 NOTABLE = ("grant.lost_track_of", "grant.written_off", "grant.doomed", "grant.buried")

@@ -10,6 +10,7 @@ from tokens.presenters.asking import why_unknown
 from tokens.presenters.requests import NOBODY, WhoDecides, in_words, shown_state
 from tokens.presenters.words import all_of
 from tokens.queries import requests as queries
+from tokens.queries.people import asked_by
 from tokens.refusals import Answer
 from tokens.states import CredentialState, RequestState
 
@@ -141,7 +142,7 @@ def _waiting(rows: list[AccessRequest], user: User, table: queries.ScopeTable) -
         Waiting(
             access_request=row,
             may_do=in_words(row.scopes, row.profile_version.profile.helpdesk.kind, table),
-            decided_by=who.names(row.profile_version, but=[user.pk]) or NOBODY,
+            decided_by=who.names(asked_by(row), but=[user.pk]) or NOBODY,
             question=questions.get(row.pk),
         )
         for row in rows

@@ -73,6 +73,7 @@ def changes(profile: AccessProfile, before: ProfileVersion, after: ProfileVersio
             "Minutes of each token": str(version.access_token_seconds // 60),
             "Groups that may ask": all_of(sorted(version.ask_groups)) or "everybody",
             "Group that decides": version.approver_group,
+            "Their lead decides too": "yes" if version.lead_decides else "no",
             "Approvals it takes": str(version.approvals_needed),
             "Approved by itself": f"up to {days_words(version.policy_days)}"
             if version.policy_days

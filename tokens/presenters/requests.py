@@ -17,7 +17,6 @@ from tokens.models import (
     AccessRequest,
     Credential,
     HelpdeskUser,
-    ProfileVersion,
     Scope,
 )
 from tokens.models.catalogue import RISKS, Risk
@@ -82,25 +81,25 @@ def in_words(scopes: Iterable[str], kind: str, table: queries.ScopeTable) -> str
 
 
 class WhoDecides:
-    """Looks up who decides for a group once, however many rows of a page ask."""
+    """Looks up who decides once for each lot that is asked, however many rows of a page ask."""
 
     def __init__(self) -> None:
-        self._people: dict[str, list[people.Decider]] = {}
+        self._people: dict[people.Asked, list[people.Decider]] = {}
 
-    def names(self, version: ProfileVersion, *, but: Iterable[int]) -> str:
-        """Who decides for a profile, as `names_of` says it."""
-        group = version.approver_group
-        if group not in self._people:
-            self._people[group] = people.deciders_from(list(people.deciding(group)))
-        return names_of(self._people[group], but=but)
+    def names(self, asked: people.Asked, *, but: Iterable[int]) -> str:
+        """Who decides, as `names_of` says it."""
+        if asked not in self._people:
+            self._people[asked] = people.deciders_from(people.deciding(asked))
+        return names_of(self._people[asked], but=but)
 
 
 def names_of(deciders: Iterable[people.Decider], *, but: Iterable[int]) -> str:
-    """ "Ben Achterberg, June Moreno or an admin", without those whose ids are in `but`; "" for nobody."""
+    """ "Ben Achterberg (lead), June Moreno or an admin", without those whose ids are in `but`; "" for nobody."""
     left_out = set(but)
     found = [person for person in deciders if person.pk not in left_out]
-    names = [person.name for person in found if not person.is_admin][:4]
-    if any(person.is_admin for person in found):
+    named = [person for person in found if person.is_lead or not person.is_admin][:4]
+    names = [f"{person.name} (lead)" if person.is_lead else person.name for person in named]
+    if any(person.is_admin for person in found if person not in named):
         names.append("an admin")
     return one_of(names)
 
@@ -264,7 +263,7 @@ def _may_decide(
     """Whether the buttons work for this reader, and if not, why."""
     if access_request.state != RequestState.PENDING:
         return Answer(False, "It has been decided.")
-    if not (answer := permissions.may_decide(reader, access_request, facts.link)):
+    if not (answer := permissions.may_decide(reader, access_request, facts.links)):
         return answer
     if reader.pk in spoken:
         return Answer(False, "You have approved it. It needs one more person.")

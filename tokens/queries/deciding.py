@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 
+from accounts.absence import absent_of
 from accounts.models import Membership, User
 from tokens.models import (
     AccessRequest,
@@ -64,7 +65,10 @@ class Remark:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card needs to know beside the request. `link` is the reader's own on that helpdesk."""
+    """What a card needs to know beside the request.
+
+    `links`: of the reader on that helpdesk, and of whom they stand in for.
+    """
 
     scopes: list[Scope]
     groups: list[str]
@@ -74,7 +78,7 @@ class Facts:
     remarks: list[Remark]
     precedent: Precedent
     deciders: list[people.Decider]
-    link: HelpdeskLink | None
+    links: Mapping[int, HelpdeskLink]
 
 
 def facts(
@@ -92,10 +96,10 @@ def facts(
         "remarks": _remarks_on(access_request),
         "earlier": _before(access_request).values("state")[:MOST_EARLIER],
         "last_granted": _last_granted(access_request),
-        "deciders": people.deciding(version.approver_group),
-        "link": HelpdeskLink.objects.filter(user=reader, helpdesk=helpdesk).values(
-            "helpdesk_user_id", "problem"
-        ),
+        "deciders": people.deciding(people.asked_by(access_request)),
+        "links": HelpdeskLink.objects.filter(
+            user__in=[reader, *absent_of(reader)], helpdesk=helpdesk
+        ).values("user_id", "helpdesk_user_id", "problem"),
     })  # fmt: skip
     return Facts(
         scopes=[Scope(**row) for row in found["scopes"]],
@@ -105,7 +109,7 @@ def facts(
         remarks=[_remark(row) for row in reversed(found["remarks"])],
         precedent=_precedent(found["earlier"], found["last_granted"]),
         deciders=people.deciders_from(found["deciders"]),
-        link=next((HelpdeskLink(**row) for row in found["link"]), None),
+        links={row["user_id"]: HelpdeskLink(**row) for row in found["links"]},
     )
 
 
@@ -131,21 +135,28 @@ def _verdicts_on(access_request: AccessRequest) -> Read:
     )
     return rows.order_by("id").values(
         "approver_id", "approver__name", "approver__email",
+        "stands_in_for_id", "stands_in_for__name", "stands_in_for__email",
         "verdict", "scopes", "days", "reason", "at",
     )  # fmt: skip
 
 
 def _verdict(row: Row) -> Verdict:
-    pk, name, email = row["approver_id"], row["approver__name"], row["approver__email"]
+    name = _named(row, "approver") or "Keydesk, by rule"
+    absent = _named(row, "stands_in_for")
     return Verdict(
-        approver_id=pk,
-        name=str(User(pk=pk, name=name, email=email)) if pk else "Keydesk, by rule",
+        approver_id=row["approver_id"],
+        name=f"{name}, standing in for {absent}," if absent else name,
         is_approval=row["verdict"] == Decision.Verdict.APPROVE,
         scopes=row["scopes"],
         days=row["days"],
         reason=row["reason"],
         at=row["at"],
     )
+
+
+def _named(row: Row, who: str) -> str:
+    pk, name, email = row[f"{who}_id"], row[f"{who}__name"], row[f"{who}__email"]
+    return str(User(pk=pk, name=name, email=email)) if pk else ""
 
 
 def _remarks_on(access_request: AccessRequest) -> Read:
@@ -155,8 +166,7 @@ def _remarks_on(access_request: AccessRequest) -> Read:
 
 
 def _remark(row: Row) -> Remark:
-    author = User(pk=row["author_id"], name=row["author__name"], email=row["author__email"])
-    return Remark(str(author), row["words"], row["at"])
+    return Remark(_named(row, "author"), row["words"], row["at"])
 
 
 def _before(access_request: AccessRequest) -> QuerySet[AccessRequest]:

@@ -1,12 +1,15 @@
 """Who can decide."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from accounts.models import Membership, User
+from accounts.leads import lead_of
+from accounts.models import Membership, StandIn, User
 from accounts.roles import Role, groups_that_give, named_admins
+from tokens.models import AccessRequest, ProfileVersion
 from tokens.queries.together import Read, Row
 
 MOST_NAMED = 50
@@ -14,48 +17,90 @@ MOST_NAMED = 50
 
 @dataclass(frozen=True)
 class Decider:
-    """Somebody who decides for a group: as one of its approvers, or as an admin."""
+    """Somebody who decides: the lead, an approver, somebody who stands in for one, or an admin."""
 
     pk: int
     name: str
     is_admin: bool
+    is_lead: bool = False
+    is_instead: bool = False
 
 
-def deciders(approver_group: str) -> list[User]:
-    """The active people who decide for profiles of a group: its approvers, then the admins, by name."""
-    return list(_deciders(approver_group))
+@dataclass(frozen=True)
+class Asked:
+    """Who is asked to decide: groups, perhaps a lead, on a request of this person."""
+
+    groups: frozenset[str]
+    requester_id: int
+    lead_id: int | None = None
 
 
-def deciding(approver_group: str) -> Read:
-    """The same people, the first of them, for a page that only names them."""
-    return _deciders(approver_group).values("pk", "name", "email", "is_admin")[:MOST_NAMED]
+def asked_by(access_request: AccessRequest) -> Asked:
+    """Who decides a request as it stands."""
+    groups = {access_request.profile_version.approver_group, access_request.escalated_to} - {""}
+    return Asked(frozenset(groups), access_request.requester_id, access_request.lead_id)
 
 
-def deciders_from(rows: list[Row]) -> list[Decider]:
+def would_be_asked(version: ProfileVersion, requester: User) -> Asked:
+    """Who would decide, if this person asked under these terms now."""
+    lead = lead_of(requester) if version.lead_decides else None
+    return Asked(frozenset({version.approver_group}), requester.pk, lead.pk if lead else None)
+
+
+def deciders(asked: Asked) -> list[User]:
+    """The active people who decide: the lead, approvers, who stands in for them, then the admins, by name."""
+    return list(_deciders(asked))
+
+
+def first_asked(asked: Asked) -> list[User]:
+    """Who hears of a request first: the lead and who stands in for them; without one, all who decide."""
+    if asked.lead_id is None:
+        return deciders(asked)
+    lead = User.objects.filter(pk=asked.lead_id, deactivated_at=None)
+    people = [*lead, *User.objects.filter(pk__in=_instead_of(lead, asked), deactivated_at=None)]
+    return people or deciders(asked)
+
+
+def deciding(asked: Asked) -> Read:
+    """All who decide, the first of them, for a page that only names them."""
+    named = _deciders(asked).values("pk", "name", "email", "is_admin", "is_lead", "is_instead")
+    return named[:MOST_NAMED]
+
+
+def deciders_from(rows: Iterable[Row]) -> list[Decider]:
     """What `deciding` has found."""
     return [
         Decider(
-            row["pk"],
-            str(User(pk=row["pk"], name=row["name"], email=row["email"])),
-            row["is_admin"],
+            pk=row["pk"], name=str(User(pk=row["pk"], name=row["name"], email=row["email"])),
+            is_admin=row["is_admin"], is_lead=row["is_lead"], is_instead=row["is_instead"],
         )
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
-def _deciders(approver_group: str) -> QuerySet[Any, Any]:
-    """Approvers first; found by their groups, so that it costs as little for ten thousand people as for ten."""
+def _deciders(asked: Asked) -> QuerySet[Any, Any]:
+    """Found by their groups, so that it costs as little for ten thousand people as for ten."""
     admin_groups = groups_that_give(Role.ADMIN)
-    approves = {approver_group} & groups_that_give(Role.APPROVER)
+    approves = asked.groups & groups_that_give(Role.APPROVER)
     by_group = Membership.objects.filter(group__in=approves | admin_groups).values("user")
-    people = Q(pk__in=by_group)
-    is_named = Q(subject__in=named_admins())
-    if named_admins():
-        people |= is_named
+    seated = Membership.objects.filter(group__in=approves).values("user")
+    is_lead, is_named = Q(pk=asked.lead_id or 0), Q(subject__in=named_admins())
+    absent = User.objects.filter(Q(pk__in=seated) | is_lead, deactivated_at=None)
+    is_instead = Q(pk__in=_instead_of(absent, asked))
+    people = Q(pk__in=by_group) | is_instead
+    people |= is_lead if asked.lead_id else Q()
+    people |= is_named if named_admins() else Q()
     own = Membership.objects.filter(user=OuterRef("pk"))
-    is_admin = Q(Exists(own.filter(group__in=admin_groups))) | is_named
-    found = User.objects.filter(people, deactivated_at=None).annotate(is_admin=is_admin)
-    if not approves:
-        return found.order_by("name", "pk")  # admins alone
-    found = found.annotate(is_approver=Exists(own.filter(group__in=approves)))
-    return found.order_by("-is_approver", "name", "pk")
+    found = User.objects.filter(people, deactivated_at=None).annotate(
+        is_lead=is_lead,
+        is_approver=Q(Exists(own.filter(group__in=approves))),
+        is_instead=is_instead,
+        is_admin=Q(Exists(own.filter(group__in=admin_groups))) | is_named,
+    )
+    return found.order_by("-is_lead", "-is_approver", "-is_instead", "name", "pk")
+
+
+def _instead_of(absent: QuerySet[User], asked: Asked) -> Read:
+    """Who stands in for some people, but for the one whose own request it is."""
+    in_force = StandIn.objects.in_force().filter(away__in=absent.values("pk"))
+    return in_force.exclude(away=asked.requester_id).values("instead")

@@ -6,10 +6,12 @@ filters by; where it finds too few it says how far it looked and goes on from th
 
 import base64
 import binascii
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 
@@ -22,6 +24,7 @@ from tokens.models import (
     HelpdeskLink,
     SavedView,
 )
+from tokens.queries.seats import Seat
 from tokens.queries.together import Read, Row
 from tokens.states import RequestState
 
@@ -43,10 +46,10 @@ class View(StrEnum):
 
 @dataclass(frozen=True)
 class Reader:
-    """Whose queue it is: the groups they decide for (None: every profile), or somebody who only reads."""
+    """Whose queue it is: the seats they decide from (None: an admin, who needs none), or somebody who only reads."""
 
     user: User
-    groups: Collection[str] | None
+    seats: Sequence[Seat] | None
     is_only_reading: bool = False
 
 
@@ -93,7 +96,7 @@ class Page:
 # --- Which requests a page looks at ------------------------------------------------------------------
 
 Parts = Mapping[str, QuerySet[AccessRequest]]
-"""The requests of a view by the group they are for, each in the order of its index."""
+"""The requests of a view by the seat they are decided from, each in the order of its index."""
 
 
 def _parts(reader: Reader, view: View, *, start: Place | None, now: datetime) -> Parts:
@@ -105,10 +108,11 @@ def _parts(reader: Reader, view: View, *, start: Place | None, now: datetime) ->
         rows = rows.filter(state=RequestState.PENDING, decide_by__gt=now)
     if start is not None:
         rows = rows.filter(_behind(view, start))
-    if reader.groups is None or reader.is_only_reading:
+    if reader.seats is None or reader.is_only_reading:
         return {"all": rows}
-    groups = sorted(reader.groups) or [""]
-    return {group: rows.filter(approver_group=group) for group in groups}
+    if not reader.seats:
+        return {"none": rows.none()}
+    return {f"{place}": rows.filter(seat.requests) for place, seat in enumerate(reader.seats)}
 
 
 def _all_of(parts: Iterable[QuerySet[AccessRequest]], *, most: int) -> QuerySet[AccessRequest]:
@@ -259,8 +263,9 @@ def is_asked(row: AccessRequest) -> bool:
 def changed(reader: Reader, shown: Mapping[int, int]) -> dict[AccessRequest, AuditEvent]:
     """Of requests this person may see, shown in these revisions: those that changed since, and by what last."""
     rows = AccessRequest.objects.filter(pk__in=shown)
-    if reader.groups is not None and not reader.is_only_reading:
-        rows = rows.filter(approver_group__in=reader.groups)
+    if reader.seats is not None and not reader.is_only_reading:
+        theirs = [seat.requests for seat in reader.seats]
+        rows = rows.filter(reduce(or_, theirs, Q(pk__in=[])))
     since = [
         row for row in rows if row.state != RequestState.PENDING or row.revision != shown[row.pk]
     ]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
+from accounts.absence import absent_of
 from accounts.models import User
 from tokens.models import (
     AccessProfile,
@@ -63,9 +64,11 @@ def links_of(user: User) -> dict[int, HelpdeskLink]:
     }
 
 
-def link_of(user: User, helpdesk_id: int) -> HelpdeskLink | None:
-    """What the last look-up of this person on one helpdesk found."""
-    return HelpdeskLink.objects.filter(user=user, helpdesk=helpdesk_id).first()
+def links_to_decide(user: User, helpdesk_id: int) -> dict[int, HelpdeskLink]:
+    """Person → what the last look-up on a helpdesk found, of somebody and of whom they stand in for."""
+    people = [user, *absent_of(user)]
+    rows = HelpdeskLink.objects.filter(user__in=people, helpdesk=helpdesk_id)
+    return {link.user_id: link for link in rows}
 
 
 def helpdesks() -> list[Helpdesk]:

@@ -13,7 +13,6 @@ from accounts import clock
 from accounts.decorators import fresh_groups, requires, signed_in
 from accounts.models import User
 from accounts.operations import refuse
-from accounts.roles import Role
 from tokens import permissions
 from tokens.forms import decisions as decision_forms
 from tokens.forms.queue import GOES_BACK, read_back, read_ticked
@@ -22,7 +21,7 @@ from tokens.operations import decisions
 from tokens.operations.moves import stale
 from tokens.presenters import queue as queue_words
 from tokens.presenters import requests as presenters
-from tokens.queries.requests import link_of
+from tokens.queries.requests import links_to_decide
 from tokens.refusals import Denied, Invalid, StaleState
 from tokens.states import RequestState
 from tokens.views.requester import form_page, load_request, tried
@@ -31,8 +30,8 @@ from tokens.views.requester import form_page, load_request, tried
 def _undecided(request: HttpRequest, pk: int) -> AccessRequest:
     """A request this person may decide now, in the revision that was shown to them."""
     found = load_request(request, pk)
-    link = link_of(signed_in(request), found.acts_as.helpdesk_id)
-    if not (answer := permissions.may_decide(signed_in(request), found, link)):
+    links = links_to_decide(signed_in(request), found.acts_as.helpdesk_id)
+    if not (answer := permissions.may_decide(signed_in(request), found, links)):
         raise Denied(answer.reason)
     if found.state != RequestState.PENDING or _shown_revision(request, found) != found.revision:
         raise stale(found)
@@ -75,7 +74,7 @@ def back_of(request: HttpRequest) -> str:
     return read_back(request.POST.get("back", request.GET.get("back", "")))
 
 
-@requires(Role.APPROVER, Role.ADMIN)
+@requires(permissions.decides_something)
 @require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
@@ -94,7 +93,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     return _done(request, found, queue_words.approved_words(found))
 
 
-@requires(Role.APPROVER, Role.ADMIN)
+@requires(permissions.decides_something)
 @require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def narrow(request: HttpRequest, pk: int) -> HttpResponse:
@@ -124,7 +123,7 @@ def _approve_less(
     )  # fmt: skip
 
 
-@requires(Role.APPROVER, Role.ADMIN)
+@requires(permissions.decides_something)
 @require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def deny(request: HttpRequest, pk: int) -> HttpResponse:
@@ -145,7 +144,7 @@ def deny(request: HttpRequest, pk: int) -> HttpResponse:
     return form_page(request, "queue/deny.html", form, asked=found, back=back_of(request), now=now)
 
 
-@requires(Role.APPROVER, Role.ADMIN)
+@requires(permissions.decides_something)
 @require_POST
 @fresh_groups
 def approve_ticked(request: HttpRequest) -> HttpResponse:

@@ -1,0 +1,45 @@
+"""Who leads whom: what the identity provider says (OIDC_MANAGER_CLAIM), else the map GROUP_LEADS.
+
+Both name a person by their subject, or by their address where the identity provider has verified it.
+"""
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Lower
+
+from accounts.models import User
+from accounts.roles import groups_of
+
+
+def lead_of(user: User) -> User | None:
+    """The lead of a person, if they have signed in here and are active: nobody is their own."""
+    by_group = [lead for group, lead in settings.GROUP_LEADS.items() if group in groups_of(user)]
+    found = (_person(name, like=user) for name in (user.manager, *by_group) if name)
+    return next((lead for lead in found if lead is not None and lead.pk != user.pk), None)
+
+
+def _person(name: str, *, like: User) -> User | None:
+    """Who is meant by a name, among the people of the same identity provider; nobody where it could be two."""
+    people = User.objects.filter(issuer=like.issuer, deactivated_at=None)
+    by_subject = people.filter(subject=name).first()
+    if by_subject is not None:
+        return by_subject
+    by_address = list(people.filter(email_verified=True, email__iexact=name)[:2])
+    return by_address[0] if len(by_address) == 1 else None
+
+
+def leads_somebody(user: User) -> bool:
+    """Whether anything names this person as a lead, so that requests may come to them."""
+    own = {user.subject, user.email.lower() if user.email_verified else user.subject}
+    if any(name in own or name.lower() in own for name in settings.GROUP_LEADS.values()):
+        return True
+    if user.known_to_lead is None:
+        user.known_to_lead = User.objects.filter(is_named_by_somebody(), pk=user.pk).exists()
+    return user.known_to_lead
+
+
+def is_named_by_somebody() -> Q:
+    """For a query of people: whether somebody's `manager` names them."""
+    named = User.objects.filter(issuer=OuterRef("issuer")).exclude(manager="")
+    by_address = Exists(named.filter(manager=Lower(OuterRef("email"))))
+    return Q(Exists(named.filter(manager=OuterRef("subject")))) | Q(by_address, email_verified=True)
