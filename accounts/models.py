@@ -1,6 +1,6 @@
 """The rows about people: users, the groups they came with, and the append-only audit."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -79,9 +79,13 @@ class Membership(models.Model):
 class StandInQuerySet(models.QuerySet["StandIn"]):
     """Rows with a question of their own."""
 
+    def not_over(self) -> "StandInQuerySet":
+        """Those that hold now or later, by the database's time."""
+        return self.filter(ended_at=None, ends_at__gt=Now())
+
     def in_force(self) -> "StandInQuerySet":
-        """Those that hold at this moment, by the database's time."""
-        return self.filter(ended_at=None, starts_at__lte=Now(), ends_at__gt=Now())
+        """Those that hold at this moment."""
+        return self.not_over().filter(starts_at__lte=Now())
 
 
 class StandIn(models.Model):
@@ -110,6 +114,11 @@ class StandIn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instead} for {self.away}"
+
+    @property
+    def last_moment(self) -> datetime:
+        """The last moment of it: it ends with a day, and people read that day."""
+        return self.ends_at - timedelta(seconds=1)
 
 
 class AuditEvent(models.Model):

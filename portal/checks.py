@@ -17,7 +17,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 @register(Tags.security)
 def sign_in(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
-    """E001–E003 sign-in is not configured, E007 over plain http, W001 nobody can get a role."""
+    """E001–E003 sign-in is not configured, E007 over plain http, E010 and W001 nobody could decide."""
     found: list[CheckMessage] = [
         Error(
             f"{name} is not set, so nobody can sign in.",
@@ -37,6 +37,17 @@ def sign_in(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
                 "OIDC_SERVER_URL is plain http, so anybody on the way could sign in as anybody.",
                 hint="Use the https:// address of the identity provider.",
                 id="keydesk.E007",
+            )
+        )
+    if (
+        settings.ESCALATE_TO_GROUP
+        and settings.ESCALATE_TO_GROUP not in settings.ROLE_APPROVER_GROUPS
+    ):
+        found.append(
+            Error(
+                "ESCALATE_TO_GROUP is no group of ROLE_APPROVER_GROUPS, so nobody in it could decide.",
+                hint="Add it to ROLE_APPROVER_GROUPS.",
+                id="keydesk.E010",
             )
         )
     if not _has_roles():

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from accounts.models import StandIn
 from tokens.models import AccessRequest, Comment, Credential, Notification
 from tokens.presenters.requests import again_path
 
@@ -23,6 +24,7 @@ HOLD = timedelta(seconds=120)
 PAUSES = (30, 60, 300, 900, 3600)
 ABOUT_REQUESTS = ("request_waits", "request_ended")
 ABOUT_COMMENTS = ("request_commented",)
+ABOUT_STAND_INS = ("stands_in",)
 ENDED = {
     "approved": "was approved",
     "denied": "was denied",
@@ -33,6 +35,7 @@ SUBJECTS = {
     "request_waits": "{row.requester} asks for {row.profile_version}",
     "request_ended": "Your request for {row.script_name} {ended}",
     "request_commented": "{row.author} wrote about {row.access_request.script_name}",
+    "stands_in": "You decide for {row.away} for a while",
     "connect_failed": "{row.script_name} could not be connected",
     "access_works": "{row.script_name} works: take your key",
     "access_lost": "{row.script_name} is disconnected",
@@ -119,7 +122,9 @@ def _paragraphs(text: str) -> list[SafeString]:
     return found
 
 
-def _about(message: Notification) -> AccessRequest | Comment | Credential:
+def _about(message: Notification) -> AccessRequest | Comment | Credential | StandIn:
+    if message.template in ABOUT_STAND_INS:
+        return StandIn.objects.select_related("away", "instead").get(pk=message.target_id)
     if message.template in ABOUT_COMMENTS:
         return Comment.objects.select_related("author", "access_request").get(pk=message.target_id)
     if message.template in ABOUT_REQUESTS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from accounts.models import User
+from accounts.models import StandIn, User
 from tokens.models import AccessRequest, Comment, Credential, Notification
 from tokens.queries.people import asked_by, deciders, first_asked
 
@@ -42,6 +42,11 @@ def request_commented(comment: Comment, *, now: datetime) -> None:
         people = [person for person in decide if person.pk in spoke] or decide
     others = [person for person in people if person.pk != comment.author_id]
     _tell(others, f"request.commented:{comment.pk}", "request_commented", comment.pk, now)
+
+
+def stands_in(row: StandIn, *, now: datetime) -> None:
+    """Who stands in for somebody hears of it."""
+    _tell([row.instead], f"person.stands_in:{row.pk}", "stands_in", row.pk, now)
 
 
 def connect_failed(credential: Credential, *, now: datetime) -> None:

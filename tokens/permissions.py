@@ -61,6 +61,13 @@ def decides_something(user: User) -> Answer:
     return no("Only people who decide on requests see this page.")
 
 
+def may_name_stand_in(user: User) -> Answer:
+    """Whoever has a seat of their own; what an admin decides as an admin is not passed on."""
+    if any(seat.is_own for seat in seats_of(user)):
+        return YES
+    return no("You decide nothing that somebody could decide in your place.")
+
+
 def may_ask(user: User, profile: AccessProfile, link: HelpdeskLink | None) -> Answer:
     """A person with a user on that helpdesk, in one of the groups the profile is for."""
     if link is None:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from tokens.views import (
+    absence,
     approver,
     calendar,
     comments,
@@ -28,6 +29,8 @@ urlpatterns = [
     path("queue/changes", queue.changes, name="queue_changes"),
     path("queue/views", queue.save_view, name="save_view"),
     path("queue/views/<int:pk>/forget", queue.forget_view, name="forget_view"),
+    path("queue/away", absence.away, name="away"),
+    path("queue/back", absence.back, name="back"),
     path("requests/<int:pk>/approve", approver.approve, name="approve"),
     path("requests/<int:pk>/narrow", approver.narrow, name="narrow"),
     path("requests/<int:pk>/deny", approver.deny, name="deny"),

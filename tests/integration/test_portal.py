@@ -131,6 +131,7 @@ def test_a_portal_that_is_set_up_has_nothing_to_say() -> None:
         ("PORTAL_URL", "http://keydesk.acme.test", "E006"),
         ("OIDC_SERVER_URL", "http://id.acme.test", "E007"),
         ("READERS_TIME_ZONE", "Mars/Olympus", "E008"), ("TRUSTED_PROXIES", ["x"], "E009"),
+        ("ESCALATE_TO_GROUP", "agents", "E010"),
     ],
 )  # fmt: skip
 def test_each_thing_that_is_missing_has_an_id(

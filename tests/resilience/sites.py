@@ -49,6 +49,10 @@ APART = {
     "commit tokens.operations.profiles.drop": "changes no access; test_profiles.py",
     "commit tokens.operations.profiles.give_up": "within profiles.edit and catalogue.load",
     "commit tokens.operations.profiles._point": "within the three above",
+    "commit tokens.operations.absence.name_stand_in": "touches no token; test_absence.py",
+    "commit tokens.operations.absence.be_back": "touches no token; test_absence.py",
+    "commit tokens.operations.absence._end_what_was": "within the two above",
+    "commit tokens.operations.requests.escalate": "touches no token; test_leads.py",
     "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_outbox.py",
 }
 """Places that no running process comes to, with the reason."""

@@ -123,3 +123,20 @@ def test_an_address_that_is_none_is_left_out_and_never_verified(email: object) -
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", 7, None, ""])
 def test_an_unknown_time_zone_is_left_out(zone: object) -> None:
     assert read(without(zoneinfo=zone), groups_claim="groups").time_zone == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("piotr", "piotr"), ("Pz0+AbC", "Pz0+AbC"), ("Piotr@Acme.test", "piotr@acme.test"), (" piotr\n", "piotr"),
+        (None, ""), ("", ""), (["piotr"], ""), ({"value": "piotr"}, ""), (7, ""), ("x" * 256, ""),
+    ],
+)  # fmt: skip
+def test_a_lead_is_a_word_or_nobody(said: object, kept: str) -> None:
+    claims = read(without(manager=said), groups_claim="groups", manager_claim="manager")
+    assert claims.manager == kept
+
+
+def test_no_lead_is_read_where_no_claim_is_named_or_sent() -> None:
+    assert read(without(manager="piotr"), groups_claim="groups").manager == ""
+    assert read(FULL, groups_claim="groups", manager_claim="manager").manager == ""

@@ -71,6 +71,19 @@ def key_field() -> forms.CharField:
     )
 
 
+NO_DAY = "Write the day as year-month-day."
+
+
+def day_field(label: str, **more: Any) -> forms.DateField:
+    """A day of the calendar."""
+    return forms.DateField(
+        label=label,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"required": "Choose a day.", "invalid": NO_DAY},
+        **more,
+    )
+
+
 def revision_field() -> forms.IntegerField:
     """A hidden field: which revision or version was shown."""
     wrong = ("required", "invalid", "min_value", "max_value")

@@ -23,13 +23,13 @@ from tokens.forms.fields import (
     revision_field,
     text_field,
 )
+from tokens.forms.people import colleague
 from tokens.models import AccessProfile, AccessRequest, Credential
 from tokens.models.requests import Rhythm, RunsWhere, ScriptFacts
 from tokens.operations.requests import Wish
 from tokens.presenters.asking import Offer
 from tokens.presenters.requests import until
 from tokens.presenters.words import days_words
-from tokens.queries import requests as queries
 
 DAYS = (7, 30, 60, 90)
 OTHER = "other"
@@ -133,14 +133,7 @@ class TermsForm(RefusableForm):
         email: str = self.cleaned_data["deputy"]
         if not email:
             return None
-        found = queries.active_by_email(email)
-        if not found:
-            raise ValidationError("Nobody who has signed in to Keydesk has this address.")
-        if len(found) > 1:
-            raise ValidationError("More than one person has this address. Ask your admin.")
-        if found[0].pk == self.by.pk:
-            raise ValidationError("Your deputy must be somebody else.")
-        return found[0]
+        return colleague(email, of=self.by, themselves="Your deputy must be somebody else.")
 
     def clean(self) -> dict[str, Any]:
         """The number of days, from the choice or from the field beside it."""

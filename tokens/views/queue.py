@@ -5,6 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import clock
+from accounts.absence import absent_of
 from accounts.decorators import fresh_groups, has_fresh_groups, requires, signed_in
 from accounts.models import User
 from tokens import permissions
@@ -44,7 +45,8 @@ def queue(request: HttpRequest) -> HttpResponse:
         "bar": presenters.bar(form.filters, form.address, read, reader),
         "may_tick": presenters.may_tick(rows, view, reader),
         "links": presenters.links(request.GET, page.rows, opened),
-        "form": form, "page": page, "reader": reader, "now": now,
+        "form": form, "page": page, "reader": reader, "now": now, "absent": absent_of(user),
+        "may_be_away": bool(permissions.may_name_stand_in(user)),
     }  # fmt: skip
     return render(request, "queue/queue.html", context)
 
