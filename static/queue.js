@@ -49,8 +49,8 @@ const step = (by) => {
 
 const tick = () => {
   const box = current()?.querySelector("input[type=checkbox]");
-  if (box) box.click();
-  else say("This one has to be opened; it cannot be ticked.");
+  if (box && !box.disabled) box.click();
+  else say(box ? box.title : "Nothing here can be ticked.");
 };
 
 const press = (key) => {

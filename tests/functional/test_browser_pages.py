@@ -64,7 +64,7 @@ def pages_of(rows: dict[tuple[str, str, str], int]) -> dict[str, list[str]]:
         ],
         "june": [
             "/queue", "/queue?text=nothing-fits-this", f"/requests/{waits}", f"/requests/{waits}/comment",
-            "/queue?view=all&risk=high", "/queue?view=decided",
+            "/queue?view=all&risk=high", "/queue?view=decided", "/queue/away",
             f"/requests/{asked}/narrow", f"/requests/{asked}/deny", f"/requests/{asked}/approve",
         ],
         "omar": [

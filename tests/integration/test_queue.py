@@ -414,6 +414,13 @@ def test_what_has_to_be_opened_is_not_approved_by_a_tampered_page(world, ben):
     assert not Decision.objects.exists()
 
 
+def test_a_row_says_why_it_cannot_be_ticked(world, ben):
+    world.ask(), world.ask(profile="help-center", script_name="writes")
+    page = words(ben.get("/queue"))
+    why = "It can write or is wide, so it has to be opened."
+    assert f'<input type="checkbox" disabled title="{why}" aria-label="{why}">' in page
+
+
 def test_what_the_table_calls_risky_today_has_to_be_opened(world, ben):
     row = world.ask(profile="read-users")
     assert boxes(ben.get("/queue")) == ["weekly-csat"]

@@ -15,6 +15,7 @@ from tokens.queries import deciding
 from tokens.queries import queue as queries
 from tokens.queries.requests import ScopeTable, as_table, risks_of, scope_table
 from tokens.queries.together import Row
+from tokens.refusals import Answer
 from tokens.states import RequestState
 
 
@@ -29,7 +30,7 @@ class QueueRow:
     time_to_decide: timedelta
     talk: str
     """Whether something was asked about it, and whether that was answered."""
-    may_be_ticked: bool
+    may_be_ticked: Answer
 
 
 def queue_rows(
@@ -44,9 +45,6 @@ def _queue_row(
     row: AccessRequest, facts: deciding.Facts, table: ScopeTable, *, now: datetime
 ) -> QueueRow:
     new = len(row.scopes - facts.held.get(row.acts_as_id, frozenset()))
-    answer = policies.may_be_ticked(
-        row, risks=risks_of(row, table), is_asked=queries.is_asked(row), now=now
-    )
     risk = row.profile_version.risk
     return QueueRow(
         access_request=row,
@@ -55,7 +53,9 @@ def _queue_row(
         age=now - row.revised_at,
         time_to_decide=row.decide_by - row.revised_at,
         talk=_talk(row),
-        may_be_ticked=bool(answer),
+        may_be_ticked=policies.may_be_ticked(
+            row, risks=risks_of(row, table), is_asked=queries.is_asked(row), now=now
+        ),
     )
 
 
