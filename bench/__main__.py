@@ -15,6 +15,7 @@ from pathlib import Path
 from bench import (
     budget_share,
     expiry_lateness,
+    lighthouse,
     pages,
     recovery,
     revoke_click,
@@ -80,6 +81,19 @@ BENCHMARKS = {
             "10,000 leases end in one second: time until the last token is dead on the helpdesk, "
             "divided by the bound (three requests for each, at the announced 2,500 a minute); two workers",
         ),
+    ),
+    "lighthouse": Benchmark(
+        lighthouse.measure,
+        {
+            "lighthouse_performance": Figure(
+                95,
+                "of a hundred, the worst of queue, request and My access with a million requests, "
+                "on the phone Lighthouse imitates",
+                is_least=True,
+            ),
+            "lighthouse_accessibility": Figure(100, "the same pages", is_least=True),
+            "lighthouse_best_practices": Figure(100, "the same pages", is_least=True),
+        },
     ),
     "pages_flat": Benchmark(
         pages.measure,

@@ -1,13 +1,14 @@
 """A portal in which so many requests were made: what years of a big company would have left in the database.
 
 A thousand requests are made as rows, then doubled by SQL, people and moments mixed. Runs in the portal's environment
-(`python -m bench.crowd NUMBER`), and prints the sessions of the people who look, as JSON: key → cookie.
+(`python -m bench.crowd NUMBER`), and prints as JSON the cookies of the people who look, and a request that waits.
 """
 
 import json
 import sys
 from datetime import datetime, timedelta
 from importlib import import_module
+from typing import Any
 
 import django
 
@@ -34,7 +35,7 @@ STATES = (
 """Of ten requests one waits; the rest are over."""
 
 
-def fill(number: int) -> dict[str, str]:
+def fill(number: int) -> dict[str, Any]:
     """Make so many requests, what came of them and their lines in the audit; sign in who looks."""
     now = clock.now()
     watchers = {key: linked(key, now).user for key in WATCHERS}
@@ -48,7 +49,11 @@ def fill(number: int) -> dict[str, str]:
         count_on([User, HelpdeskUser, AccessRequest, Credential, AuditEvent])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    return {key: _session(user, now) for key, user in watchers.items()}
+    waiting = AccessRequest.objects.filter(state=RequestState.PENDING, decide_by__gt=now)
+    return {
+        "cookies": {key: _session(user, now) for key, user in watchers.items()},
+        "waiting": waiting.order_by("decide_by").values_list("pk", flat=True)[0],
+    }
 
 
 def _session(user: User, now: datetime) -> str:

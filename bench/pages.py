@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -41,6 +42,8 @@ class Portal:
 
     address: str
     cookies: Mapping[str, str]
+    waiting: int
+    """A request that waits."""
 
     def seconds(self, page: tuple[str, str]) -> float:
         """How long a page takes. Raises `AssertionError` when it is not that page."""
@@ -59,21 +62,21 @@ def portal(folder: Path, number: int) -> Iterator[Portal]:
     """A portal with so many requests; only its web process runs."""
     folder.mkdir()
     with staged(folder, per_minute=2500, DJANGO_SETTINGS_MODULE="bench.settings") as stage:
-        cookies = _filled(stage, number)
+        filled = _filled(stage, number)
         stage.stack.start_web()
         address = stage.stack.address("portal")
         stage.stack.supervisor.wait_for(f"{address}/healthz")
-        yield Portal(address, cookies)
+        yield Portal(address, filled["cookies"], filled["waiting"])
 
 
-def _filled(stage: Stage, number: int) -> dict[str, str]:
+def _filled(stage: Stage, number: int) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "bench.crowd", str(number)],
         cwd=ROOT, env=dict(stage.stack.environment), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    cookies: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    return cookies
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def measure(folder: Path) -> Mapping[str, float]:
