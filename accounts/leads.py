@@ -13,8 +13,9 @@ from accounts.roles import groups_of
 
 def lead_of(user: User) -> User | None:
     """The lead of a person, if they have signed in here and are active: nobody is their own."""
+    by_claim = [user.manager] if settings.OIDC_MANAGER_CLAIM and user.manager else []
     by_group = [lead for group, lead in settings.GROUP_LEADS.items() if group in groups_of(user)]
-    found = (_person(name, like=user) for name in (user.manager, *by_group) if name)
+    found = (_person(name, like=user) for name in (*by_claim, *by_group))
     return next((lead for lead in found if lead is not None and lead.pk != user.pk), None)
 
 
@@ -39,7 +40,9 @@ def leads_somebody(user: User) -> bool:
 
 
 def is_named_by_somebody() -> Q:
-    """For a query of people: whether somebody's `manager` names them."""
+    """For a query of people: whether somebody's claim names them; nobody's where none is read."""
+    if not settings.OIDC_MANAGER_CLAIM:
+        return Q(pk__in=[])
     named = User.objects.filter(issuer=OuterRef("issuer")).exclude(manager="")
     by_address = Exists(named.filter(manager=Lower(OuterRef("email"))))
     return Q(Exists(named.filter(manager=OuterRef("subject")))) | Q(by_address, email_verified=True)

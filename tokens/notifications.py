@@ -9,8 +9,10 @@ from tokens.queries.people import asked_by, deciders, first_asked
 
 
 def request_waits(access_request: AccessRequest, *, now: datetime) -> None:
-    """Those who are asked first hear of a request, or of its next revision."""
-    _tell_of_waiting(access_request, first_asked(asked_by(access_request)), now)
+    """Those who are asked first hear of a request, or of its next revision; all where it takes several."""
+    takes_one = access_request.profile_version.approvals_needed == 1
+    asked = asked_by(access_request)
+    _tell_of_waiting(access_request, first_asked(asked) if takes_one else deciders(asked), now)
 
 
 def request_passed_on(access_request: AccessRequest, *, now: datetime) -> None:

@@ -129,7 +129,8 @@ def test_what_an_admin_decides_as_an_admin_is_not_passed_on(world):
         stand_in(world, away="omar")
 
 
-def test_who_stands_in_for_a_lead_decides_for_them(world):
+def test_who_stands_in_for_a_lead_decides_for_them(world, settings):
+    settings.OIDC_MANAGER_CLAIM = "manager"
     ProfileVersion.objects.update(policy_days=0, lead_decides=True)
     world.person("noor")
     User.objects.filter(pk=world.person("ada").pk).update(manager="noor")

@@ -21,8 +21,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def led(world: World) -> World:
-    """Piotr, who has no role, leads Ada; a profile lets leads decide."""
+def led(world: World, settings) -> World:
+    """Piotr, who has no role, leads Ada; the profiles let leads decide."""
+    settings.OIDC_MANAGER_CLAIM = "manager"
     ProfileVersion.objects.update(lead_decides=True, policy_days=0)
     world.person("piotr")
     User.objects.filter(pk=world.person("ada").pk).update(manager="piotr")
@@ -47,7 +48,14 @@ def test_the_claim_names_a_subject_or_a_verified_address(led):
     assert lead_of(ada) is None, "anybody could have written that address"
 
 
+def test_what_an_earlier_claim_said_counts_no_more(led, settings):
+    settings.OIDC_MANAGER_CLAIM = ""
+    assert lead_of(led.person("ada")) is None
+    assert not leads_somebody(User.objects.get(subject="piotr"))
+
+
 def test_the_map_of_groups_is_asked_where_the_claim_says_nothing(world, settings):
+    settings.OIDC_MANAGER_CLAIM = "manager"
     ada, noor = world.person("ada"), world.person("noor")
     settings.GROUP_LEADS = {"nobody-is-here": "ben", "emea-tier-2": noor.email.upper()}
     assert lead_of(ada) == noor
@@ -57,7 +65,8 @@ def test_the_map_of_groups_is_asked_where_the_claim_says_nothing(world, settings
     assert lead_of(ada) == world.person("june")
 
 
-def test_an_address_two_people_have_names_nobody(world):
+def test_an_address_two_people_have_names_nobody(world, settings):
+    settings.OIDC_MANAGER_CLAIM = "manager"
     ada = world.person("ada")
     ada.manager = world.person("piotr").email
     User.objects.filter(pk=world.person("noor").pk).update(email=ada.manager)
@@ -65,7 +74,8 @@ def test_an_address_two_people_have_names_nobody(world):
 
 
 @pytest.mark.parametrize("manager", ["", "nobody-here", "ada", "elsewhere@acme.test"])
-def test_who_is_not_here_leads_nobody(world, manager):
+def test_who_is_not_here_leads_nobody(world, settings, manager):
+    settings.OIDC_MANAGER_CLAIM = "manager"
     ada = world.person("ada")
     ada.manager = manager
     assert lead_of(ada) is None
@@ -90,6 +100,12 @@ def test_the_lead_hears_first_and_decides_without_a_role(led):
     assert row.lead == led.person("piotr")
     assert told(row) == {"piotr"}
     assert led.approve(row, by="piotr").state == "approved"
+
+
+def test_where_several_have_to_approve_all_hear_at_once(led):
+    ProfileVersion.objects.update(approvals_needed=2)
+    led.person("ben")
+    assert {"piotr", "ben"} <= told(led.ask())
 
 
 def test_the_group_may_decide_all_the_same(led):

@@ -157,3 +157,4 @@ def test_who_is_named_can_decide_and_nobody_their_own(passed_on_to_reviewers, st
 @pytest.fixture
 def passed_on_to_reviewers(settings):
     settings.ESCALATE_TO_GROUP = "security-reviewers"
+    settings.OIDC_MANAGER_CLAIM = "manager"
