@@ -106,6 +106,13 @@ def _unknown_while_one_waited(scene: Scene) -> None:
     scene.make(102, ago=6.3, replaces=101, fault="late_commit", late=True)
 
 
+def _adopted_by_a_slow_list(scene: Scene) -> None:
+    """Many at once by an admin's word, which counted when the list was begun."""
+    scene.audit("inventory.confirmed", "InventoryRun", 1, 58)
+    _adopted_many(scene)
+    scene.inventory(ago=10, finished=3)
+
+
 def _frozen_too_late(scene: Scene) -> None:
     """The order names a moment before the call, but waited for the database and was written after it."""
     scene.audit("helpdesk.frozen", "Helpdesk", 1, 33)
@@ -149,6 +156,7 @@ def _stray_adopted(scene: Scene) -> None:
     [
         _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _unknown_while_one_waited, _young_stray,
         _demoted, _replaced_by_a_person, _stray_adopted, _frozen_too_late,
+        _adopted_by_a_slow_list,
     ],
 )  # fmt: skip
 def test_a_sound_world_has_no_violation(scene: Scene, plant: Plant) -> None:
@@ -439,6 +447,13 @@ def _adopted_many(scene: Scene) -> None:
         _adopt(scene, token, ago=3)
 
 
+def _adopted_many_long_after_a_word(scene: Scene) -> None:
+    """The word was given longer before the list was begun than it counts."""
+    scene.audit("inventory.confirmed", "InventoryRun", 1, 63)
+    _adopted_many(scene)
+    scene.inventory(ago=10, finished=3)
+
+
 def _answered_for_ever(scene: Scene) -> None:
     scene.change("tokens_grant", scene.grant, state="answered", proved_at=None)
 
@@ -577,6 +592,7 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("false_end", _revoked_but_born), ("false_end", _revoked_before_its_stray_is_gone), ("early_judgement", _adopted_young),
     ("early_judgement", _adopted_young_beside_a_proof_by_list),
     ("early_judgement", _adopted_though_owned), ("early_judgement", _adopted_many),
+    ("early_judgement", _adopted_many_long_after_a_word),
     ("early_judgement", _deleted_while_told), ("dropped", _answered_for_ever),
     ("dropped", _answer_forgotten), ("dropped", _answered_and_written_off),
     ("early_judgement", _lost_while_our_own_access_was_refused),

@@ -284,10 +284,18 @@ class Scene:
         self.desk.tell("token.deleted", self.now - ago, token, because=because, by=7)
         self.desk.tokens.pop(token)
 
-    def inventory(self, *, ago: float, is_complete: bool = True, error: str = "") -> int:
+    def inventory(
+        self,
+        *,
+        ago: float,
+        finished: float | None = None,
+        is_complete: bool = True,
+        error: str = "",
+    ) -> int:
+        end = ago - 0.1 if finished is None else finished
         return self.row(
             "tokens_inventoryrun", helpdesk_id=1, started_at=self.at(ago),
-            finished_at=self.at(ago - 0.1), is_complete=is_complete, error=error,
+            finished_at=self.at(end), is_complete=is_complete, error=error,
         )  # fmt: skip
 
     def note(self, **facts: object) -> None:

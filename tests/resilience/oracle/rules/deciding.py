@@ -160,7 +160,7 @@ def _too_many(view: View, adopted: list[Audit]) -> Iterator[Finding]:
     counts_for = 12 * view.times.inventory_every + view.times.noise
     for at, count in Counter(row.at for row in adopted).items():
         live = sum(_was_live(grant, at) for grant in view.base.grants.values())
-        has_word = any(at - counts_for <= word <= at for word in words)
+        has_word = any(_began(view, at) - counts_for <= word <= at for word in words)
         if count > max(LEAST_SHARE, live // SHARE) and not has_word:
             yield Finding(
                 "early_judgement", f"{count} strays ended at once with {live} live tokens"
@@ -195,6 +195,13 @@ def _freezes(view: View) -> Iterator[tuple[Audit, float]]:
             since = None
     if since is not None:
         yield since, view.now
+
+
+def _began(view: View, at: float) -> float:
+    """When the list was begun that was acted on at a moment: until then a word given before must count."""
+    runs = [run for run in view.base.runs if run.is_complete and run.finished_at is not None]
+    ending = [run.started_at for run in runs if abs((run.finished_at or 0.0) - at) < 1.0]
+    return min(ending, default=at)
 
 
 def _was_live(grant: Grant, at: float) -> bool:
