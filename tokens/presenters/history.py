@@ -232,6 +232,7 @@ SENTENCES: dict[str, Says] = {
     "person.deactivated": lambda t: "Deactivated." if t.by_keydesk else f"Deactivated by {t.who}.",
     "person.reactivated": lambda t: f"Reactivated by {t.who}.",
     "person.looked_up": _looked_up,
+    "person.chose_mail": lambda t: f"{t.who} chose how Keydesk writes: {t.word('how')}.",
 }
 
 NOTABLE = ("grant.lost_track_of", "grant.written_off", "grant.doomed", "grant.buried")
