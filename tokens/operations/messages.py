@@ -2,7 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from accounts import audit
 from accounts.models import User
@@ -23,8 +25,13 @@ def choose(*, how: MailChoice.How, by: User, now: datetime) -> None:
 
 
 def give_up(*, now: datetime) -> int:
-    """Try no more what a destination has not taken for three days. The row stays and says so."""
+    """Try no more what a destination has not taken for three days. The row stays and says so.
+
+    What was not tried yet, because nobody worked for so long, is tried first, if its destination is there.
+    """
+    was_tried = Q(tries__gt=0) | ~Q(destination__in=list(settings.WEBHOOKS))
     rows = Notification.objects.filter(
-        recipient=None, sent_at=None, given_up_at=None, created_at__lt=now - GIVE_UP_AFTER
-    )
+        was_tried, recipient=None, sent_at=None, given_up_at=None,
+        created_at__lt=now - GIVE_UP_AFTER,
+    )  # fmt: skip
     return rows.update(given_up_at=now, failure="")

@@ -22,7 +22,8 @@ from tokens.views.requester import form_page
 def messages(request: HttpRequest) -> HttpResponse:
     """Choose between mail at once and one mail a day."""
     now, user = clock.now(), signed_in(request)
-    form = MailForm(request.POST or None, initial={"how": queries.mail_choice(user)})
+    sent = request.POST if request.method == "POST" else None
+    form = MailForm(sent, initial={"how": queries.mail_choice(user)})
     if form.is_valid():
         how = MailChoice.How(form.cleaned_data["how"])
         operations.choose(how=how, by=user, now=now)
