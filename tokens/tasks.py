@@ -6,7 +6,6 @@ Here too: how a worker process starts, shows that it lives, and ends.
 import logging
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -39,7 +38,7 @@ _HAND_BACK_WITHIN = 1.0
 _ending = Event()
 _expiring = Lock()
 _mailing = Lock()
-_telling: dict[str, Lock] = defaultdict(Lock)
+_telling: dict[str, Lock] = {}
 """By destination."""
 
 
@@ -206,7 +205,8 @@ def send_mail() -> None:
 def tell_destination(name: str) -> None:
     """Send one destination what waits for it. One thread each: a slow one takes no other, and mail knows nothing of it."""
     if name in settings.WEBHOOKS:
-        _once_at_a_time(_telling[name], lambda: webhooks.send_due(name, clock=clock.now))
+        lock = _telling.setdefault(name, Lock())
+        _once_at_a_time(lock, lambda: webhooks.send_due(name, clock=clock.now))
 
 
 def _once_at_a_time(lock: Lock, act: Callable[[], object]) -> None:

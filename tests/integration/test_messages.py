@@ -266,6 +266,34 @@ def test_what_is_connected_waits_for_nobody(calm):
     assert post(calm) == []
 
 
+def test_who_reads_late_that_it_waits_hears_that_it_is_connected(calm):
+    daily(calm, "ada")
+    held = calm.ordered()
+    calm.now = held.ordered_at + (held.connect_by - held.ordered_at) * 0.51
+    sweeps.sweep(now=calm.now)
+    calm.consent(held)
+    calm.work()
+    calm.wait(days=1)
+    post(calm)
+    assert any("There is nothing left to do." in m.body for m in outgoing.outbox)
+
+
+def test_a_renewed_life_is_warned_of_by_its_new_length(calm):
+    held = calm.active(days=7)
+    row = calm.ask(scopes=held.scopes, renews=held, days=30)
+    if row.state == "pending":
+        calm.approve(row)
+    held.refresh_from_db()
+    sweeps.tell_ends_soon(now=held.lives_until - timedelta(days=13.5))
+    assert Notification.objects.filter(template="ends_soon").exists()
+
+
+def test_a_life_of_a_week_is_not_warned_of_when_it_begins(calm):
+    held = calm.active(days=7)
+    sweeps.tell_ends_soon(now=held.issued_at + timedelta(seconds=5))
+    assert not Notification.objects.filter(template="ends_soon").exists()
+
+
 # --- Ended before its end ------------------------------------------------------------------------------
 
 

@@ -212,6 +212,14 @@ def test_whatever_people_write_is_text_in_a_chat(subject, line):
     json.dumps(card, ensure_ascii=False).encode(errors="surrogatepass")
 
 
+@pytest.mark.parametrize("character", ["&", "😀", "<"])
+def test_the_longest_words_fit_what_chats_take(character):
+    one = Words(character * 150, (character * 9_000,), "/requests/1", "Open the request")
+    slack, teams = chats._slack([one] * 10, "And more.", 99), chats._teams([one] * 10, "And more.")
+    assert all(len(block["text"]["text"]) <= 3000 for block in slack["blocks"])
+    assert len(json.dumps(teams, ensure_ascii=False).encode()) < 28_000
+
+
 # --- The other side is dead, slow or wrong -------------------------------------------------------------
 
 DEAD = {

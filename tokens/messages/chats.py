@@ -13,8 +13,8 @@ from tokens.models import Notification
 
 SHOWN = 10
 """Events a chat message shows in words; it counts the rest."""
-MOST_TEXT = 600
-"""Characters of one event: chats refuse what is too long."""
+MOST_TEXT = 500
+"""Characters of one event: Slack refuses blocks of more than 3000, escaped, and Teams messages of more than 28 KB."""
 
 
 def body(shape: str, rows: Sequence[Notification]) -> bytes:

@@ -19,9 +19,9 @@ from tokens.models import Notification
 logger = logging.getLogger(__name__)
 
 HOLD = timedelta(seconds=120)
-PAUSES = (30, 60, 300, 900, 3600)
-"""Seconds after the first, second, … failed try, at most; the last one from then on."""
 Failure = Notification.Failure
+PAUSES = {Failure.AWAY: (30, 60, 300), Failure.REFUSED: (30, 60, 300, 900, 3600)}
+"""Seconds after the first, second, … failed try, at most; the last one from then on. A place that is back is soon found."""
 Clock = Callable[[], datetime]
 
 
@@ -125,8 +125,8 @@ def _attempt(message: Message, send: Send, *, now: datetime) -> int:
 
 def put_off(message: Message, failure: Failure, error: str, *, now: datetime) -> None:
     """Note why it was not sent, and when it is tried again."""
-    tries = message.rows[0].tries + 1
-    bound = PAUSES[min(tries, len(PAUSES)) - 1]
+    tries, pauses = message.rows[0].tries + 1, PAUSES[failure]
+    bound = pauses[min(tries, len(pauses)) - 1]
     pause = random.uniform(bound / 2, bound)  # noqa: S311 - jitter, no secret
     _rows(message).update(
         failure=failure, error=error[:300], not_before=now + timedelta(seconds=pause)

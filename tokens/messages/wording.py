@@ -18,6 +18,7 @@ from tokens.notifications import zone_of
 from tokens.presenters.requests import again_path
 from tokens.presenters.words import days_words
 from tokens.queries.credentials import who_ended
+from tokens.states import CREDENTIAL_USABLE, CredentialState
 
 ENDED = {
     "approved": "was approved",
@@ -177,6 +178,9 @@ def _request_commented(row: Comment, reader: Reader) -> Words:
 def _connect_waiting(row: Credential, reader: Reader) -> Words:
     what = f"“{row.profile_version}” for {row.script_name}"
     who = "you" if reader.is_(row.owner) else str(row.owner)
+    if row.state != CredentialState.AWAITING_CONSENT:
+        subject = f"{row.script_name} waited to be connected"
+        return Words(subject, (f"{subject}. There is nothing left to do.",), _page(row))
     return Words(
         f"{row.script_name} waits for {who} to connect it",
         (
@@ -236,6 +240,10 @@ def _access_ended(row: Credential, reader: Reader) -> Words:
 def _ends_soon(row: Credential, reader: Reader) -> Words:
     first = f"{row.script_name} on {row.helpdesk} ends on {reader.moment(row.lives_until)}."
     subject = f"{row.script_name} ends soon"
+    if row.state not in CREDENTIAL_USABLE:
+        return Words(
+            subject, (f"{row.script_name} on {row.helpdesk} has ended already.",), _page(row)
+        )
     if reader.is_(row.owner):
         renew = "If it is still needed, renew it; the script keeps its key."
         return Words(subject, (first, renew), f"/requests/new?renews={row.pk}", label="Renew it")
