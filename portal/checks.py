@@ -99,14 +99,14 @@ def places(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def webhooks(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
-    """E010: a worker could not sign what it sends. Web processes need no such secret."""
+    """E011: a worker could not sign what it sends. Web processes need no such secret."""
     if not settings.WORKER_SEALING_KEYS:
         return []
     return [
         Error(
             f"{destination.missing} is not set, so nothing can be signed for {destination.name}.",
             hint="Both sides know it; workers alone need it here. " + INSTALL,
-            id="keydesk.E010",
+            id="keydesk.E011",
         )
         for destination in settings.WEBHOOKS.values()
         if destination.missing

@@ -91,6 +91,22 @@ def test_somebody_who_left_gets_no_mail_and_it_is_noted(calm):
     assert "has left" in row.error
 
 
+def test_a_row_of_a_process_that_knows_no_destinations_is_sent(calm):
+    """While a new version is rolled out, an older one writes the columns that it has."""
+    ben = calm.person("ben")
+    row = calm.ask()
+    Notification.objects.all().delete()
+    names = (
+        "event, recipient_id, channel, template, target_id, created_at, not_before, tries, error"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO tokens_notification ({names}) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s)",
+            ["x:1", ben.pk, "mail", "request_waits", row.pk, calm.now, calm.now, 0, ""],
+        )
+    assert post(calm) == ["Ada Lindqvist asks for Read tickets"]
+
+
 def test_an_error_of_our_own_is_noted_and_holds_up_nobody(calm, monkeypatch):
     from tokens.messages import wording
 
