@@ -17,7 +17,9 @@ from tokens.messages.wording import Words, words_of_all
 from tokens.models import Notification
 
 MOST_TOGETHER = 100
-REFUSALS = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, ValueError)
+REFUSALS = (
+    smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError, ValueError,
+)  # fmt: skip
 """What is about one mail, or one address. Anything else is about the mail server."""
 
 

@@ -6,13 +6,13 @@ is one message, whose rows share a `bundle` from the first try on, so that it ha
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from tokens.models import Notification
 
@@ -26,7 +26,7 @@ Clock = Callable[[], datetime]
 
 
 class Away(Exception):
-    """The place does not answer as it should. Nothing else is sent there until this message is tried again."""
+    """The place does not answer as it should. If that is so for others too, it is left alone until the next try."""
 
 
 class Refused(Exception):
@@ -55,19 +55,36 @@ def send_due(
     """Send what is due at one place, at most `most` messages of at most `together` rows. Returns how many rows went.
 
     A message is held before it is sent, so that two senders do not send it twice; one whose sending
-    is cut off by a crash is sent again, under the same id, which is the lesser evil.
+    is cut off by a crash is sent again, under the same id, which is the lesser evil. A place is away when two
+    messages in a row say so, or there is only one: if the next one goes, it was the first that is not taken.
     """
-    sent = 0
-    for _ in range(most):
-        now = clock()
-        if rests(place, now=now):
-            break
-        message = take(place, now=now, together=together)
-        if message is None:
-            break
-        if message.rows:
-            sent += _attempt(message, send, now=now)
+    sent, missed = 0, None
+    for message in _taken(place, clock=clock, together=together, most=most):
+        failure = _attempt(message, send, now=clock())
+        if failure == Failure.AWAY:
+            if missed is not None:
+                break
+            missed = message
+        elif failure is None:
+            sent += len(message.rows)
+            if missed is not None:
+                _blame(missed)
+            missed = None
     return sent
+
+
+def _taken(
+    place: QuerySet[Notification], *, clock: Clock, together: int, most: int
+) -> Iterator[Message]:
+    """One message after the other, held for us; none while the place rests."""
+    if rests(place, now=clock()):
+        return
+    for _ in range(most):
+        message = take(place, now=clock(), together=together)
+        if message is None:
+            return
+        if message.rows:
+            yield message
 
 
 def unsent(rows: QuerySet[Notification]) -> QuerySet[Notification]:
@@ -86,7 +103,8 @@ def take(place: QuerySet[Notification], *, now: datetime, together: int) -> Mess
     None: nothing is due. Without rows: somebody else was faster.
     """
     due = unsent(place).filter(not_before__lte=now).order_by("not_before", "id")
-    first = due.filter(bundle__isnull=False).first() or due.first()
+    new = due.filter(bundle=None) if together == 1 else _for_whom_nothing_is_tried(due)
+    first = due.filter(bundle__isnull=False).first() or new.first()
     if first is None:
         return None
     with transaction.atomic():
@@ -99,31 +117,42 @@ def take(place: QuerySet[Notification], *, now: datetime, together: int) -> Mess
     return Message(number, rows)
 
 
+def _for_whom_nothing_is_tried(due: QuerySet[Notification]) -> QuerySet[Notification]:
+    """New rows, but not while an earlier message to the same addressee is on its way: they are the next one together."""
+    tried = unsent(Notification.objects.filter(bundle__isnull=False)).exclude(
+        failure=Failure.REFUSED
+    )
+    same = Q(recipient=OuterRef("recipient")) | Q(
+        recipient=None, destination=OuterRef("destination")
+    )
+    return due.filter(~Exists(tried.filter(same)), bundle=None)
+
+
 def _same_message(first: Notification) -> Q:
     if first.bundle is not None:
         return Q(bundle=first.bundle)
     return Q(bundle=None, recipient=first.recipient_id, destination=first.destination)
 
 
-def _attempt(message: Message, send: Send, *, now: datetime) -> int:
+def _attempt(message: Message, send: Send, *, now: datetime) -> Failure | None:
+    """Send it and note what became of it. None: it went."""
     try:
         send(message, now)
     except Away as error:
-        put_off(message, Failure.AWAY, str(error), now=now)
+        return put_off(message, Failure.AWAY, str(error), now=now)
     except Refused as error:
-        put_off(message, Failure.REFUSED, str(error), now=now)
+        return put_off(message, Failure.REFUSED, str(error), now=now)
     except Hopeless as error:
-        _give_up(message, str(error), now=now)
+        return _give_up(message, str(error), now=now)
     except Exception as error:
         logger.exception("Message %s", message.id)
         said = f"An error of Keydesk's own ({type(error).__name__}); the log says more."
-        put_off(message, Failure.REFUSED, said, now=now)
-    else:
-        return _rows(message).update(sent_at=now, error="", failure="")
-    return 0
+        return put_off(message, Failure.REFUSED, said, now=now)
+    _rows(message).update(sent_at=now, error="", failure="")
+    return None
 
 
-def put_off(message: Message, failure: Failure, error: str, *, now: datetime) -> None:
+def put_off(message: Message, failure: Failure, error: str, *, now: datetime) -> Failure:
     """Note why it was not sent, and when it is tried again."""
     tries, pauses = message.rows[0].tries + 1, PAUSES[failure]
     bound = pauses[min(tries, len(pauses)) - 1]
@@ -132,11 +161,18 @@ def put_off(message: Message, failure: Failure, error: str, *, now: datetime) ->
         failure=failure, error=error[:300], not_before=now + timedelta(seconds=pause)
     )
     logger.warning("Message %s was not sent: %s", message.id, error)
+    return failure
 
 
-def _give_up(message: Message, error: str, *, now: datetime) -> None:
+def _give_up(message: Message, error: str, *, now: datetime) -> Failure:
     _rows(message).update(given_up_at=now, failure="", error=error[:300])
     logger.warning("Message %s is given up: %s", message.id, error)
+    return Failure.REFUSED
+
+
+def _blame(message: Message) -> None:
+    """The place takes others: nothing waits for this one."""
+    _rows(message).update(failure=Failure.REFUSED)
 
 
 def _rows(message: Message) -> QuerySet[Notification]:
