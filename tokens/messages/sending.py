@@ -98,13 +98,13 @@ def rests(place: QuerySet[Notification], *, now: datetime) -> bool:
 
 
 def take(place: QuerySet[Notification], *, now: datetime, together: int) -> Message | None:
-    """Hold the next message: one that was tried before, else what is new for whoever waits longest.
+    """Hold the next message: the oldest that was tried before, else what is new for whoever waits longest.
 
     None: nothing is due. Without rows: somebody else was faster.
     """
     due = unsent(place).filter(not_before__lte=now).order_by("not_before", "id")
     new = due.filter(bundle=None) if together == 1 else _for_whom_nothing_is_tried(due)
-    first = due.filter(bundle__isnull=False).first() or new.first()
+    first = due.filter(bundle__isnull=False).order_by("id").first() or new.first()
     if first is None:
         return None
     with transaction.atomic():
