@@ -31,6 +31,8 @@ def _beat_table(sender: Celery, **_: object) -> None:
     _every(sender, due, sender.signature("tokens.expire"))
     _every(sender, due, sender.signature("tokens.beat"))
     _every(sender, due, sender.signature("tokens.send_mail"))
+    for name in settings.WEBHOOKS:
+        _every(sender, due, sender.signature("tokens.tell_destination", args=(name,)))
     _every(sender, sweep, sender.signature("tokens.sweep"))
 
 

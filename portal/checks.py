@@ -108,6 +108,22 @@ def places(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     return found
 
 
+@register(Tags.security)
+def webhooks(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """E011: a worker could not sign what it sends. Web processes need no such secret."""
+    if not settings.WORKER_SEALING_KEYS:
+        return []
+    return [
+        Error(
+            f"{destination.missing} is not set, so nothing can be signed for {destination.name}.",
+            hint="Both sides know it; workers alone need it here. " + INSTALL,
+            id="keydesk.E011",
+        )
+        for destination in settings.WEBHOOKS.values()
+        if destination.missing
+    ]
+
+
 @register(Tags.database, deploy=True)
 def production(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     """W002 SQLite and W003 no Redis: fine on one machine, not beyond."""

@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from tokens import destinations
+from tokens.destinations import Destination
+
 DATABASES = ("postgres", "postgresql", "sqlite")
 
 
@@ -153,7 +156,7 @@ def env_slugs(name: str) -> list[str]:
                 f"{name} names {slug!r}; a short name has small letters, digits and hyphens."
             )
     if len(set(slugs)) < len(slugs):
-        raise ImproperlyConfigured(f"{name} names one helpdesk twice.")
+        raise ImproperlyConfigured(f"{name} names one of them twice.")
     return slugs
 
 
@@ -209,3 +212,25 @@ def env_email(name: str, default: str) -> dict[str, object]:
         raise ImproperlyConfigured(
             f"{name} is no mail server's address; write smtp+tls://user:password@host:587."
         ) from error
+
+
+def env_webhook(name: str, *, may_be_local: bool) -> Destination:
+    """What WEBHOOK_<NAME>_* say of one destination. Address and secrets stand in no sentence."""
+    prefix = destinations.prefix_of(name)
+    url = env_text(f"{prefix}_URL")
+    if fault := destinations.fault_of_address(url, may_be_local=may_be_local):
+        raise ImproperlyConfigured(f"{prefix}_URL {fault}.")
+    try:
+        secrets = destinations.signing_secrets(env_text(f"{prefix}_SECRET", ""))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{prefix}_SECRET {error}. Make one with: python -c "
+            "'import base64,os;print(\"whsec_\"+base64.b64encode(os.urandom(32)).decode())'"
+        ) from None
+    return Destination(
+        name=name, url=url, secrets=secrets,
+        shape=env_one_of(f"{prefix}_SHAPE", destinations.SIGNED, destinations.SHAPES),
+        kinds=frozenset(
+            env_words(f"{prefix}_EVENTS", ",".join(destinations.KINDS), destinations.KINDS)
+        ),
+    )  # fmt: skip

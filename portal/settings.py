@@ -23,6 +23,7 @@ from portal.env import (
     env_slugs,
     env_text,
     env_url,
+    env_webhook,
     env_words,
 )
 from tokens.connectors.base import HelpdeskConfig, prefix_of
@@ -233,6 +234,10 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
+
+# --- Where messages go besides people's mail -------------------------------------------------------
+_MAY_BE_LOCAL = DEBUG or "demo" in INSTALLED_APPS
+WEBHOOKS = {name: env_webhook(name, may_be_local=_MAY_BE_LOCAL) for name in env_slugs("WEBHOOKS")}
 
 # --- Secrets at rest -----------------------------------------------------------------------------
 SEALING_KEYS = env_keys("SEALING_KEYS") if env_text("SEALING_KEYS", "") else []

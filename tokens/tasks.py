@@ -18,10 +18,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts import clock
-from tokens import mail, outbox, worker
+from tokens import outbox, worker
 from tokens.connectors.registry import connector_for
 from tokens.crew import Crew
 from tokens.limiter import shared_limiter
+from tokens.messages import mail, webhooks
 from tokens.operations import emergencies, heartbeats, sweeps
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ _HAND_BACK_WITHIN = 1.0
 _ending = Event()
 _expiring = Lock()
 _mailing = Lock()
+_telling: dict[str, Lock] = {}
+"""By destination."""
 
 
 # --- The process -------------------------------------------------------------------------------------
@@ -194,12 +197,26 @@ def _expire_until(last: datetime) -> None:
 @_bearing_outages
 def send_mail() -> None:
     """Send what is waiting to be sent. One thread of a worker at a time: a slow mail server takes no other."""
-    if not _mailing.acquire(blocking=False):
+    _once_at_a_time(_mailing, lambda: mail.send_due(clock=clock.now))
+
+
+@shared_task(name="tokens.tell_destination")
+@_bearing_outages
+def tell_destination(name: str) -> None:
+    """Send one destination what waits for it. One thread each: a slow one takes no other, and mail knows nothing of it."""
+    if name in settings.WEBHOOKS:
+        lock = _telling.setdefault(name, Lock())
+        _once_at_a_time(lock, lambda: webhooks.send_due(name, clock=clock.now))
+
+
+def _once_at_a_time(lock: Lock, act: Callable[[], object]) -> None:
+    """Whoever comes while it runs goes away: what is left is found the next time."""
+    if not lock.acquire(blocking=False):
         return
     try:
-        mail.send_due(clock=clock.now)
+        act()
     finally:
-        _mailing.release()
+        lock.release()
 
 
 @shared_task(name="tokens.beat")

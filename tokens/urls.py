@@ -10,6 +10,7 @@ from tokens.views import (
     credentials,
     emergencies,
     machine,
+    messages,
     operations,
     operator,
     profiles,
@@ -20,6 +21,7 @@ from tokens.views import (
 urlpatterns = [
     path("", requester.my_access, name="my_access"),
     path("ended", requester.ended, name="ended"),
+    path("messages", messages.messages, name="messages"),
     path("requests/new", requester.ask, name="ask"),
     path("requests/<int:pk>", requester.access_request, name="access_request"),
     path("requests/<int:pk>/amend", requester.amend, name="amend"),

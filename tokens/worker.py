@@ -113,6 +113,7 @@ def lacking() -> str:
     ]
     for config in settings.HELPDESKS.values():
         names += config.missing_secrets
+    names += [place.missing for place in settings.WEBHOOKS.values() if place.missing]
     return f"A worker needs {', '.join(names)}; see docs/install.md." if names else ""
 
 

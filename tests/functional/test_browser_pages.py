@@ -56,7 +56,7 @@ def pages_of(rows: dict[tuple[str, str, str], int]) -> dict[str, list[str]]:
     waits = rows["request", "requeue-stale", "pending"]
     return {
         "ada": [
-            "/", "/ended", "/requests/new", f"/requests/new?renews={mine}", f"/requests/{asked}",
+            "/", "/ended", "/messages", "/requests/new", f"/requests/new?renews={mine}", f"/requests/{asked}",
             f"/requests/{asked}/amend", f"/requests/{asked}/withdraw", f"/credentials/{mine}",
             f"/credentials/{mine}/key", f"/credentials/{mine}/secret", f"/credentials/{mine}/replace",
             f"/credentials/{mine}/token", f"/credentials/{mine}/revoke", "/no-such-page", "/queue",

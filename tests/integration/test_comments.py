@@ -6,7 +6,7 @@ from django.test import Client
 
 from accounts import clock
 from tests.integration._people import browser, words
-from tokens import mail
+from tokens.messages import mail
 from tokens.models import Comment
 from tokens.operations import comments
 
@@ -26,6 +26,7 @@ def told(key: str) -> list[str]:
 def test_a_question_and_its_answer_stand_on_the_card_and_reach_the_other_side(world, ben):
     world.person("june")
     row, ada = world.ask(), browser(world, "ada")
+    mail.send_due(clock=clock.now)
     assert f'href="/requests/{row.pk}/comment?back=queue"' in words(ben.get("/queue"))
     response = write(ben, row.pk, "Which queues does it read?", back="queue")
     assert response.url == "/queue"
@@ -51,6 +52,7 @@ def test_a_question_and_its_answer_stand_on_the_card_and_reach_the_other_side(wo
 def test_what_nobody_was_asked_reaches_everybody_who_can_decide(world, ben):
     world.person("june")
     row = world.ask()
+    mail.send_due(clock=clock.now)
     write(browser(world, "ada"), row.pk, "It is for the audit on Friday.")
     mail.send_due(clock=lambda: clock.now())
     for key in ("ben", "june"):
@@ -110,6 +112,7 @@ def test_a_form_is_written_on_a_page_of_its_own(world, ben):
 def test_who_asked_and_decides_no_more_is_not_told_and_who_decides_now_is(world, ben):
     world.person("june")
     row = world.ask()
+    mail.send_due(clock=clock.now)
     write(ben, row.pk, "Which queues?")
     world.person("ben").memberships.filter(group="helpdesk-leads").delete()
     write(browser(world, "ada"), row.pk, "Billing only.")

@@ -9,7 +9,8 @@ from django.core import mail as outgoing
 from django.core.mail import EmailMultiAlternatives
 
 from tests.world import World
-from tokens import mail, tasks
+from tokens import tasks
+from tokens.messages import mail
 from tokens.models import Notification
 from tokens.operations import credentials, decisions, requests, sweeps
 
@@ -53,16 +54,18 @@ def test_those_who_can_decide_hear_of_a_request_and_the_requester_of_the_end(wor
 def test_every_message_of_a_life_is_sent_once(world):
     world.person("noor")
     credential = world.active(deputy=world.person("noor"))
+    mail.send_due(clock=world.clock)
     world.now = credential.lives_until.replace(hour=1)
-    sweeps.sweep(now=world.now)
-    sweeps.sweep(now=world.now)
+    for _ in range(2):
+        sweeps.sweep(now=world.now)
+        mail.send_due(clock=world.clock)
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
     world.work()
     for _ in range(2):
         mail.send_due(clock=world.clock)
     mine = sent_to("ada@acme.test")
     assert mine == [
-        "Your request for weekly-csat was approved", "weekly-csat works: take your key",
+        "Your request for weekly-csat was approved, and 1 more message",
         "weekly-csat ends soon", "weekly-csat has ended",
     ]  # fmt: skip
     assert sent_to("noor@acme.test") == ["weekly-csat ends soon", "weekly-csat has ended"]
@@ -75,7 +78,7 @@ def test_a_renewal_nobody_decided_is_asked_for_again_as_a_renewal(world):
     requests.lapse(access_request=row, now=world.clock())
     mail.send_due(clock=world.clock)
     (said,) = [m.body for m in outgoing.outbox if "Ask again with one click" in m.body]
-    assert said.strip().endswith(f"{settings.PORTAL_URL}/requests/new?renews={held.pk}")
+    assert f"click: {settings.PORTAL_URL}/requests/new?renews={held.pk}\n" in said
 
 
 def test_one_day_is_no_days(world):
@@ -161,7 +164,8 @@ def test_only_the_portals_own_address_becomes_a_link_in_the_mail(world):
     row = world.ask(purpose="Decide here:\n\nhttps://keydesk.evil.example/requests/7")
     mail.send_due(clock=world.clock)
     html = outgoing.outbox[0].alternatives[0].content
-    assert html.count("<a ") == 1
+    assert html.count("<a ") == 2
     assert f'/requests/{row.pk}">' in html
+    assert '/messages">' in html
     assert 'href="https://keydesk.evil.example' not in html
     assert "Their words: Decide here: https://keydesk.evil.example" in html

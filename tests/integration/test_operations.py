@@ -257,7 +257,7 @@ def test_an_old_list_is_something_to_look_at(world, omar):
 
 
 def test_messages_that_cannot_be_sent_are_named(world, omar, monkeypatch):
-    from tokens import mail
+    from tokens.messages import mail
 
     world.active()
     be_well(world)
@@ -271,7 +271,7 @@ def test_messages_that_cannot_be_sent_are_named(world, omar, monkeypatch):
     assert waiting > 0
     assert not outbox_of_mail.outbox
     page = words(omar.get("/operations"))
-    assert "could not be sent." in page
+    assert "The mail server is away." in page
     assert page.split('id="messages"')[1].count("Connection refused") == waiting
 
 

@@ -1,72 +1,33 @@
 """How a connector talks HTTP: one request, one deadline, and a verdict on what may have happened.
 
-What an answer below 500 means is the connector's business, except for redirects and 429.
-
-Whether a failed request was sent is seen at the connection itself, not guessed from the library's
-exceptions: nothing sent is `Retry`, anything sent without a whole answer is `Unknown`. Each request has
-a connection of its own, because a kept one that the other side closes makes a sent write unknown.
+What an answer below 500 means is the connector's business, except for redirects and 429. How a request is
+sent, and how it is known whether it was, stands in wire.py.
 """
 
-import json
-import logging
-import socket
 from collections.abc import Mapping
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from threading import Event, Lock, Thread
+from contextlib import suppress
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool
 
-from tokens.connectors import headers
+from tokens.connectors import headers, wire
 from tokens.connectors.base import Gate, GiveUp, Retry, Unknown
+from tokens.connectors.wire import LARGEST_ANSWER, Answer
 
-CONNECT_WITHIN = 3.0
-"""Seconds to wait for a connection to one address of the helpdesk."""
-LARGEST_ANSWER = 1024 * 1024
-"""Bytes of a body, decoded, that are read at most."""
-_CHUNK = 64 * 1024
+__all__ = ["LARGEST_ANSWER", "Answer", "Transport"]
+
 _HEADERS = {
     "User-Agent": "Keydesk",
     "Accept": "application/json",
     "Accept-Encoding": "identity",
     "Connection": "close",
 }
-# Its one warning quotes the lines it could not read, and a token may stand in them.
-logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
-
-
-@dataclass(frozen=True, repr=False)
-class Answer:
-    """An answer that was read to its end. `headers` finds names whatever their case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"Answer({self.status})"
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status < 300
-
-    def json(self) -> Any:
-        """The body as JSON. Raises `Unknown` for HTML, nothing, or anything else."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            raise Unknown(f"The helpdesk's answer ({self.status}) is not JSON.") from None
 
 
 class Transport:
     """Requests to one helpdesk. Raises only `Retry`, `Unknown` and, for a request that cannot be made, `GiveUp`.
 
-    No proxy, cookie or password file of the environment takes part, no redirect is followed, nothing is
-    sent twice, TLS is verified, nothing is logged.
+    Nothing of the environment takes part; see wire.py.
     """
 
     def __init__(self, *, base_url: str, gate: Gate) -> None:
@@ -110,11 +71,6 @@ def _prepare(method: str, url: str, **parts: Any) -> requests.PreparedRequest:
     raise GiveUp("Keydesk could not put the request together.", code="unsendable")
 
 
-def _is_plain(status: int) -> bool:
-    """Whether the status alone is the verdict, so that the body need not be waited for."""
-    return 300 <= status < 400 or status in {408, 429} or status >= 500
-
-
 def _judge(status: int, wish: float | None) -> None:
     """Raise for what means the same to every call; a 408 does not say how much was taken in."""
     if status == 429:
@@ -126,142 +82,4 @@ def _judge(status: int, wish: float | None) -> None:
 
 
 def _perform(prepared: requests.PreparedRequest, deadline: float) -> Answer:
-    """Send and read within `deadline` seconds, whatever the library does.
-
-    A thread does the work: no time-out of `requests` stops a server that drips, or a name look-up that hangs.
-    """
-    watch, done, outcome = _Watch(), Event(), list[Answer | Exception]()
-
-    def work() -> None:
-        try:
-            outcome.append(_send(prepared, watch, deadline))
-        except Exception as error:
-            outcome.append(error)
-        finally:
-            done.set()
-
-    Thread(target=work, name="helpdesk-call", daemon=True).start()
-    try:
-        is_in_time = done.wait(deadline)
-    finally:
-        was_sent = watch.stop()
-    result = outcome[0] if is_in_time else None
-    if isinstance(result, Answer):
-        return result
-    raise _failure(result, was_sent=was_sent, deadline=deadline)
-
-
-def _failure(error: Exception | None, *, was_sent: bool, deadline: float) -> Retry | Unknown:
-    """The verdict on a request without a whole answer; `error` is None when the deadline fired."""
-    if isinstance(error, _TooLong):
-        return Unknown(f"The helpdesk's answer is longer than {LARGEST_ANSWER // 1024} KiB.")
-    if not was_sent:
-        if isinstance(error, requests.exceptions.SSLError):
-            return Retry("The helpdesk's TLS certificate could not be verified; nothing was sent.")
-        why = type(error).__name__ if error else f"not within {deadline:g} s"
-        return Retry(f"The helpdesk could not be reached ({why}); nothing was sent.")
-    if error is None or isinstance(error, requests.exceptions.Timeout):
-        return Unknown(f"The helpdesk did not answer within {deadline:g} s.")
-    return Unknown(f"The helpdesk's answer broke off ({type(error).__name__}).")
-
-
-def _send(prepared: requests.PreparedRequest, watch: "_Watch", deadline: float) -> Answer:
-    """One request over one watched connection. The adapter alone follows and repeats nothing."""
-    timeouts = (min(CONNECT_WITHIN, deadline), deadline)
-    with (
-        closing(_Adapter(watch)) as adapter,
-        adapter.send(prepared, stream=True, timeout=timeouts, verify=True) as response,
-    ):
-        return Answer(response.status_code, response.headers, _body(response))
-
-
-def _body(response: requests.Response) -> bytes:
-    """The body, where the status does not say everything."""
-    if _is_plain(response.status_code):
-        return b""
-    body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise _TooLong
-    return bytes(body)
-
-
-class _TooLong(Exception):
-    """The body passed `LARGEST_ANSWER`."""
-
-
-class _Stopped(Exception):
-    """The deadline fired before anything was sent; now nothing may be."""
-
-
-class _Watch:
-    """What one request has done so far, and the brake on it. Two threads use it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._socket: socket.socket | None = None
-        self._was_sent = False
-        self._is_stopped = False
-
-    def opened(self, connection: socket.socket | None) -> None:
-        """A connection is up; nothing has been sent."""
-        with self._lock:
-            self._socket = connection
-
-    def sending(self) -> None:
-        """The next thing is a byte on the wire. Raises `_Stopped` when it may not be any more."""
-        with self._lock:
-            if self._is_stopped:
-                raise _Stopped
-            self._was_sent = True
-
-    def stop(self) -> bool:
-        """Send nothing from now on and end what is under way. Returns whether anything was sent.
-
-        Past `SSLSocket.shutdown`, which would turn encryption off first while the other thread writes.
-        """
-        with self._lock:
-            self._is_stopped = True
-        if self._socket is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        return self._was_sent
-
-
-class _Connection(HTTPConnection):
-    """A connection that tells its watch before it acts."""
-
-    def __init__(self, *args: Any, watch: _Watch, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._watch = watch
-
-    def connect(self) -> None:
-        super().connect()
-        self._watch.opened(self.sock)
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        self._watch.sending()
-        super().send(data)
-
-
-class _TLSConnection(_Connection, HTTPSConnection):
-    """The same over TLS."""
-
-
-class _Adapter(HTTPAdapter):
-    """The library's adapter for one request, over a watched connection."""
-
-    def __init__(self, watch: _Watch) -> None:
-        self._watch = watch
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
-        """The seam the library documents for subclasses."""
-        pool = super().get_connection_with_tls_context(*args, **options)
-        assert isinstance(pool, HTTPConnectionPool)
-        pool.ConnectionCls = _TLSConnection if pool.scheme == "https" else _Connection
-        pool.conn_kw["watch"] = self._watch
-        return pool
+    return wire.perform(prepared, deadline)

@@ -4,10 +4,11 @@ from tokens.models.calendar import Holiday
 from tokens.models.catalogue import AccessProfile, Helpdesk, ProfileVersion, Scope
 from tokens.models.credentials import ClientSecret, Connection, Credential, Fetch, Grant
 from tokens.models.emergencies import Emergency
+from tokens.models.messages import MailChoice, Notification
 from tokens.models.people import HelpdeskLink, HelpdeskUser
 from tokens.models.requests import AccessRequest, Comment, Decision
 from tokens.models.views import SavedView
-from tokens.models.work import Heartbeat, InventoryRun, Job, Notification, SeenToken
+from tokens.models.work import Heartbeat, InventoryRun, Job, SeenToken
 
 __all__ = [
     "AccessProfile",
@@ -27,6 +28,7 @@ __all__ = [
     "Holiday",
     "InventoryRun",
     "Job",
+    "MailChoice",
     "Notification",
     "ProfileVersion",
     "SavedView",

@@ -1,4 +1,4 @@
-"""What is to be done and what was looked at: jobs, messages to people, inventories, heartbeats."""
+"""What is to be done and what was looked at: jobs, inventories, heartbeats."""
 
 from typing import ClassVar
 
@@ -54,38 +54,6 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-
-class Notification(models.Model):
-    """One message one person gets about one event, once for ever."""
-
-    event = models.CharField(max_length=80)
-    recipient = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    channel = models.CharField(max_length=10, default="mail")
-    template = models.CharField(max_length=40)
-    target_id = models.BigIntegerField()
-    created_at = models.DateTimeField()
-    not_before = models.DateTimeField()
-    tries = models.PositiveIntegerField(default=0)
-    error = models.CharField(max_length=300, blank=True)
-    sent_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["event", "recipient", "channel"], name="one_message_per_event"
-            )
-        ]
-        indexes: ClassVar = [
-            models.Index(
-                fields=["not_before", "id"],
-                condition=models.Q(sent_at__isnull=True),
-                name="messages_to_send",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.event
 
 
 class InventoryRun(models.Model):

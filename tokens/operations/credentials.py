@@ -101,6 +101,7 @@ def cancel(*, credential: Credential, by: User | None, reason: str, now: datetim
         )  # fmt: skip
         _wipe(credential)
         audit.record("credential.cancelled", by=by, target=credential, now=now, reason=reason)
+        notifications.access_revoked(credential, by=by, now=now)
 
 
 def lapse(*, credential: Credential, now: datetime) -> None:
@@ -148,6 +149,8 @@ def _begin_end(
         doomed = grants.doom_all(credential, reason=reason, now=now, at_once=by is not None)
         _close_renewals(credential, now=now)
         audit.record(f"credential.{action}d", by=by, target=credential, now=now, reason=reason)
+        if action == "revoke":
+            notifications.access_revoked(credential, by=by, now=now)
         if not doomed:  # else each burial asks for it
             outbox.order(Job.Kind.CONFIRM, credential.pk, helpdesk=credential.helpdesk, now=now)
 

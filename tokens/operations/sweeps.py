@@ -24,8 +24,9 @@ from tokens.models import (
     Job,
     ProfileVersion,
 )
-from tokens.operations import credentials, emergencies, requests
+from tokens.operations import credentials, emergencies, messages, requests
 from tokens.queries.credentials import needing_a_list
+from tokens.queries.messages import halfway_to_connect
 from tokens.refusals import StaleState
 from tokens.states import (
     CREDENTIAL_USABLE,
@@ -207,15 +208,23 @@ def tell_ends_soon(*, now: datetime) -> int:
     for days in SOON:
         rows = Credential.objects.filter(
             state__in=(CredentialState.ACTIVE, CredentialState.LOST),
-            days__gt=days,
             lives_until__gt=now + timedelta(days=days - 1),
             lives_until__lte=now + timedelta(days=days),
-        ).select_related("owner", "deputy")
+        ).filter(lives_until__gt=F("issued_at") + timedelta(days=days))
         told += _each(
-            rows.order_by("lives_until", "id")[:BATCH],
+            rows.select_related("owner", "deputy").order_by("lives_until", "id")[:BATCH],
             partial(notifications.ends_soon, days=days, now=now),
         )
     return told
+
+
+def tell_connect_waiting(*, now: datetime) -> int:
+    """Owners hear once that half of the time to connect is over and nothing is connected."""
+    rows = halfway_to_connect(now=now).select_related("owner", "deputy")
+    return _each(
+        rows.order_by("connect_by", "id")[:BATCH],
+        partial(notifications.connect_waiting, now=now),
+    )
 
 
 SWEEPS: tuple[Callable[..., int], ...] = (
@@ -230,6 +239,8 @@ SWEEPS: tuple[Callable[..., int], ...] = (
     find_stuck,
     order_inventories,
     tell_ends_soon,
+    tell_connect_waiting,
+    messages.give_up,
 )
 
 

@@ -246,6 +246,7 @@ SENTENCES: dict[str, Says] = {
         f"{t.who} is away from {t.day('starts_at')} to {t.day('ends_at')}; {t.word('instead')} decides meanwhile."
     ),
     "person.stand_in_ended": lambda t: f"{t.who} is back; nobody stands in any more.",
+    "person.chose_mail": lambda t: f"{t.who} chose how Keydesk writes: {t.word('how')}.",
 }
 
 NOTABLE = ("grant.lost_track_of", "grant.written_off", "grant.doomed", "grant.buried")

@@ -13,9 +13,11 @@ from tokens import outbox
 from tokens.models import Grant, Helpdesk, InventoryRun, Notification
 from tokens.presenters.alarms import Thing, alarms, place, watches
 from tokens.presenters.helpdesks import REDIS_GONE, Panel, panels_of
+from tokens.presenters.messages import Line, lines, things_of
 from tokens.queries import operations as queries
 from tokens.queries import verification
 from tokens.queries.health import heartbeats
+from tokens.queries.messages import unsent_messages
 
 Beat = tuple[str, bool, str]
 MOST_VIOLATIONS = 50
@@ -41,7 +43,10 @@ class Page:
     unknown: list[tuple[Grant, datetime]]
     """Calls without an answer, and when each is settled."""
     broken: list[Broken]
+    post: list[Line]
+    """Mail and each destination: how many messages wait there."""
     messages: list[Notification]
+    """Those whose sending has failed."""
     beats: list[Beat]
 
     @property
@@ -67,7 +72,7 @@ def page(*, now: datetime) -> Page:
     watched = watches()
     panels = panels_of(watched, now=now)
     red = queries.red_jobs(least_tries=outbox.TRIES_BEFORE_RED)
-    broken, messages, beats = _broken(panels, now=now), queries.unsent_messages(), heartbeats(now)
+    broken, post, beats = _broken(panels, now=now), lines(now=now), heartbeats(now)
     things = [
         *_dead(beats),
         *alarms(watched),
@@ -75,11 +80,11 @@ def page(*, now: datetime) -> Page:
         *_violated(broken),
         *_unlisted(panels, now=now),
         *_without_budget(panels),
-        *_unsent(messages),
+        *things_of(post),
     ]
     urgent_first = sorted(things, key=lambda thing: thing.tone != "bad")
     unknown = [(call, _settled_at(call)) for call in queries.unknown_calls()]
-    return Page(urgent_first, panels, red, unknown, broken, messages, beats)
+    return Page(urgent_first, panels, red, unknown, broken, post, unsent_messages(), beats)
 
 
 def _settled_at(call: Grant) -> datetime:
@@ -162,12 +167,3 @@ def _unlisted(panels: Iterable[Panel], *, now: datetime) -> list[Thing]:
 def _without_budget(panels: Iterable[Panel]) -> list[Thing]:
     sentences = {panel.budget.sentence for panel in panels} & {REDIS_GONE}
     return [Thing("Redis is away.", sentence) for sentence in sentences]
-
-
-def _unsent(messages: Sequence[Notification]) -> list[Thing]:
-    if not messages:
-        return []
-    what = "1 message" if len(messages) == 1 else f"{len(messages)} messages"
-    return [
-        Thing(f"{what} could not be sent.", messages[0].error, "warning", "#messages", "See them")
-    ]

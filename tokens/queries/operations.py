@@ -15,7 +15,6 @@ from tokens.models import (
     HelpdeskUser,
     InventoryRun,
     Job,
-    Notification,
 )
 from tokens.queries.together import Read, Row
 from tokens.states import GrantState
@@ -203,12 +202,6 @@ def unknown_calls() -> list[Grant]:
 def count_of_unknown(helpdesk: Helpdesk) -> int:
     """How many calls of one helpdesk are without an answer."""
     return Grant.objects.filter(helpdesk=helpdesk, state=GrantState.UNKNOWN).count()
-
-
-def unsent_messages() -> list[Notification]:
-    """Messages whose sending has failed and that are still to be sent, the oldest first."""
-    rows = Notification.objects.filter(sent_at=None, tries__gt=0).exclude(error="")
-    return list(rows.select_related("recipient").order_by("created_at", "id")[:MOST_SHOWN])
 
 
 # --- Inventories ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`manage.py work`: drain due jobs and send waiting mail without a broker."""
+"""`manage.py work`: drain due jobs and send waiting messages without a broker."""
 
 from typing import Any
 
@@ -7,15 +7,16 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, ProgrammingError
 
 from accounts import clock
-from tokens import mail, worker
+from tokens import worker
 from tokens.connectors.registry import connector_for
 from tokens.limiter import Limiter
 from tokens.management.limiters import limiter_for
+from tokens.messages import mail, webhooks
 from tokens.operations import emergencies, sweeps
 
 
 class Command(BaseCommand):
-    help = "Sweep once, drain every due job and send waiting mail, without a broker."
+    help = "Sweep once, drain every due job and send waiting messages, without a broker."
 
     def handle(self, *_: Any, **__: Any) -> None:
         if missing := worker.lacking():
@@ -33,6 +34,8 @@ class Command(BaseCommand):
         for slug, config in settings.HELPDESKS.items():
             self.stdout.write(f"{slug}: {_drain(slug, limiter_for(config))} jobs taken up")
         self.stdout.write(f"mail: {mail.send_due(clock=clock.now)} sent")
+        for name in settings.WEBHOOKS:
+            self.stdout.write(f"{name}: {webhooks.send_due(name, clock=clock.now)} sent")
 
 
 def _drain(slug: str, limiter: Limiter) -> int:
