@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail as outgoing
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
@@ -13,6 +14,7 @@ from accounts.models import AuditEvent, StandIn, User
 from accounts.operations import deactivate
 from tests.integration._people import browser, words
 from tests.world import World
+from tokens.messages import mail
 from tokens.models import Decision, Notification, ProfileVersion
 from tokens.operations import absence
 from tokens.refusals import Denied, Invalid, StaleState
@@ -157,8 +159,12 @@ def test_the_queue_of_who_stands_in(away):
 
 
 def test_who_stands_in_hears_of_it(away):
-    message = Notification.objects.get(template="stands_in")
-    assert message.recipient == away.person("piotr")
+    mail.send_due(clock=clock.now)
+    (sent,) = outgoing.outbox
+    assert sent.to == [away.person("piotr").email]
+    assert sent.subject == "You decide for Ben Achterberg for a while"
+    assert "never their own requests, nor yours" in sent.body
+    assert "http://127.0.0.1:8000/queue" in sent.body
 
 
 def fields(**changes: str) -> dict[str, str]:
