@@ -99,7 +99,7 @@ def picture(page: Page, name: str) -> None:
     assert taken.startswith(b"\x89PNG")
 
 
-def test_the_readmes_pictures_are_of_these_pages(
+def test_the_pictures_in_the_documents_are_of_these_pages(
     lived_in: Stack, rows: dict[tuple[str, str, str], int], page_of: Callable[..., Page]
 ) -> None:
     ada, june = sign_in(page_of(), lived_in, "ada"), sign_in(page_of(), lived_in, "june")
@@ -116,6 +116,14 @@ def test_the_readmes_pictures_are_of_these_pages(
         .first
     ).to_be_visible()
     picture(june, "queue")
+    june.goto(f"{lived_in.address('portal')}/queue/away")
+    june.get_by_label("Who decides in your place").fill("ben@acme.test")
+    picture(june, "away")
+    ada.goto(f"{lived_in.address('portal')}/")
+    expect(ada.get_by_role("heading", name="My access", level=1)).to_be_visible()
+    picture(ada, "my-access")
+    ada.goto(f"{lived_in.address('portal')}/messages")
+    picture(ada, "messages")
     mine = rows["credential", "macro-audit", "active"]
     ada.goto(f"{lived_in.address('portal')}/credentials/{mine}/secret")
     ada.locator("main form button").first.click()
@@ -126,5 +134,5 @@ def test_the_readmes_pictures_are_of_these_pages(
         "n.innerHTML = n.innerHTML.replace(/kds_[0-9A-Za-z]+/g, 'kds_' + 'x'.repeat(38))"
     )
     picture(ada, "key")
-    for name in ("request", "queue", "key"):
+    for name in ("request", "queue", "away", "my-access", "messages", "key"):
         assert (PICTURES / f"{name}.png").exists()

@@ -133,3 +133,46 @@ def test_twenty_mixed_requests_are_decided_from_the_keyboard(
     assert decided == len(MIXED)
     line = f"{decided} decisions: {hands.presses} key presses, {hands.loads} page loads"
     assert line in DOCS.read_text(), line
+
+
+def tab_to(hands: Keyboard, name: str) -> None:
+    """Tab until the control of this name has the focus."""
+    for _ in range(40):
+        hands.press("Tab")
+        focused = hands.page.evaluate(
+            "(() => { const e = document.activeElement;"
+            " return e.labels?.[0]?.innerText || e.innerText || ''; })()"
+        )
+        if focused.strip().startswith(name):
+            return
+    pytest.fail(f"{name} cannot be reached by Tab")
+
+
+def test_who_goes_away_names_somebody_by_keyboard_who_then_decides(crowded, page_of):
+    Actor(crowded.address("portal"), "piotr").sign_in()
+    june = Keyboard(queue_of(page_of(), crowded, "june"))
+    tab_to(june, "Away?")
+    june.press("Enter")
+    expect(june.page.get_by_role("heading", level=1)).to_have_text("Away")
+    tab_to(june, "Who decides in your place")
+    june.write("piotr@acme.test")
+    tab_to(june, "Last day")
+    day = june.page.evaluate("new Date(Date.now() + 3 * 864e5).toISOString().slice(0, 10)")
+    june.page.get_by_label("Last day").fill(
+        day
+    )  # how a day is typed differs by the machine's language
+    june.press("Enter")
+    expect(june.page.get_by_text("Piotr Wolny decides in your place from")).to_be_visible()
+    assert faults_in_every_look(june.page) == []
+    piotr = queue_of(page_of(), crowded, "piotr")
+    expect(piotr.get_by_text("You decide in the place of June Moreno as well.")).to_be_visible()
+    before = piotr.locator("#rows tr").count()
+    piotr.keyboard.press("d")
+    piotr.get_by_label("Reason").fill("June is away; ask again with a shorter time.")
+    piotr.get_by_role("button", name="Deny").click()
+    expect(piotr.locator("#rows tr")).to_have_count(before - 1)
+    tab_to(june, "I am back")
+    june.press("Enter")
+    expect(june.page.get_by_role("button", name="I am back")).to_have_count(0)
+    piotr.goto(f"{crowded.address('portal')}/queue")
+    expect(piotr.get_by_role("heading", level=1)).not_to_have_text("Queue")
