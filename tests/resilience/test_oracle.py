@@ -119,6 +119,31 @@ def _frozen_too_late(scene: Scene) -> None:
     scene.audit("helpdesk.unfrozen", "Helpdesk", 1, 20)
 
 
+def _told_what_was_read_later(scene: Scene) -> None:
+    """The request was begun before a refresh was lost; what its client was told was read after that."""
+    old = scene.grant
+    scene.change("tokens_grant", old, serve_until=scene.at(2))
+    scene.row("tokens_fetch", credential_id=scene.credential, grant_id=old, at=scene.at(11.6))
+    lost = scene.sent(
+        scene.credential, ago=11.2, purpose="refresh", replaces_id=old, state="unknown"
+    )
+    scene.audit("grant.lost_track_of", "Grant", lost, 11.1)
+    scene.make(102, ago=11.1, replaces=101, fault="500_after")
+    scene.note(
+        at=scene.now - 11.7, answered_at=scene.now - 11, expires_in=2,
+        client_id=f"kd_production_{scene.request}", access_token=scene.secret(101),
+    )  # fmt: skip
+
+
+def _handed_out_before_its_end_was_written(scene: Scene) -> None:
+    """The end names a moment before, but waited for the database."""
+    scene.hand_out(ago=12, told=1)
+    scene.audit("person.signed_in", "User", 1, 11.5)
+    scene.revoke(ago=15, state="revoked")
+    scene.delete(101, ago=10)
+    scene.bury(scene.grant, ago=9)
+
+
 def _young_stray(scene: Scene) -> None:
     """A call that was lost track of and written off left a token; the lists will find it."""
     lost = scene.sent(scene.credential, ago=10, state="written_off", settled_at=scene.at(1))
@@ -156,7 +181,7 @@ def _stray_adopted(scene: Scene) -> None:
     [
         _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _unknown_while_one_waited, _young_stray,
         _demoted, _replaced_by_a_person, _stray_adopted, _frozen_too_late,
-        _adopted_by_a_slow_list,
+        _adopted_by_a_slow_list, _told_what_was_read_later, _handed_out_before_its_end_was_written,
     ],
 )  # fmt: skip
 def test_a_sound_world_has_no_violation(scene: Scene, plant: Plant) -> None:

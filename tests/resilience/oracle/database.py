@@ -19,7 +19,7 @@ _OVERLAP = 2_000
 """PostgreSQL gives ids before the commit: so many of the last rows are read again."""
 
 Words = frozenset[str]
-Told = dict[tuple[str, str], dict[str, list[float]]]
+Told = dict[tuple[str, str], dict[str, list[tuple[float, float]]]]
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Snapshot:
     decisions: list[Decision]
     audits: list[Audit]
     told: Told
-    """(type, id) of a target → event → when."""
+    """(type, id) of a target → event → when, and no earlier than when it was written."""
     fetches: list[Fetch]
     runs: list[Run]
     jobs: list[Job]
@@ -259,7 +259,15 @@ class Snapshot:
     def said(self, kind: str, target_id: int, *events: str) -> list[float]:
         """When any of `events` was recorded of a target."""
         told = self.told.get((kind, str(target_id)), {})
-        return sorted(at for event in events for at in told.get(event, []))
+        return sorted(at for event in events for at, _ in told.get(event, []))
+
+    def written(self, kind: str, target_id: int, *events: str) -> list[float]:
+        """The same, but no earlier than the row can have been written: after every row with a smaller number.
+
+        A row names the moment its request was begun, which may have waited for the database since.
+        """
+        told = self.told.get((kind, str(target_id)), {})
+        return sorted(written for event in events for _, written in told.get(event, []))
 
     @cached_property
     def fetched(self) -> dict[int, list[float]]:
@@ -285,10 +293,13 @@ class Database:
     _audits: dict[int, Audit] = field(default_factory=dict)
     _fetches: dict[int, Fetch] = field(default_factory=dict)
     _told: Told = field(default_factory=dict)
+    _newest: float = 0.0
+    """The latest moment that any row of the audit names so far."""
 
     def forget(self) -> None:
         """Read everything anew next time."""
         self._grants, self._audits, self._fetches, self._told = {}, {}, {}, {}
+        self._newest = 0.0
 
     def snapshot(self) -> Snapshot:
         """Everything the rules need, as of one moment."""
@@ -316,9 +327,10 @@ class Database:
         ):
             self.forget()  # it came back from a backup
         self._read_grants(reading, desk)
-        for row in _read_on(reading, Audit, self._audits):
+        for row in sorted(_read_on(reading, Audit, self._audits), key=lambda row: row.id):
             events = self._told.setdefault((row.target_type, row.target_id), {})
-            events.setdefault(row.event, []).append(row.at)
+            self._newest = max(self._newest, row.at)
+            events.setdefault(row.event, []).append((row.at, self._newest))
         _read_on(reading, Fetch, self._fetches, "c.helpdesk_id = ?", desk)
         runs = reading.rows(Run, "t.helpdesk_id = ? ORDER BY t.id DESC LIMIT 400", desk)
         oldest = runs[min(len(runs), 60) - 1].id if runs else 0

@@ -31,9 +31,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Served:
-    """One hand-out, with all that is known of it. It was told between `at` and `told_by`.
+    """One hand-out, with all that is known of it.
 
-    Both are rows of this token's hand-outs, where the portal kept one: which row is whose is not written there.
+    It was told between `at`, the portal's own moment where it kept one, and the answer: the moment of its row is
+    the one its request was begun, and what it was told may have been read later.
     """
 
     entry: HandedOut
@@ -41,8 +42,12 @@ class Served:
     made: Made | None
     grant: Grant | None
     at: float
-    told_by: float
     has_row: bool
+
+    @property
+    def told_by(self) -> float:
+        """When it was told at the latest."""
+        return max(self.at, self.entry.answered_at)
 
     @property
     def promised_until(self) -> float:
@@ -190,9 +195,7 @@ class View:
         grant = max(own, key=lambda grant: grant.generation, default=None)
         fetches = self.base.fetched.get(grant.id, []) if grant else []
         after = [at for at in fetches if at >= entry.at - EPSILON]
-        before = [at for at in after if at <= entry.answered_at + EPSILON]
-        first, last = min(after, default=entry.at), max(before, default=entry.answered_at)
-        return Served(entry, credential, made, grant, first, last, bool(after))
+        return Served(entry, credential, made, grant, min(after, default=entry.at), bool(after))
 
 
 Rule = Callable[[View], Iterator[Finding]]

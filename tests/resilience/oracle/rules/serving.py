@@ -22,7 +22,7 @@ def unproved(view: View) -> Iterator[Finding]:
     """Nothing is handed out before its proof, which the helpdesk saw asked for, and each hand-out has its row."""
     for one in view.served:
         what = f"{one.entry.client_id} at {one.entry.at:.2f}"
-        latest = max(one.at, one.entry.answered_at)
+        latest = one.told_by
         if one.made is None:
             yield Finding("unproved", f"{what}: handed out what the helpdesk never made", 2.0)
         elif one.grant is None:
@@ -251,7 +251,7 @@ def _serve_until(view: View, one: Served, grant: Grant, credential: Credential) 
     waits = [
         (refresh.sent_at or 0.0) + view.times.minimum_age
         for refresh in _refreshes_of(view, one.made.token_id)
-        if refresh.state != "refused" and (refresh.sent_at or 0.0) <= one.at + EPSILON
+        if refresh.state != "refused" and (refresh.sent_at or 0.0) <= one.told_by + EPSILON
     ]
     return min(max([until, *waits]), max(expires, until))
 
@@ -259,11 +259,13 @@ def _serve_until(view: View, one: Served, grant: Grant, credential: Credential) 
 def _after_the_end(
     view: View, one: Served, credential: Credential, grant: Grant, what: str
 ) -> Iterator[Finding]:
-    ends = view.base.said("Credential", credential.id, "credential.revoked", "credential.expired")
+    ends = view.base.written(
+        "Credential", credential.id, "credential.revoked", "credential.expired"
+    )
     if ends and one.at > ends[0] + LATENCY:
         yield Finding("late_served", f"{what}: handed out {one.at - ends[0]:.1f} s after its end")
     if credential.lives_until is not None and one.at > credential.lives_until + LATENCY:
         yield Finding("late_served", f"{what}: handed out after its lease")
-    for at in view.base.said("Credential", credential.id, "key.replaced"):
+    for at in view.base.written("Credential", credential.id, "key.replaced"):
         if (grant.proved_at or one.at) < at < one.at - LATENCY:
             yield Finding("late_served", f"{what}: handed out the token that was replaced")
