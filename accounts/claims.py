@@ -29,8 +29,8 @@ class Claims:
     email_verified: bool = False
     time_zone: str = ""
     groups: frozenset[str] = frozenset()
-    manager: str = ""
-    """Whom it names as this person's lead, as `User.manager` keeps it; "" where it names nobody."""
+    lead_name: str = ""
+    """Whom it names as this person's lead: a subject or an address; "" where it names nobody."""
 
     @property
     def identity(self) -> str:
@@ -61,7 +61,7 @@ def read(claims: Mapping[str, object], *, groups_claim: str, manager_claim: str 
         email_verified=bool(email) and claims.get("email_verified") in (True, "true"),
         time_zone=_time_zone(claims),
         groups=_groups(claims, groups_claim) if groups_claim else frozenset(),
-        manager=_manager(claims, manager_claim) if manager_claim else "",
+        lead_name=_lead_name(claims, manager_claim) if manager_claim else "",
     )
 
 
@@ -105,11 +105,9 @@ def _time_zone(claims: Mapping[str, object]) -> str:
     return value if isinstance(value, str) and value in available_timezones() else ""
 
 
-def _manager(claims: Mapping[str, object], claim: str) -> str:
+def _lead_name(claims: Mapping[str, object], claim: str) -> str:
     value = _text(claims, claim)
-    if len(value) > LONGEST:
-        return ""
-    return value.lower() if "@" in value else value
+    return value if len(value) <= LONGEST else ""
 
 
 def _groups(claims: Mapping[str, object], claim: str) -> frozenset[str]:

@@ -7,26 +7,29 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 
+from accounts.addresses import who_has
 from accounts.models import User
 from accounts.roles import groups_of
 
 
 def lead_of(user: User) -> User | None:
     """The lead of a person, if they have signed in here and are active: nobody is their own."""
-    by_claim = [user.manager] if settings.OIDC_MANAGER_CLAIM and user.manager else []
+    by_claim = [user.lead_name] if settings.OIDC_MANAGER_CLAIM and user.lead_name else []
     by_group = [lead for group, lead in settings.GROUP_LEADS.items() if group in groups_of(user)]
     found = (_person(name, like=user) for name in (*by_claim, *by_group))
     return next((lead for lead in found if lead is not None and lead.pk != user.pk), None)
 
 
+def lead_under(user: User, *, lead_decides: bool) -> User | None:
+    """The lead of a person where the terms let leads decide."""
+    return lead_of(user) if lead_decides else None
+
+
 def _person(name: str, *, like: User) -> User | None:
     """Who is meant by a name, among the people of the same identity provider; nobody where it could be two."""
     people = User.objects.filter(issuer=like.issuer, deactivated_at=None)
-    by_subject = people.filter(subject=name).first()
-    if by_subject is not None:
-        return by_subject
-    by_address = list(people.filter(email_verified=True, email__iexact=name)[:2])
-    return by_address[0] if len(by_address) == 1 else None
+    by_address = who_has(name, like=like)
+    return people.filter(subject=name).first() or (by_address[0] if len(by_address) == 1 else None)
 
 
 def leads_somebody(user: User) -> bool:
@@ -43,6 +46,9 @@ def is_named_by_somebody() -> Q:
     """For a query of people: whether somebody's claim names them; nobody's where none is read."""
     if not settings.OIDC_MANAGER_CLAIM:
         return Q(pk__in=[])
-    named = User.objects.filter(issuer=OuterRef("issuer")).exclude(manager="")
-    by_address = Exists(named.filter(manager=Lower(OuterRef("email"))))
-    return Q(Exists(named.filter(manager=OuterRef("subject")))) | Q(by_address, email_verified=True)
+    led = User.objects.filter(issuer=OuterRef("issuer")).exclude(lead_name="")
+    by_address = Exists(
+        led.annotate(address=Lower("lead_name")).filter(address=Lower(OuterRef("email")))
+    )
+    by_subject = Exists(led.filter(lead_name=OuterRef("subject")))
+    return Q(by_subject) | Q(by_address, email_verified=True)

@@ -1,11 +1,11 @@
-"""The rows about people: users, the groups they came with, and the append-only audit."""
+"""The rows about people: users, the groups they came with, who stands in for whom, and the append-only audit."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 
 class UserManager(BaseUserManager["User"]):
@@ -23,8 +23,8 @@ class User(AbstractBaseUser):
     email_verified = models.BooleanField(default=False)
     name = models.CharField(max_length=150)
     time_zone = models.CharField(max_length=64, blank=True)
-    manager = models.CharField(max_length=255, blank=True, default="", db_default="")
-    """Whom the identity provider named as this person's lead: a subject, or an address in small letters."""
+    lead_name = models.CharField(max_length=255, blank=True, default="", db_default="")
+    """Whom the identity provider named as this person's lead: a subject, or an address."""
     groups_read_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     deactivated_at = models.DateTimeField(null=True)
@@ -47,8 +47,13 @@ class User(AbstractBaseUser):
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["manager"], condition=~models.Q(manager=""), name="who_names_a_lead"
-            )
+                fields=["lead_name"], condition=~models.Q(lead_name=""), name="people_by_lead"
+            ),
+            models.Index(
+                Lower("lead_name"),
+                condition=~models.Q(lead_name=""),
+                name="people_by_leads_address",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -76,6 +81,10 @@ class Membership(models.Model):
         return self.group
 
 
+GROUPS_HOLD = timedelta(days=60)
+"""How long what the identity provider said of somebody's groups counts while they are away."""
+
+
 class StandInQuerySet(models.QuerySet["StandIn"]):
     """Rows with a question of their own."""
 
@@ -84,8 +93,9 @@ class StandInQuerySet(models.QuerySet["StandIn"]):
         return self.filter(ended_at=None, ends_at__gt=Now())
 
     def in_force(self) -> "StandInQuerySet":
-        """Those that hold at this moment."""
-        return self.not_over().filter(starts_at__lte=Now())
+        """Those that hold at this moment: not for somebody whose groups nobody has read for sixty days."""
+        known = Now() - GROUPS_HOLD
+        return self.not_over().filter(starts_at__lte=Now(), away__groups_read_at__gt=known)
 
 
 class StandIn(models.Model):
@@ -95,9 +105,9 @@ class StandIn(models.Model):
     instead = models.ForeignKey(User, on_delete=models.PROTECT, related_name="stands_in")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
-    made_at = models.DateTimeField()
+    created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    """When it was ended before its time."""
+    """When its person was back, or named somebody else."""
 
     objects = StandInQuerySet.as_manager()
 

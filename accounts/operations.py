@@ -53,10 +53,17 @@ def _update(user: User, claims: Claims, *, is_new: bool, now: datetime) -> None:
     user.email = claims.email
     user.email_verified = claims.email_verified
     user.time_zone = claims.time_zone
-    user.manager = claims.manager
+    user.lead_name = claims.lead_name
     user.groups_read_at = now
     user.save(
-        update_fields=["name", "email", "email_verified", "time_zone", "manager", "groups_read_at"]
+        update_fields=[
+            "name",
+            "email",
+            "email_verified",
+            "time_zone",
+            "lead_name",
+            "groups_read_at",
+        ]
     )
     _rewrite_groups(user, claims.groups, is_new=is_new, now=now)
 

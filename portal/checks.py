@@ -17,7 +17,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 @register(Tags.security)
 def sign_in(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
-    """E001–E003 sign-in is not configured, E007 over plain http, E010 and W001 nobody could decide."""
+    """E001–E003 sign-in is not configured, E007 over plain http, W001 nobody can get a role."""
     found: list[CheckMessage] = [
         Error(
             f"{name} is not set, so nobody can sign in.",
@@ -37,17 +37,6 @@ def sign_in(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
                 "OIDC_SERVER_URL is plain http, so anybody on the way could sign in as anybody.",
                 hint="Use the https:// address of the identity provider.",
                 id="keydesk.E007",
-            )
-        )
-    if (
-        settings.ESCALATE_TO_GROUP
-        and settings.ESCALATE_TO_GROUP not in settings.ROLE_APPROVER_GROUPS
-    ):
-        found.append(
-            Error(
-                "ESCALATE_TO_GROUP is no group of ROLE_APPROVER_GROUPS, so nobody in it could decide.",
-                hint="Add it to ROLE_APPROVER_GROUPS.",
-                id="keydesk.E010",
             )
         )
     if not _has_roles():
@@ -71,6 +60,16 @@ def _is_open(address: str) -> bool:
     """Whether an address is plain http to somewhere else than this machine."""
     parts = urlsplit(address)
     return parts.scheme == "http" and parts.hostname not in LOOPBACK and not settings.DEBUG
+
+
+@register()
+def deciding(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """E010: nobody could decide what is passed on."""
+    group = settings.ESCALATE_TO_GROUP
+    if not group or group in settings.ROLE_APPROVER_GROUPS:
+        return []
+    message = "ESCALATE_TO_GROUP is no group of ROLE_APPROVER_GROUPS, so nobody in it could decide."
+    return [Error(message, hint="Add it to ROLE_APPROVER_GROUPS.", id="keydesk.E010")]
 
 
 @register(Tags.security)

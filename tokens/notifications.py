@@ -20,11 +20,13 @@ A_DAY_LEFT = timedelta(days=1)
 def request_waits(access_request: AccessRequest, *, now: datetime) -> None:
     """Those who are asked first hear of a request, or of its next revision; all where it takes several."""
     takes_one = access_request.profile_version.approvals_needed == 1
-    asked = asked_by(access_request)
-    _tell_of_waiting(access_request, first_asked(asked) if takes_one else deciders(asked), now)
+    asked, own = asked_by(access_request), access_request.requester.email.casefold()
+    first = first_asked(asked) if takes_one else []
+    can_hear = [person for person in first if person.email and person.email.casefold() != own]
+    _tell_of_waiting(access_request, can_hear or deciders(asked), now)
 
 
-def request_passed_on(access_request: AccessRequest, *, now: datetime) -> None:
+def request_escalated(access_request: AccessRequest, *, now: datetime) -> None:
     """All who can decide hear of a request that nobody has decided; who has heard of it does not again."""
     _tell_of_waiting(access_request, deciders(asked_by(access_request)), now)
 

@@ -5,11 +5,11 @@ Roles are read by accounts/roles.py. `admin` decides every request, everybody el
 nor by helpdesk user, and nobody has somebody who stands in for them do it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 
 from accounts.absence import absent_of
-from accounts.leads import lead_of
+from accounts.leads import lead_under
 from accounts.models import User
 from accounts.roles import Role, groups_that_give, in_group, named_admins, roles_of
 from tokens import policies
@@ -65,7 +65,7 @@ def may_name_stand_in(user: User) -> Answer:
     """Whoever has a seat of their own; what an admin decides as an admin is not passed on."""
     if any(seat.is_own for seat in seats_of(user)):
         return YES
-    return no("You decide nothing that somebody could decide in your place.")
+    return no("Nobody has to stand in for you: no requests come to you for a decision.")
 
 
 def may_ask(user: User, profile: AccessProfile, link: HelpdeskLink | None) -> Answer:
@@ -87,7 +87,7 @@ def can_ever_be_decided(version: ProfileVersion, requester: User) -> Answer:
     can_grow = groups_that_give(Role.ADMIN) or (
         version.approver_group in groups_that_give(Role.APPROVER)
     )
-    lead = lead_of(requester) if version.lead_decides else None
+    lead = lead_under(requester, lead_decides=version.lead_decides)
     others = named_admins() - {requester.subject} | ({lead.subject} if lead else set())
     if can_grow or version.policy_days or len(others) >= version.approvals_needed:
         return YES
@@ -157,9 +157,16 @@ def may_see_request(user: User, access_request: AccessRequest) -> bool:
 
 def decides(user: User, access_request: AccessRequest) -> bool:
     """Whether such requests are this person's to decide: an admin's, or by a seat they sit in."""
-    if Role.ADMIN in roles_of(user) or has_seat(user, access_request):
+    if _by_own_right(user, access_request):
         return True
-    return user.is_active and any(has_seat(one, access_request) for one in absent_of(user))
+    return user.is_active and any(
+        has_seat(one, access_request) and one.pk != access_request.requester_id
+        for one in absent_of(user)
+    )
+
+
+def _by_own_right(user: User, access_request: AccessRequest) -> bool:
+    return Role.ADMIN in roles_of(user) or has_seat(user, access_request)
 
 
 Links = Mapping[int, HelpdeskLink]
@@ -177,25 +184,33 @@ def may_decide(user: User, access_request: AccessRequest, links: Links) -> Answe
         return no("You cannot decide your own request.")
     if not (answer := _is_another_human(user, access_request, links.get(user.pk))):
         return answer
-    if Role.ADMIN in roles_of(user) or has_seat(user, access_request):
+    if _by_own_right(user, access_request):
         return YES
     return YES if in_place_of(user, access_request, links) else no(OWN_OF_THE_ABSENT)
 
 
-OWN_OF_THE_ABSENT = "It may be the own request of the person you stand in for."
+OWN_OF_THE_ABSENT = (
+    "This may be the own request of the person you stand in for, who could not decide it."
+)
 
 
-def in_place_of(user: User, access_request: AccessRequest, links: Links) -> User | None:
-    """In whose place somebody would decide who may not by own right: who could themselves, were they here."""
-    if Role.ADMIN in roles_of(user) or has_seat(user, access_request):
+def in_place_of(
+    user: User, access_request: AccessRequest, links: Links, *, heard: Container[int] = ()
+) -> User | None:
+    """In whose place somebody would decide who may not by own right: who could themselves, were they here.
+
+    Rather somebody whose voice is not among those `heard`.
+    """
+    if _by_own_right(user, access_request):
         return None
-    for absent in absent_of(user):
-        is_other = absent.pk != access_request.requester_id and _is_another_human(
-            absent, access_request, links.get(absent.pk)
-        )
-        if has_seat(absent, access_request) and is_other:
-            return absent
-    return None
+    able = [
+        absent
+        for absent in absent_of(user)
+        if has_seat(absent, access_request)
+        and absent.pk != access_request.requester_id
+        and _is_another_human(absent, access_request, links.get(absent.pk))
+    ]
+    return next((one for one in able if one.pk not in heard), able[0] if able else None)
 
 
 def _who_decides(access_request: AccessRequest) -> str:
@@ -219,7 +234,7 @@ def _is_another_human(
 
 
 def may_comment(user: User, access_request: AccessRequest) -> Answer:
-    """Who asked, and whoever decides its profile, while it waits."""
+    """Who asked, and whoever decides such requests, while it waits."""
     if access_request.state != RequestState.PENDING:
         return no("It no longer waits for a decision.")
     if user.pk == access_request.requester_id or decides(user, access_request):

@@ -151,9 +151,9 @@ def tab_to(hands: Keyboard, name: str) -> None:
 def test_who_goes_away_names_somebody_by_keyboard_who_then_decides(crowded, page_of):
     Actor(crowded.address("portal"), "piotr").sign_in()
     june = Keyboard(queue_of(page_of(), crowded, "june"))
-    tab_to(june, "Away?")
+    tab_to(june, "Out of office")
     june.press("Enter")
-    expect(june.page.get_by_role("heading", level=1)).to_have_text("Away")
+    expect(june.page.get_by_role("heading", level=1)).to_have_text("Out of office")
     tab_to(june, "Who decides in your place")
     june.write("piotr@acme.test")
     tab_to(june, "Last day")

@@ -17,6 +17,7 @@ from tests.world import World
 from tokens.messages import mail
 from tokens.models import Decision, Notification, ProfileVersion
 from tokens.operations import absence
+from tokens.presenters.history import sentence_of
 from tokens.refusals import Denied, Invalid, StaleState
 
 pytestmark = pytest.mark.django_db
@@ -76,8 +77,9 @@ def test_only_while_it_lasts(away, changes):
 
 def test_nobody_has_their_own_request_decided_by_who_stands_in(away):
     own = away.ask(by="ben")
-    with pytest.raises(Denied, match="own request of the person you stand in for"):
+    with pytest.raises(Denied, match="Only helpdesk-leads and admins"):
         away.approve(own, by="piotr")
+    assert browser(away, "piotr").get(f"/requests/{own.pk}").status_code == 404
 
 
 def test_who_stands_in_does_not_decide_their_own(away):
@@ -94,10 +96,10 @@ def test_the_database_itself_refuses_a_decision_in_the_requesters_place(away):
 
 def test_it_is_not_passed_on_further(away):
     stand_in_of_piotr = {"away": "piotr", "instead": "noor"}
-    with pytest.raises(Denied, match="nothing that somebody could decide"):
+    with pytest.raises(Denied, match="Nobody has to stand in for you"):
         stand_in(away, **stand_in_of_piotr)
     StandIn.objects.create(
-        away=away.person("piotr"), instead=away.person("noor"), made_at=clock.now(),
+        away=away.person("piotr"), instead=away.person("noor"), created_at=clock.now(),
         starts_at=clock.now() - timedelta(hours=1), ends_at=clock.now() + timedelta(days=1),
     )  # fmt: skip
     with pytest.raises(Denied, match="Only helpdesk-leads"):
@@ -109,8 +111,12 @@ def test_the_two_are_one_voice(away, first):
     ProfileVersion.objects.update(approvals_needed=2)
     row = away.approve(away.ask(), by=first)
     other = {"piotr": "ben", "ben": "piotr"}[first]
-    with pytest.raises(StaleState, match="with the same voice"):
+    why = {"piotr": "Who stands in for you has decided it", "ben": "count once"}[first]
+    with pytest.raises(StaleState, match=why):
         away.approve(row, by=other)
+    page = browser(away, other).get(f"/requests/{row.pk}")
+    assert why in words(page), "no button that would be refused"
+    assert row.script_name not in words(browser(away, other).get("/queue")), "nor a row"
     assert away.approve(row, by="june").state == "approved"
 
 
@@ -126,8 +132,40 @@ def test_who_left_or_lost_the_role_passes_nothing_on(away):
         away.approve(row, by="piotr")
 
 
+def test_whose_groups_nobody_has_read_for_long_passes_nothing_on(away):
+    long_ago = clock.now() - timedelta(days=61)
+    User.objects.filter(subject="ben").update(groups_read_at=long_ago)
+    with pytest.raises(Denied):
+        away.approve(away.ask(), by="piotr")
+
+
+def test_an_auditor_stands_in_for_nobody(world):
+    with pytest.raises(Invalid, match="An auditor changes nothing"):
+        stand_in(world, instead="cleo")
+
+
+def test_two_accounts_of_one_person_are_one_voice(away):
+    """Piotr's address is Ben's second account: with June's approval missing it must not count."""
+    ProfileVersion.objects.update(approvals_needed=2)
+    stand_in(away, away="june", instead="piotr")
+    away.person("ben").stand_ins.update(ended_at=clock.now())
+    User.objects.filter(subject="piotr").update(email=away.person("ben").email.upper())
+    away.people["piotr"].refresh_from_db()
+    row = away.approve(away.ask(), by="ben")
+    with pytest.raises(StaleState, match="with your address"):
+        away.approve(row, by="piotr")
+
+
+def test_of_two_absent_people_the_one_not_heard_yet_speaks(away):
+    ProfileVersion.objects.update(approvals_needed=2)
+    stand_in(away, away="june", instead="piotr")
+    row = away.approve(away.ask(), by="ben")
+    assert away.approve(row, by="piotr").state == "approved"
+    assert Decision.objects.latest("pk").stands_in_for == away.person("june")
+
+
 def test_what_an_admin_decides_as_an_admin_is_not_passed_on(world):
-    with pytest.raises(Denied, match="nothing that somebody could decide"):
+    with pytest.raises(Denied, match="Nobody has to stand in for you"):
         stand_in(world, away="omar")
 
 
@@ -135,7 +173,7 @@ def test_who_stands_in_for_a_lead_decides_for_them(world, settings):
     settings.OIDC_MANAGER_CLAIM = "manager"
     ProfileVersion.objects.update(policy_days=0, lead_decides=True)
     world.person("noor")
-    User.objects.filter(pk=world.person("ada").pk).update(manager="noor")
+    User.objects.filter(pk=world.person("ada").pk).update(lead_name="noor")
     world.people["ada"].refresh_from_db()
     stand_in(world, away="noor", instead="piotr")
     row = world.ask()
@@ -186,6 +224,9 @@ def test_somebody_names_who_decides_and_is_back(world, ben):
     page = words(ben.post("/queue/back", follow=True))
     assert "Piotr Wolny decides in your place" not in page
     assert StandIn.objects.in_force().count() == 0
+    told = AuditEvent.objects.get(event="person.stand_in_named")
+    last = timezone.localdate(clock.now()) + timedelta(days=3)
+    assert f"to {last.day} {last:%B %Y}; Piotr Wolny decides" in sentence_of(told).text
     events = ("person.stand_in_named", "person.stand_in_ended")
     assert AuditEvent.objects.filter(event__in=events).count() == 2
     ben.post("/queue/back")
@@ -210,6 +251,7 @@ def in_days(days: int) -> str:
         ({"instead": ""}, "Write a colleague's address."),
         ({"instead": "nobody@acme.test"}, "Nobody who has signed in"),
         ({"instead": "ben@acme.test"}, "Name somebody else."),
+        ({"instead": "noor@acme.test"}, "The company sign-in has not verified this address."),
         ({"instead": "a\nb"}, "Write it on one line."),
         ({"instead": "x" * 300}, "Use at most 254 characters."),
         ({"first": ""}, "Choose a day."),
@@ -223,6 +265,7 @@ def in_days(days: int) -> str:
 )
 def test_bad_input_gets_a_sentence_and_loses_nothing(world, ben, changes, sentence):
     world.person("piotr")
+    User.objects.filter(pk=world.person("noor").pk).update(email_verified=False)
     days = {"PAST": -2, "FAR": 90, "VERY FAR": 500}
     sent = fields(**{k: in_days(days[v]) if v in days else v for k, v in changes.items()})
     response = ben.post("/queue/away", sent)

@@ -26,7 +26,7 @@ def led(world: World, settings) -> World:
     settings.OIDC_MANAGER_CLAIM = "manager"
     ProfileVersion.objects.update(lead_decides=True, policy_days=0)
     world.person("piotr")
-    User.objects.filter(pk=world.person("ada").pk).update(manager="piotr")
+    User.objects.filter(pk=world.person("ada").pk).update(lead_name="piotr")
     world.people["ada"].refresh_from_db()
     return world
 
@@ -42,7 +42,7 @@ def told(row: AccessRequest) -> set[str]:
 def test_the_claim_names_a_subject_or_a_verified_address(led):
     ada, piotr = led.person("ada"), led.person("piotr")
     assert lead_of(ada) == piotr
-    ada.manager = piotr.email
+    ada.lead_name = piotr.email
     assert lead_of(ada) == piotr
     User.objects.filter(pk=piotr.pk).update(email_verified=False)
     assert lead_of(ada) is None, "anybody could have written that address"
@@ -61,15 +61,15 @@ def test_the_map_of_groups_is_asked_where_the_claim_says_nothing(world, settings
     assert lead_of(ada) == noor
     assert lead_of(noor) is None, "nobody is their own lead"
     assert leads_somebody(noor)
-    ada.manager = world.person("june").subject
+    ada.lead_name = world.person("june").subject
     assert lead_of(ada) == world.person("june")
 
 
 def test_an_address_two_people_have_names_nobody(world, settings):
     settings.OIDC_MANAGER_CLAIM = "manager"
     ada = world.person("ada")
-    ada.manager = world.person("piotr").email
-    User.objects.filter(pk=world.person("noor").pk).update(email=ada.manager)
+    ada.lead_name = world.person("piotr").email
+    User.objects.filter(pk=world.person("noor").pk).update(email=ada.lead_name)
     assert lead_of(ada) is None
 
 
@@ -77,7 +77,7 @@ def test_an_address_two_people_have_names_nobody(world, settings):
 def test_who_is_not_here_leads_nobody(world, settings, manager):
     settings.OIDC_MANAGER_CLAIM = "manager"
     ada = world.person("ada")
-    ada.manager = manager
+    ada.lead_name = manager
     assert lead_of(ada) is None
 
 
@@ -113,7 +113,7 @@ def test_the_group_may_decide_all_the_same(led):
 
 
 def test_without_a_lead_the_group_hears(led):
-    User.objects.filter(subject="ada").update(manager="")
+    User.objects.filter(subject="ada").update(lead_name="")
     led.people["ada"].refresh_from_db()
     led.person("ben")
     row = led.ask()
@@ -161,10 +161,27 @@ def test_a_lead_approves_on_the_page(led):
     assert row.state == "approved"
 
 
+def test_a_lead_who_is_named_no_more_decides_what_came_to_them(led):
+    row = led.ask()
+    piotr = browser(led, "piotr")
+    User.objects.filter(subject="ada").update(lead_name="")
+    assert "Approve" in words(piotr.get(f"/requests/{row.pk}"))
+    assert piotr.post(f"/requests/{row.pk}/approve", {"revision": 1}).status_code == 302
+    row.refresh_from_db()
+    assert row.state == "approved"
+
+
+@pytest.mark.parametrize("email", ["", "ADA@acme.test"])
+def test_where_the_lead_cannot_hear_or_decide_all_hear(led, email):
+    led.person("ben")
+    User.objects.filter(subject="piotr").update(email=email)
+    assert "ben" in told(led.ask())
+
+
 def test_who_asks_is_told_that_their_lead_decides(led):
     row = led.ask()
     ada = browser(led, "ada")
-    User.objects.filter(subject="ada").update(manager="piotr")
+    User.objects.filter(subject="ada").update(lead_name="piotr")
     assert "Piotr Wolny (lead)" in words(ada.get(f"/requests/{row.pk}"))
     assert "Piotr Wolny (lead)" in words(ada.get("/requests/new"))
 

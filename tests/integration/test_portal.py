@@ -116,7 +116,7 @@ def ids(*found: Check) -> set[str]:
     return {message.id for check in found for message in check(None)}  # type: ignore[attr-defined]
 
 
-ALL = (checks.sign_in, checks.secrets, checks.places)
+ALL = (checks.sign_in, checks.deciding, checks.secrets, checks.places)
 
 
 def test_a_portal_that_is_set_up_has_nothing_to_say() -> None:

@@ -418,7 +418,8 @@ def test_a_row_says_why_it_cannot_be_ticked(world, ben):
     world.ask(), world.ask(profile="help-center", script_name="writes")
     page = words(ben.get("/queue"))
     why = "It can write or is wide, so it has to be opened."
-    assert f'<input type="checkbox" disabled title="{why}" aria-label="{why}">' in page
+    assert f'<input type="checkbox" disabled title="{why}" aria-label="Tick writes of Ada' in page
+    assert f">{why}</span>" in page
 
 
 def test_what_the_table_calls_risky_today_has_to_be_opened(world, ben):

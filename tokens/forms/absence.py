@@ -4,12 +4,15 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 
+from accounts.addresses import who_has
 from accounts.models import User
 from tokens.forms.fields import NO_DAY, RefusableForm, day_field, one_line, text_field
 from tokens.forms.people import colleague
+from tokens.queries.requests import active_by_email
 
 _OF_OUR_TIME = [
     MinValueValidator(date(2000, 1, 1), NO_DAY),
@@ -35,9 +38,12 @@ class AwayForm(RefusableForm):
         self.by = by
 
     def clean_instead(self) -> User:
-        """The one active person with that address."""
+        """The one active person with that address, if the company sign-in has verified it."""
         email: str = self.cleaned_data["instead"]
-        return colleague(email, of=self.by, themselves="Name somebody else.")
+        found = who_has(email, like=self.by)
+        if not found and active_by_email(email):
+            raise ValidationError("The company sign-in has not verified this address.")
+        return colleague(found, of=self.by, themselves="Name somebody else.")
 
     @property
     def starts_at(self) -> datetime:

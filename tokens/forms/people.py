@@ -1,14 +1,14 @@
 """How people are named in forms: by their address."""
 
+from collections.abc import Sequence
+
 from django.core.exceptions import ValidationError
 
 from accounts.models import User
-from tokens.queries import requests as queries
 
 
-def colleague(email: str, *, of: User, themselves: str) -> User:
-    """The one active person with an address who is not `of`. Raises `ValidationError`; `themselves`: its words."""
-    found = queries.active_by_email(email)
+def colleague(found: Sequence[User], *, of: User, themselves: str) -> User:
+    """The one of those found who is not `of`. Raises `ValidationError`; `themselves`: its words for that."""
     if not found:
         raise ValidationError("Nobody who has signed in to Keydesk has this address.")
     if len(found) > 1:

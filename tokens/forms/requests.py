@@ -30,6 +30,7 @@ from tokens.operations.requests import Wish
 from tokens.presenters.asking import Offer
 from tokens.presenters.requests import until
 from tokens.presenters.words import days_words
+from tokens.queries import requests as queries
 
 DAYS = (7, 30, 60, 90)
 OTHER = "other"
@@ -133,7 +134,8 @@ class TermsForm(RefusableForm):
         email: str = self.cleaned_data["deputy"]
         if not email:
             return None
-        return colleague(email, of=self.by, themselves="Your deputy must be somebody else.")
+        found = queries.active_by_email(email)
+        return colleague(found, of=self.by, themselves="Your deputy must be somebody else.")
 
     def clean(self) -> dict[str, Any]:
         """The number of days, from the choice or from the field beside it."""

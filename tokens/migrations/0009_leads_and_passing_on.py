@@ -49,15 +49,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='accessrequest',
-            index=models.Index(condition=models.Q(('state', tokens.states.RequestState['PENDING']), models.Q(('escalated_to', ''), _negated=True)), fields=['escalated_to', 'decide_by', 'id'], name='requests_passed_on'),
+            index=models.Index(condition=models.Q(('state', tokens.states.RequestState['PENDING']), models.Q(('escalated_to', ''), _negated=True)), fields=['escalated_to', 'decide_by', 'id'], name='requests_escalated'),
         ),
         migrations.AddIndex(
             model_name='accessrequest',
-            index=models.Index(condition=models.Q(('ended_at__isnull', False), models.Q(('escalated_to', ''), _negated=True)), fields=['escalated_to', '-ended_at', '-id'], name='requests_passed_on_decided'),
+            index=models.Index(condition=models.Q(('ended_at__isnull', False), models.Q(('escalated_to', ''), _negated=True)), fields=['escalated_to', '-ended_at', '-id'], name='requests_escalated_decided'),
         ),
         migrations.AddIndex(
             model_name='accessrequest',
-            index=models.Index(condition=models.Q(('escalate_at__isnull', False), ('state', tokens.states.RequestState['PENDING'])), fields=['escalate_at'], name='requests_to_pass_on'),
+            index=models.Index(condition=models.Q(('escalate_at__isnull', False), ('state', tokens.states.RequestState['PENDING'])), fields=['escalate_at'], name='requests_to_escalate'),
         ),
         migrations.AddConstraint(
             model_name='decision',

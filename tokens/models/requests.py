@@ -141,17 +141,17 @@ class AccessRequest(ScriptFacts):
             models.Index(
                 fields=["escalated_to", "decide_by", "id"],
                 condition=models.Q(state=RequestState.PENDING) & ~models.Q(escalated_to=""),
-                name="requests_passed_on",
+                name="requests_escalated",
             ),
             models.Index(
                 fields=["escalated_to", "-ended_at", "-id"],
                 condition=models.Q(ended_at__isnull=False) & ~models.Q(escalated_to=""),
-                name="requests_passed_on_decided",
+                name="requests_escalated_decided",
             ),
             models.Index(
                 fields=["escalate_at"],
                 condition=models.Q(state=RequestState.PENDING, escalate_at__isnull=False),
-                name="requests_to_pass_on",
+                name="requests_to_escalate",
             ),
             models.Index(fields=["requester", "-id"], name="requests_of_a_person"),
         ]

@@ -1,19 +1,16 @@
 """Out of office: naming who decides in one's place, and being back."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F
 
 from accounts import audit
+from accounts.absence import stand_in_of
 from accounts.models import StandIn, User
 from accounts.roles import fresh
-from tokens import notifications, permissions
+from tokens import notifications, permissions, policies
 from tokens.refusals import Invalid, insist
-
-LONGEST = timedelta(days=60)
-"""How long somebody may be away at a time: their groups are not read again meanwhile."""
-FURTHEST = timedelta(days=366)
 
 
 def name_stand_in(
@@ -24,22 +21,20 @@ def name_stand_in(
     Raises `Denied` for who decides nothing themselves, `Invalid` for spans and people that cannot be.
     """
     insist(permissions.may_name_stand_in(fresh(away)))
-    if instead.pk == away.pk or not instead.is_active:
-        raise Invalid("Name somebody else who works here.")
-    if not max(starts_at, now) < ends_at:
-        raise Invalid("It ends before it starts, or is over.")
-    if ends_at - starts_at > LONGEST:
-        raise Invalid(f"Somebody can stand in for {LONGEST.days} days at most.")
-    if starts_at > now + FURTHEST:
-        raise Invalid("It has to start within a year.")
+    for answer in (
+        policies.may_stand_in(away, fresh(instead)),
+        policies.absence_fits(starts_at, ends_at, now=now),
+    ):
+        if not answer:
+            raise Invalid(answer.reason)
     with transaction.atomic():
         _end_what_was(away, now)
         row = StandIn.objects.create(
-            away=away, instead=instead, starts_at=starts_at, ends_at=ends_at, made_at=now
+            away=away, instead=instead, starts_at=starts_at, ends_at=ends_at, created_at=now
         )
         audit.record(
             "person.stand_in_named", by=away, target=away, now=now,
-            instead=str(instead), starts_at=starts_at, ends_at=ends_at,
+            instead=str(instead), first=starts_at, last=row.last_moment,
         )  # fmt: skip
         notifications.stands_in(row, now=now)
     return row
@@ -48,7 +43,8 @@ def name_stand_in(
 def be_back(*, away: User, now: datetime) -> None:
     """Nobody stands in any more; where nobody did, nothing is done."""
     with transaction.atomic():
-        if _end_what_was(away, now):
+        was = stand_in_of(away)
+        if _end_what_was(away, now) and was is not None:
             audit.record("person.stand_in_ended", by=away, target=away, now=now)
 
 

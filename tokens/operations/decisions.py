@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from accounts import audit
 from accounts.models import User
@@ -36,9 +36,10 @@ def approve(
     Several approvals grant what they have in common. Raises `Denied`, `Invalid`, `StaleState`.
     """
     with transaction.atomic():
+        access_request, _ = _load(access_request_id, by)
+        _count_up(access_request, revision=revision, now=now)
         access_request, absent = _load(access_request_id, by)
         _check_narrowed(access_request, scopes, days)
-        _count_up(access_request, revision=revision, now=now)
         _decide(
             access_request, Decision.Verdict.APPROVE,
             by=by, absent=absent, scopes=scopes, days=days, reason=reason, now=now,
@@ -119,11 +120,12 @@ def deny(
     if not reason.strip():
         raise Invalid("Say why, so that they know what to change.")
     with transaction.atomic():
-        access_request, absent = _load(access_request_id, by)
+        access_request, _ = _load(access_request_id, by)
         move(
             access_request, ACCESS_REQUEST, "deny", RequestState.DENIED,
             expect={"revision": revision, "decide_by__gt": now}, ended_at=now, end_reason=reason,
         )  # fmt: skip
+        access_request, absent = _load(access_request_id, by)
         _decide(
             access_request, Decision.Verdict.DENY, by=by, absent=absent,
             scopes=access_request.scopes, days=access_request.days, reason=reason, now=now,
@@ -167,14 +169,23 @@ def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
 
 
 def _load(access_request_id: int, by: User) -> tuple[AccessRequest, User | None]:
-    """The request, and in whose place this person decides it; None by own right. Raises `Denied`."""
+    """The request, and in whose place this person decides it; None by own right. Raises `Denied`.
+
+    Read once for its refusal, and once more with the row held: rights may have gone meanwhile.
+    """
     access_request = AccessRequest.objects.select_related("profile_version", "acts_as").get(
         pk=access_request_id
     )
     decider = fresh(by)
     links = links_to_decide(decider, access_request.acts_as.helpdesk_id)
     insist(permissions.may_decide(decider, access_request, links))
-    return access_request, permissions.in_place_of(decider, access_request, links)
+    heard = policies.voices(_said(access_request))
+    return access_request, permissions.in_place_of(decider, access_request, links, heard=heard)
+
+
+def _said(access_request: AccessRequest) -> list[tuple[int | None, int | None]]:
+    said = access_request.decisions.filter(revision=access_request.revision)
+    return list(said.values_list("approver_id", "stands_in_for_id"))
 
 
 def _check_narrowed(access_request: AccessRequest, scopes: frozenset[str], days: int) -> None:
@@ -226,14 +237,14 @@ def _decide(
 
 
 def _demand_unheard(access_request: AccessRequest, by: User, absent: User | None) -> None:
-    """Somebody and who stands in for them are one voice. The request's row is held. Raises `StaleState`."""
-    said = access_request.decisions.filter(revision=access_request.revision)
-    heard = said.filter(Q(approver=absent) | Q(stands_in_for=absent)) if absent else said.none()
-    if other := (heard | said.filter(stands_in_for=by)).select_related("approver").first():
-        raise StaleState(
-            f"{other.approver} has already decided on this request, at {moment_words(other.at)}, with "
-            "the same voice."
-        )
+    """The request's row is held, so that of two at once the second sees the first. Raises `StaleState`."""
+    said = _said(access_request)
+    answer = policies.is_unheard(said, by=by.pk, absent=absent.pk if absent else None)
+    if not answer:
+        raise StaleState(already_decided(access_request, by) or answer.reason)
+    spoke = User.objects.filter(pk__in=policies.voices(said)).exclude(email="")
+    if spoke.filter(email__iexact=by.email).exists():
+        raise StaleState("Somebody with your address has decided it already.")
 
 
 def _in_place_of(absent: User | None) -> dict[str, str]:

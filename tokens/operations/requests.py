@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts import audit
-from accounts.leads import lead_of
+from accounts.leads import lead_under
 from accounts.models import User
 from accounts.roles import fresh
 from tokens import notifications, permissions, policies
@@ -155,17 +155,18 @@ def lapse(*, access_request: AccessRequest, now: datetime) -> None:
 def escalate(*, access_request: AccessRequest, now: datetime) -> None:
     """Tell everybody who can decide that nobody has, and let the group of ESCALATE_TO_GROUP decide as well."""
     version = access_request.profile_version
-    others = _others(version)
+    other = _other_group(version)
     with transaction.atomic():
         due = AccessRequest.objects.filter(
             pk=access_request.pk, state=RequestState.PENDING, escalate_at__lte=now
         )
-        if not due.update(escalate_at=None, escalated_to="".join(others)):
+        if not due.update(escalate_at=None, escalated_to=other):
             raise _stale(access_request)
         access_request.refresh_from_db()
-        told = [version.approver_group, *others] if access_request.lead_id else others
+        told = [version.approver_group] if access_request.lead_id else []
+        told += [other] if other else []
         audit.record("request.escalated", by=None, target=access_request, now=now, to=told)
-        notifications.request_passed_on(access_request, now=now)
+        notifications.request_escalated(access_request, now=now)
 
 
 def _end(
@@ -205,12 +206,12 @@ def _check(wish: Wish, *, by: User, now: datetime) -> None:
 def _terms(wish: Wish, by: User, now: datetime) -> dict[str, object]:
     version = wish.profile.current
     assert version is not None  # a profile that may be asked for has terms
-    lead = lead_of(by) if version.lead_decides else None
+    lead = lead_under(by, lead_decides=version.lead_decides)
     return {
         "profile_version": version,
         "approver_group": version.approver_group,
         "lead": lead,
-        "escalate_at": _escalate_at(now) if lead or _others(version) else None,
+        "escalate_at": _escalate_at(now) if lead or _other_group(version) else None,
         "escalated_to": "",
         "scopes": wish.scopes,
         "days": wish.days,
@@ -225,10 +226,10 @@ def _terms(wish: Wish, by: User, now: datetime) -> dict[str, object]:
     }
 
 
-def _others(version: ProfileVersion) -> list[str]:
-    """The group that may decide as well, once nobody has in time."""
-    group = settings.ESCALATE_TO_GROUP
-    return [group] if group and group != version.approver_group else []
+def _other_group(version: ProfileVersion) -> str:
+    """The group that may decide as well, once nobody has in time; "" where there is none."""
+    group: str = settings.ESCALATE_TO_GROUP
+    return group if group != version.approver_group else ""
 
 
 def _escalate_at(now: datetime) -> datetime:

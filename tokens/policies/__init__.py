@@ -3,6 +3,7 @@
 It changes no row and asks no clock and no network. Who may act stands in permissions.py.
 """
 
+from tokens.policies.absence import absence_fits, may_stand_in
 from tokens.policies.connecting import (
     ended_by_connecting,
     ended_by_new_access,
@@ -17,8 +18,10 @@ from tokens.policies.deciding import (
     approves_by_itself,
     granted,
     is_decidable,
+    is_unheard,
     may_be_ticked,
     role_is_new,
+    voices,
 )
 from tokens.policies.lifetimes import (
     access_seconds,
@@ -64,6 +67,7 @@ __all__ = [
     "MOST_MINUTES",
     "RISKY",
     "Wanted",
+    "absence_fits",
     "access_seconds",
     "approves_by_itself",
     "days_fit",
@@ -80,9 +84,11 @@ __all__ = [
     "is_proved",
     "is_renewable",
     "is_risky",
+    "is_unheard",
     "keeps_one_per_person",
     "lacks_proof",
     "may_be_ticked",
+    "may_stand_in",
     "needs_keep_alive",
     "one_per_person_words",
     "reaches_until",
@@ -95,6 +101,7 @@ __all__ = [
     "serve_until",
     "takes_code",
     "takes_new_access",
+    "voices",
     "wanted",
     "widening",
 ]

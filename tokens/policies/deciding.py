@@ -48,6 +48,25 @@ def granted(decisions: Iterable[tuple[frozenset[str], int]]) -> tuple[frozenset[
     return scopes, min(days for _, days in pairs)
 
 
+Said = Iterable[tuple[int | None, int | None]]
+"""Of each decision on a request as it stands: who made it, and in whose place."""
+
+
+def voices(said: Said) -> set[int]:
+    """Who has been heard on a request, by their own voice or by another's."""
+    return {pk for decision in said for pk in decision if pk is not None}
+
+
+def is_unheard(said: Said, *, by: int, absent: int | None) -> Answer:
+    """Whether somebody is not counted yet: they and the one in whose place they decide are one voice."""
+    said = list(said)
+    if by in {approver for approver, _ in said}:
+        return no("You have approved it. It needs one more person.")
+    if absent is not None and absent in voices(said):
+        return no("You and the person you stand in for count once, and one of you has decided.")
+    return no("Who stands in for you has decided it.") if by in voices(said) else YES
+
+
 def role_is_new(user: HelpdeskUser, *, now: datetime) -> bool:
     """Whether this user's role on the helpdesk changed in the last seven days."""
     return user.role_changed_at is not None and now - user.role_changed_at < ROLE_IS_NEW

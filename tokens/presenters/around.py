@@ -27,8 +27,8 @@ def queue_reader(user: User) -> queue.Reader:
     if Role.ADMIN in roles_of(user):
         return queue.Reader(user, None)
     seats = seats_of(user)
-    is_only_reading = not seats and bool(permissions.may_read_all(user))
-    return queue.Reader(user, seats, is_only_reading)
+    reads_all = bool(permissions.may_read_all(user))
+    return queue.Reader(user, seats, is_only_reading=reads_all and not seats, reads_all=reads_all)
 
 
 def around(user: User, *, now: datetime, beside: Mapping[str, Read] | None = None) -> Around:

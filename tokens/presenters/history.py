@@ -243,7 +243,7 @@ SENTENCES: dict[str, Says] = {
     "person.reactivated": lambda t: f"Reactivated by {t.who}.",
     "person.looked_up": _looked_up,
     "person.stand_in_named": lambda t: (
-        f"{t.who} is away from {t.day('starts_at')} to {t.day('ends_at')}; {t.word('instead')} decides meanwhile."
+        f"{t.who} is away from {t.day('first')} to {t.day('last')}; {t.word('instead')} decides meanwhile."
     ),
     "person.stand_in_ended": lambda t: f"{t.who} is back; nobody stands in any more.",
     "person.chose_mail": lambda t: f"{t.who} chose how Keydesk writes: {t.word('how')}.",

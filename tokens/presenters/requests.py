@@ -180,7 +180,7 @@ def card(
     """Everything one page says about one request; `facts` where they have been read already."""
     facts = facts or deciding.facts(access_request, reader)
     table = queries.as_table(facts.scopes)
-    spoken = [d.approver_id for d in facts.verdicts if d.approver_id]
+    spoken = sorted(policies.voices(_said(facts)))
     return Card(
         access_request=access_request,
         groups=facts.groups,
@@ -191,7 +191,7 @@ def card(
         decisions=[_decision_line(access_request, said, table) for said in facts.verdicts],
         others=names_of(facts.deciders, but=[access_request.requester_id, reader.pk, *spoken]),
         missing=_missing(access_request, facts, spoken),
-        may_decide=_may_decide(access_request, reader, facts, spoken, now=now),
+        may_decide=_may_decide(access_request, reader, facts, now=now),
         age=now - access_request.revised_at,
         clocks=clocks(access_request, now=now),
         is_open=access_request.state == RequestState.PENDING,
@@ -199,6 +199,10 @@ def card(
         remarks=facts.remarks,
         may_comment=permissions.may_comment(reader, access_request),
     )
+
+
+def _said(facts: deciding.Facts) -> list[tuple[int | None, int | None]]:
+    return [(one.approver_id, one.stands_in_for_id) for one in facts.verdicts]
 
 
 def _missing(access_request: AccessRequest, facts: deciding.Facts, spoken: list[int]) -> str:
@@ -256,7 +260,6 @@ def _may_decide(
     access_request: AccessRequest,
     reader: User,
     facts: deciding.Facts,
-    spoken: list[int],
     *,
     now: datetime,
 ) -> Answer:
@@ -265,8 +268,11 @@ def _may_decide(
         return Answer(False, "It has been decided.")
     if not (answer := permissions.may_decide(reader, access_request, facts.links)):
         return answer
-    if reader.pk in spoken:
-        return Answer(False, "You have approved it. It needs one more person.")
+    heard = policies.voices(_said(facts))
+    absent = permissions.in_place_of(reader, access_request, facts.links, heard=heard)
+    absent_id = absent.pk if absent else None
+    if not (answer := policies.is_unheard(_said(facts), by=reader.pk, absent=absent_id)):
+        return answer
     return policies.is_decidable(access_request, now=now)
 
 

@@ -46,6 +46,7 @@ class Verdict:
     """One decision on a request as it stands."""
 
     approver_id: int | None
+    stands_in_for_id: int | None
     name: str
     is_approval: bool
     scopes: frozenset[str]
@@ -145,6 +146,7 @@ def _verdict(row: Row) -> Verdict:
     absent = _named(row, "stands_in_for")
     return Verdict(
         approver_id=row["approver_id"],
+        stands_in_for_id=row["stands_in_for_id"],
         name=f"{name}, standing in for {absent}," if absent else name,
         is_approval=row["verdict"] == Decision.Verdict.APPROVE,
         scopes=row["scopes"],

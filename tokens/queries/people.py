@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from accounts.leads import lead_of
+from accounts.leads import lead_under
 from accounts.models import Membership, StandIn, User
 from accounts.roles import Role, groups_that_give, named_admins
 from tokens.models import AccessRequest, ProfileVersion
@@ -23,7 +23,6 @@ class Decider:
     name: str
     is_admin: bool
     is_lead: bool = False
-    is_instead: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def asked_by(access_request: AccessRequest) -> Asked:
 
 def would_be_asked(version: ProfileVersion, requester: User) -> Asked:
     """Who would decide, if this person asked under these terms now."""
-    lead = lead_of(requester) if version.lead_decides else None
+    lead = lead_under(requester, lead_decides=version.lead_decides)
     return Asked(frozenset({version.approver_group}), requester.pk, lead.pk if lead else None)
 
 
@@ -63,8 +62,7 @@ def first_asked(asked: Asked) -> list[User]:
 
 def deciding(asked: Asked) -> Read:
     """All who decide, the first of them, for a page that only names them."""
-    named = _deciders(asked).values("pk", "name", "email", "is_admin", "is_lead", "is_instead")
-    return named[:MOST_NAMED]
+    return _deciders(asked).values("pk", "name", "email", "is_admin", "is_lead")[:MOST_NAMED]
 
 
 def deciders_from(rows: Iterable[Row]) -> list[Decider]:
@@ -72,7 +70,7 @@ def deciders_from(rows: Iterable[Row]) -> list[Decider]:
     return [
         Decider(
             pk=row["pk"], name=str(User(pk=row["pk"], name=row["name"], email=row["email"])),
-            is_admin=row["is_admin"], is_lead=row["is_lead"], is_instead=row["is_instead"],
+            is_admin=row["is_admin"], is_lead=row["is_lead"],
         )
         for row in rows
     ]  # fmt: skip

@@ -51,6 +51,7 @@ class Reader:
     user: User
     seats: Sequence[Seat] | None
     is_only_reading: bool = False
+    reads_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,19 @@ def _parts(reader: Reader, view: View, *, start: Place | None, now: datetime) ->
         rows = rows.filter(state=RequestState.PENDING, decide_by__gt=now)
     if start is not None:
         rows = rows.filter(_behind(view, start))
-    if reader.seats is None or reader.is_only_reading:
+    reads_all = reader.is_only_reading or (reader.reads_all and view is not View.WAITING)
+    if reader.seats is None or reads_all:
         return {"all": rows}
     if not reader.seats:
         return {"none": rows.none()}
-    return {f"{place}": rows.filter(seat.requests) for place, seat in enumerate(reader.seats)}
+    return {f"{place}": _from(seat, rows, view=view) for place, seat in enumerate(reader.seats)}
+
+
+def _from(seat: Seat, rows: QuerySet[AccessRequest], *, view: View) -> QuerySet[AccessRequest]:
+    """The requests decided from a seat; of one whose holder is away, what waits for that one voice."""
+    rows = rows.filter(seat.requests)
+    waits_for_another = view is View.WAITING and not seat.is_own
+    return rows.exclude(_is_heard(seat.holder)) if waits_for_another else rows
 
 
 def _all_of(parts: Iterable[QuerySet[AccessRequest]], *, most: int) -> QuerySet[AccessRequest]:
@@ -161,17 +170,21 @@ def _wait_for(reader: Reader, rows: QuerySet[AccessRequest]) -> QuerySet[AccessR
     if reader.is_only_reading:
         return rows
     themselves = HelpdeskLink.objects.filter(user=reader.user, helpdesk_user=OuterRef("acts_as_id"))
-    decided = Decision.objects.filter(
-        access_request=OuterRef("pk"), revision=OuterRef("revision"), approver=reader.user
-    )
-    return rows.exclude(requester=reader.user).exclude(Exists(themselves)).exclude(Exists(decided))
+    rows = rows.exclude(requester=reader.user).exclude(Exists(themselves))
+    return rows.exclude(_is_heard(reader.user))
+
+
+def _is_heard(person: User) -> Q:
+    """What somebody has decided on as it stands, or somebody in their place; see policies/deciding.py."""
+    said = Decision.objects.filter(access_request=OuterRef("pk"), revision=OuterRef("revision"))
+    return Q(Exists(said.filter(Q(approver=person) | Q(stands_in_for=person))))
 
 
 # --- What a page asks --------------------------------------------------------------------------------
 
 
 def waiting(reader: Reader, *, now: datetime) -> Read:
-    """What waits for this person, counted to a hundred, among the first of each group and no further."""
+    """What waits for this person, counted to a hundred, among the first of each seat and no further."""
     parts = _parts(reader, View.WAITING, start=None, now=now)
     rows = _all_of(parts.values(), most=COUNTED_AMONG)
     return _wait_for(reader, rows).values("pk")[:MOST_COUNTED]
@@ -263,7 +276,7 @@ def is_asked(row: AccessRequest) -> bool:
 def changed(reader: Reader, shown: Mapping[int, int]) -> dict[AccessRequest, AuditEvent]:
     """Of requests this person may see, shown in these revisions: those that changed since, and by what last."""
     rows = AccessRequest.objects.filter(pk__in=shown)
-    if reader.seats is not None and not reader.is_only_reading:
+    if reader.seats is not None and not reader.reads_all:
         theirs = [seat.requests for seat in reader.seats]
         rows = rows.filter(reduce(or_, theirs, Q(pk__in=[])))
     since = [

@@ -74,7 +74,7 @@ def back_of(request: HttpRequest) -> str:
     return read_back(request.POST.get("back", request.GET.get("back", "")))
 
 
-@requires(permissions.decides_something)
+@requires()
 @require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
@@ -93,7 +93,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     return _done(request, found, queue_words.approved_words(found))
 
 
-@requires(permissions.decides_something)
+@requires()
 @require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def narrow(request: HttpRequest, pk: int) -> HttpResponse:
@@ -123,7 +123,7 @@ def _approve_less(
     )  # fmt: skip
 
 
-@requires(permissions.decides_something)
+@requires()
 @require_http_methods(["GET", "HEAD", "POST"])
 @fresh_groups
 def deny(request: HttpRequest, pk: int) -> HttpResponse:
