@@ -20,6 +20,7 @@ from tests.integration._people import words
 from tests.integration.sign_in_helpers import free_port
 from tests.world import World
 from tokens.messages import mail
+from tokens.messages.sending import Hopeless
 from tokens.models import Emergency, MailChoice, Notification
 from tokens.operations import credentials, emergencies, messages, sweeps
 from tokens.queries.emergencies import Subject
@@ -204,12 +205,28 @@ def test_back_at_once_what_waited_goes_out_now(calm):
 
 
 def test_a_choice_frees_nothing_of_others_and_hastens_nothing_that_failed(calm, monkeypatch):
-    for key in ("ben", "june"):
-        daily(calm, key)
-    calm.ask()
-    messages.choose(how=How.AT_ONCE, by=calm.person("ben"), now=calm.clock())
-    waiting = Notification.objects.filter(not_before__gt=calm.now)
-    assert [row.recipient.subject for row in waiting] == ["june"]
+    def dead(self):
+        raise SMTPServerDisconnected("gone")
+
+    ben, june = (calm.person(key) for key in ("ben", "june"))
+    daily(calm, "ben")
+    calm.ask(script_name="one")
+    calm.wait(days=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(EmailMultiAlternatives, "send", dead)
+        assert post(calm) == []
+    daily(calm, "june")
+    calm.ask(script_name="two")
+    before = dict(Notification.objects.values_list("pk", "not_before"))
+    messages.choose(how=How.AT_ONCE, by=ben, now=calm.clock())
+    after = dict(Notification.objects.values_list("pk", "not_before"))
+    (freed,) = (pk for pk in after if after[pk] != before[pk])
+    assert Notification.objects.get(pk=freed).recipient == ben
+    (failed,) = Notification.objects.filter(recipient=ben).exclude(pk=freed)
+    assert failed.error
+    assert failed.not_before > calm.now
+    waits = Notification.objects.filter(recipient=june).latest("id")
+    assert waits.not_before > calm.now
 
 
 # --- The page ------------------------------------------------------------------------------------------
@@ -427,6 +444,26 @@ def test_one_mail_that_kills_the_connection_holds_up_nobody(calm, monkeypatch):
     assert mail.send_due(clock=calm.clock) == 2
     calm.ask(script_name="later")
     assert mail.send_due(clock=calm.clock) == 3, "also to whom the first was for"
+
+
+@pytest.mark.parametrize("between", [KeyError("x"), ValueError("x"), Hopeless("x")])
+def test_what_says_nothing_of_the_server_does_not_count_between_two_that_do(
+    calm, monkeypatch, between
+):
+    for key in ("ben", "june", "omar"):
+        calm.person(key)
+    calm.approve(calm.ask())
+    away = SMTPServerDisconnected("gone")
+    tried = iter([away, between, away])
+
+    def fails(self):
+        raise next(tried)
+
+    monkeypatch.setattr(EmailMultiAlternatives, "send", fails)
+    assert mail.send_due(clock=calm.clock) == 0
+    assert list(tried) == []
+    assert Notification.objects.filter(failure="away").values("bundle").distinct().count() == 2
+    assert Notification.objects.filter(tries=0).exists(), "then it is left alone"
 
 
 @pytest.mark.django_db(transaction=True)

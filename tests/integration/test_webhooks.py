@@ -309,6 +309,18 @@ def test_one_event_that_breaks_the_receiver_holds_up_no_other(world, settings):
     assert left.error == "ops answered 500."
 
 
+def test_a_refusal_is_an_answer_between_two_events_that_break_the_receiver(world, settings):
+    with serving(answer(500), answer(400), answer(500), answer(200)) as server:
+        place(settings, server)
+        for n in range(4):
+            world.ask(script_name=f"script-{n}")
+        assert send(world) == 1, "all four were tried"
+        world.ask(script_name="later")
+        assert send(world) == 1
+    rows = Notification.objects.filter(destination="ops").order_by("id")
+    assert [row.failure for row in rows] == ["refused", "refused", "refused", "", ""]
+
+
 @pytest.mark.parametrize("reply", [answer(500), answer(404)], ids=["error", "not found"])
 def test_a_chat_that_was_away_gets_two_messages_not_many(world, settings, reply):
     """The one that was tried, under its id, and one about all that came meanwhile."""

@@ -12,13 +12,13 @@ from tokens.messages.wording import Words, words_of_all
 from tokens.models import Notification
 
 SHOWN = 10
-"""Events a chat message shows in words; it counts the rest."""
+"""Messages a post shows in words; it counts the rest."""
 MOST_TEXT = 500
-"""Characters of one event: Slack refuses blocks of more than 3000, escaped, and Teams messages of more than 28 KB."""
+"""Characters of one message: Slack refuses blocks of more than 3000, escaped, and Teams posts of more than 28 KB."""
 
 
 def body(shape: str, rows: Sequence[Notification]) -> bytes:
-    """One message about all of these, as JSON."""
+    """One post about all of these, as JSON."""
     said = words_of_all(rows[:SHOWN])
     more = len(rows) - len(rows[:SHOWN])
     rest = f"And {more} more, which stand in Keydesk." if more else ""

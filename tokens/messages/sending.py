@@ -1,7 +1,7 @@
 """How messages go out: held before they are sent, tried again later, each once. By what means is the caller's.
 
-A *place* is what can be away as a whole: the mail server, or one destination. What goes to one addressee
-is one message, whose rows share a `bundle` from the first try on, so that it has the same id at every try.
+A *place* is what can be away as a whole: the mail server, or one destination. A message is a row. Those that go out
+together to one addressee are a *bundle*, which has its id from the first try on, the same at every try.
 """
 
 import logging
@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from uuid import UUID, uuid4
 
 from django.db import transaction
@@ -30,61 +31,81 @@ class Away(Exception):
 
 
 class Refused(Exception):
-    """The place does not take this message, and may take the next."""
+    """The place answered that it does not take this bundle; it may take the next."""
+
+
+class Unmade(Exception):
+    """Nothing that can be sent could be made of it: the place was not asked."""
 
 
 class Hopeless(Exception):
     """There is nobody to send it to any more."""
 
 
+class Outcome(Enum):
+    """What became of one try, and so what it says of the place."""
+
+    SENT = auto()
+    AWAY = auto()
+    REFUSED = auto()
+    """The place answered, as it does when it takes a bundle."""
+    NOT_ASKED = auto()
+    """An error of our own, or nobody to send it to: it says nothing of the place."""
+
+
 @dataclass(frozen=True)
-class Message:
-    """Rows of one addressee that go out together."""
+class Bundle:
+    """Messages to one addressee that go out together."""
 
     id: UUID
     rows: Sequence[Notification]
 
 
-Send = Callable[[Message, datetime], None]
-"""Sends one message or raises `Away`, `Refused` or `Hopeless`; anything else is an error of our own."""
+Send = Callable[[Bundle, datetime], None]
+"""Sends one bundle or raises `Away`, `Refused`, `Unmade` or `Hopeless`; anything else is an error of our own."""
 
 
 def send_due(
     place: QuerySet[Notification], *, send: Send, clock: Clock, together: int, most: int
 ) -> int:
-    """Send what is due at one place, at most `most` messages of at most `together` rows. Returns how many rows went.
+    """Try what is due at one place: at most `most` bundles, each of at most `together` messages.
 
-    A message is held before it is sent, so that two senders do not send it twice; one whose sending
-    is cut off by a crash is sent again, under the same id, which is the lesser evil. A place is away when two
-    messages in a row say so, or there is only one: if the next one goes, it was the first that is not taken.
+    Returns how many messages went out, not how many bundles.
+
+    A bundle is held before it is sent, so that two senders do not send it twice; one whose sending
+    is cut off by a crash is sent again, under the same id, which is the lesser evil.
+
+    A place is away when two bundles in a row say so, or the last one does, such as the only one. If the place
+    answers the next one, by taking or refusing it, it was the first alone that is not taken. One that says
+    nothing of the place does not count between them.
     """
     sent, missed = 0, None
-    for message in _taken(place, clock=clock, together=together, most=most):
-        failure = _attempt(message, send, now=clock())
-        if failure == Failure.AWAY:
+    for bundle in _taken(place, clock=clock, together=together, most=most):
+        outcome = _attempt(bundle, send, now=clock())
+        if outcome is Outcome.SENT:
+            sent += len(bundle.rows)
+        if outcome is Outcome.AWAY:
             if missed is not None:
                 break
-            missed = message
-        elif failure is None:
-            sent += len(message.rows)
-            if missed is not None:
-                _blame(missed)
+            missed = bundle
+        elif outcome is not Outcome.NOT_ASKED and missed is not None:
+            _blame(missed)
             missed = None
     return sent
 
 
 def _taken(
     place: QuerySet[Notification], *, clock: Clock, together: int, most: int
-) -> Iterator[Message]:
-    """One message after the other, held for us; none while the place rests."""
+) -> Iterator[Bundle]:
+    """One bundle after the other, held for us; none while the place rests."""
     if rests(place, now=clock()):
         return
     for _ in range(most):
-        message = take(place, now=clock(), together=together)
-        if message is None:
+        bundle = take(place, now=clock(), together=together)
+        if bundle is None:
             return
-        if message.rows:
-            yield message
+        if bundle.rows:
+            yield bundle
 
 
 def unsent(rows: QuerySet[Notification]) -> QuerySet[Notification]:
@@ -97,8 +118,8 @@ def rests(place: QuerySet[Notification], *, now: datetime) -> bool:
     return unsent(place).filter(failure=Failure.AWAY, not_before__gt=now).exists()
 
 
-def take(place: QuerySet[Notification], *, now: datetime, together: int) -> Message | None:
-    """Hold the next message: the oldest that was tried before, else what is new for whoever waits longest.
+def take(place: QuerySet[Notification], *, now: datetime, together: int) -> Bundle | None:
+    """Hold the next bundle: the oldest that was tried before, else what is new for whoever waits longest.
 
     None: nothing is due. Without rows: somebody else was faster.
     """
@@ -108,17 +129,17 @@ def take(place: QuerySet[Notification], *, now: datetime, together: int) -> Mess
     if first is None:
         return None
     with transaction.atomic():
-        same = due.filter(_same_message(first)).order_by("id").select_for_update()
+        same = due.filter(_same_bundle(first)).order_by("id").select_for_update()
         rows = list(same[:together])
         number = first.bundle or uuid4()
         Notification.objects.filter(pk__in=[row.pk for row in rows]).update(
             bundle=number, not_before=now + HOLD, tries=F("tries") + 1
         )
-    return Message(number, rows)
+    return Bundle(number, rows)
 
 
 def _for_whom_nothing_is_tried(due: QuerySet[Notification]) -> QuerySet[Notification]:
-    """New rows, but not while an earlier message to the same addressee is on its way: they are the next one together."""
+    """New rows, but not while an earlier bundle to the same addressee is on its way: they are the next one together."""
     tried = unsent(Notification.objects.filter(bundle__isnull=False)).exclude(
         failure=Failure.REFUSED
     )
@@ -128,52 +149,55 @@ def _for_whom_nothing_is_tried(due: QuerySet[Notification]) -> QuerySet[Notifica
     return due.filter(~Exists(tried.filter(same)), bundle=None)
 
 
-def _same_message(first: Notification) -> Q:
+def _same_bundle(first: Notification) -> Q:
     if first.bundle is not None:
         return Q(bundle=first.bundle)
     return Q(bundle=None, recipient=first.recipient_id, destination=first.destination)
 
 
-def _attempt(message: Message, send: Send, *, now: datetime) -> Failure | None:
-    """Send it and note what became of it. None: it went."""
+def _attempt(bundle: Bundle, send: Send, *, now: datetime) -> Outcome:
+    """Send it and note what became of it."""
     try:
-        send(message, now)
+        send(bundle, now)
     except Away as error:
-        return put_off(message, Failure.AWAY, str(error), now=now)
+        return put_off(bundle, Outcome.AWAY, str(error), now=now)
     except Refused as error:
-        return put_off(message, Failure.REFUSED, str(error), now=now)
+        return put_off(bundle, Outcome.REFUSED, str(error), now=now)
+    except Unmade as error:
+        return put_off(bundle, Outcome.NOT_ASKED, str(error), now=now)
     except Hopeless as error:
-        return _give_up(message, str(error), now=now)
+        return _give_up(bundle, str(error), now=now)
     except Exception as error:
-        logger.exception("Message %s", message.id)
+        logger.exception("Bundle %s", bundle.id)
         said = f"An error of Keydesk's own ({type(error).__name__}); the log says more."
-        return put_off(message, Failure.REFUSED, said, now=now)
-    _rows(message).update(sent_at=now, error="", failure="")
-    return None
+        return put_off(bundle, Outcome.NOT_ASKED, said, now=now)
+    _rows(bundle).update(sent_at=now, error="", failure="")
+    return Outcome.SENT
 
 
-def put_off(message: Message, failure: Failure, error: str, *, now: datetime) -> Failure:
-    """Note why it was not sent, and when it is tried again."""
-    tries, pauses = message.rows[0].tries + 1, PAUSES[failure]
+def put_off(bundle: Bundle, outcome: Outcome, error: str, *, now: datetime) -> Outcome:
+    """Note why it was not sent, and when it is tried again. What was not asked for holds up nobody, like what is refused."""
+    failure = Failure.AWAY if outcome is Outcome.AWAY else Failure.REFUSED
+    tries, pauses = bundle.rows[0].tries + 1, PAUSES[failure]
     bound = pauses[min(tries, len(pauses)) - 1]
     pause = random.uniform(bound / 2, bound)  # noqa: S311 - jitter, no secret
-    _rows(message).update(
+    _rows(bundle).update(
         failure=failure, error=error[:300], not_before=now + timedelta(seconds=pause)
     )
-    logger.warning("Message %s was not sent: %s", message.id, error)
-    return failure
+    logger.warning("Bundle %s was not sent: %s", bundle.id, error)
+    return outcome
 
 
-def _give_up(message: Message, error: str, *, now: datetime) -> Failure:
-    _rows(message).update(given_up_at=now, failure="", error=error[:300])
-    logger.warning("Message %s is given up: %s", message.id, error)
-    return Failure.REFUSED
+def _give_up(bundle: Bundle, error: str, *, now: datetime) -> Outcome:
+    _rows(bundle).update(given_up_at=now, failure="", error=error[:300])
+    logger.warning("Bundle %s is given up: %s", bundle.id, error)
+    return Outcome.NOT_ASKED
 
 
-def _blame(message: Message) -> None:
-    """The place takes others: nothing waits for this one."""
-    _rows(message).update(failure=Failure.REFUSED)
+def _blame(bundle: Bundle) -> None:
+    """The place answers others: nothing waits for this one."""
+    _rows(bundle).update(failure=Failure.REFUSED)
 
 
-def _rows(message: Message) -> QuerySet[Notification]:
-    return Notification.objects.filter(pk__in=[row.pk for row in message.rows])
+def _rows(bundle: Bundle) -> QuerySet[Notification]:
+    return Notification.objects.filter(pk__in=[row.pk for row in bundle.rows])

@@ -12,16 +12,16 @@ from typing import Any
 
 from accounts.models import StandIn
 from tokens.destinations import Destination
-from tokens.messages.sending import Message
+from tokens.messages.sending import Bundle
 from tokens.messages.wording import about, words_of
 from tokens.models import AccessRequest, Comment, Credential, Notification
 
 
 def headers(
-    destination: Destination, message: Message, body: bytes, *, now: datetime
+    destination: Destination, bundle: Bundle, body: bytes, *, now: datetime
 ) -> dict[str, str]:
     """Id, time of this try, and a signature by each secret. The id is the same at every try."""
-    number, at = f"msg_{message.id.hex}", str(int(now.timestamp()))
+    number, at = f"msg_{bundle.id.hex}", str(int(now.timestamp()))
     signed = b".".join([number.encode(), at.encode(), body])
     signatures = [
         base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
@@ -34,9 +34,9 @@ def headers(
     }
 
 
-def body(message: Message) -> bytes:
+def body(bundle: Bundle) -> bytes:
     """One event: its type, when it happened, and who, what, how long, by when, with a link."""
-    (row,) = message.rows
+    (row,) = bundle.rows
     words = words_of(row)
     said = {"text": " ".join([f"{words.subject}.", *words.lines]), "link": words.link}
     payload = {

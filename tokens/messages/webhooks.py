@@ -1,4 +1,4 @@
-"""Messages to destinations: one POST each, signed or in the shape a chat understands.
+"""Messages to destinations: one POST for each bundle, signed or in the shape a chat understands.
 
 The address and the secret are the destination's own; neither is ever written down or shown.
 """
@@ -13,7 +13,7 @@ from tokens.connectors import wire
 from tokens.connectors.base import Retry, Unknown
 from tokens.destinations import SIGNED, SLACK, TEAMS, Destination
 from tokens.messages import chats, signed
-from tokens.messages.sending import Away, Clock, Message, Refused
+from tokens.messages.sending import Away, Bundle, Clock, Refused
 from tokens.messages.sending import send_due as send_from
 from tokens.models import Notification
 
@@ -21,17 +21,17 @@ DEADLINE = 8.0
 """Seconds for one POST, whatever the other side does."""
 HEADERS = {"User-Agent": "Keydesk", "Accept-Encoding": "identity", "Connection": "close"}
 TOGETHER = {SIGNED: 1, SLACK: 500, TEAMS: 500}
-"""A machine gets one event at a time, under an id of its own; people in a chat one message about all of them."""
-OF_THE_MESSAGE = frozenset({400, 413, 415, 422})
+"""A machine gets one event at a time, under an id of its own; people in a chat one post about all of them."""
+OF_THE_BUNDLE = frozenset({400, 413, 415, 422})
 """Answers that are about what was sent. Any other is about the destination."""
 
 
 def send_due(name: str, *, clock: Clock, most: int = 50) -> int:
-    """Send one destination what waits for it, at most so many POSTs. Returns how many messages went."""
+    """Try to send one destination what waits for it, at most `most` POSTs. Returns how many messages went out in them."""
     destination = settings.WEBHOOKS[name]
 
-    def send(message: Message, now: datetime) -> None:
-        _post(destination, message, now=now)
+    def send(bundle: Bundle, now: datetime) -> None:
+        _post(destination, bundle, now=now)
 
     together = TOGETHER[destination.shape]
     return send_from(place(name), send=send, clock=clock, together=together, most=most)
@@ -42,8 +42,8 @@ def place(name: str) -> QuerySet[Notification]:
     return Notification.objects.filter(destination=name)
 
 
-def _post(destination: Destination, message: Message, *, now: datetime) -> None:
-    prepared = _prepared(destination, message, now=now)
+def _post(destination: Destination, bundle: Bundle, *, now: datetime) -> None:
+    prepared = _prepared(destination, bundle, now=now)
     try:
         answer = wire.perform(prepared, DEADLINE, whose=destination.name)
     except (Retry, Unknown) as error:
@@ -53,17 +53,17 @@ def _post(destination: Destination, message: Message, *, now: datetime) -> None:
 
 
 def _prepared(
-    destination: Destination, message: Message, *, now: datetime
+    destination: Destination, bundle: Bundle, *, now: datetime
 ) -> requests.PreparedRequest:
     """The request, ready to send. Raises outside of the library's own error, which quotes the address."""
     if destination.missing:
         raise Away(f"{destination.missing} is not set, so nothing can be signed.")
     more: dict[str, str] = {}
     if destination.shape == SIGNED:
-        body = signed.body(message)
-        more = signed.headers(destination, message, body, now=now)
+        body = signed.body(bundle)
+        more = signed.headers(destination, bundle, body, now=now)
     else:
-        body = chats.body(destination.shape, message.rows)
+        body = chats.body(destination.shape, bundle.rows)
     try:
         return requests.Request(
             "POST", destination.url, data=body,
@@ -77,4 +77,4 @@ def _judge(destination: Destination, answer: wire.Answer) -> None:
     said = " ".join(answer.body[:200].decode(errors="replace").split())
     said = "".join(character for character in said if character.isprintable())
     sentence = f"{destination.name} answered {answer.status}{f': {said}' if said else ''}."
-    raise Refused(sentence) if answer.status in OF_THE_MESSAGE else Away(sentence)
+    raise Refused(sentence) if answer.status in OF_THE_BUNDLE else Away(sentence)

@@ -14,9 +14,9 @@ class Notification(models.Model):
         """Why the last try failed."""
 
         AWAY = "away"
-        """The mail server or the destination does not answer as it should: it is left alone until the next try."""
+        """The place (the mail server, or the destination) does not answer as it should: it is left alone until the next try."""
         REFUSED = "refused"
-        """It answered, and does not take this message: no other one waits for it."""
+        """It is this message that does not go, by the place's word or for an error of our own: no other one waits for it."""
 
     event = models.CharField(max_length=80)
     recipient = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
@@ -28,7 +28,7 @@ class Notification(models.Model):
     created_at = models.DateTimeField()
     not_before = models.DateTimeField()
     bundle = models.UUIDField(null=True)
-    """The message it went out in, or is tried again in: the same for every row of it, and its id outside."""
+    """The rows it went out with, or is tried again with, have the same; it is their one id outside."""
     tries = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
     failure = models.CharField(
