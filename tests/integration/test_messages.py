@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.policy import default
 from pathlib import Path
-from smtplib import SMTPServerDisconnected
+from smtplib import SMTPDataError, SMTPServerDisconnected
 
 import pytest
 from django.core import mail as outgoing
@@ -444,6 +444,26 @@ def test_one_mail_that_kills_the_connection_holds_up_nobody(calm, monkeypatch):
     assert mail.send_due(clock=calm.clock) == 2
     calm.ask(script_name="later")
     assert mail.send_due(clock=calm.clock) == 3, "also to whom the first was for"
+
+
+def test_a_mail_that_is_refused_is_tried_again_in_its_parts(calm, monkeypatch):
+    """One purpose that a relay takes for spam must not keep what stood beside it."""
+    calm.person("ben")
+    for n in range(3):
+        calm.ask(script_name=f"script-{n}", purpose="XJS*C4JDBQADN1" if n == 1 else "Weekly")
+    send = EmailMultiAlternatives.send
+
+    def spam_filter(self, *args, **kwargs):
+        if "XJS*C4JDBQADN1" in self.body:
+            raise SMTPDataError(554, b"spam")
+        return send(self, *args, **kwargs)
+
+    monkeypatch.setattr(EmailMultiAlternatives, "send", spam_filter)
+    assert mail.send_due(clock=calm.clock) == 0
+    calm.wait(hours=1)
+    assert mail.send_due(clock=calm.clock) == 2
+    (left,) = Notification.objects.filter(sent_at=None)
+    assert "554" in left.error
 
 
 @pytest.mark.parametrize("between", [KeyError("x"), ValueError("x"), Hopeless("x")])

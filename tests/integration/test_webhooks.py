@@ -23,7 +23,7 @@ from tokens.connectors import wire
 from tokens.destinations import KINDS, Destination
 from tokens.messages import chats, mail, webhooks
 from tokens.messages.wording import Words
-from tokens.models import Notification
+from tokens.models import AccessRequest, Notification
 from tokens.operations import credentials, decisions, sweeps
 
 pytestmark = pytest.mark.django_db
@@ -319,6 +319,50 @@ def test_a_refusal_is_an_answer_between_two_events_that_break_the_receiver(world
         assert send(world) == 1
     rows = Notification.objects.filter(destination="ops").order_by("id")
     assert [row.failure for row in rows] == ["refused", "refused", "refused", "", ""]
+
+
+@pytest.mark.parametrize("shape", ["signed", "slack"])
+def test_two_events_that_break_the_receiver_hold_up_no_others(world, settings, shape):
+    """They are tried first each time; after a few times something new shows whether the receiver is there."""
+
+    def picky(connection):
+        answer(500 if b"breaks" in server.seen[-1].body else 200)(connection)
+
+    with serving(picky) as server:
+        place(settings, server, shape=shape)
+        for n in range(2):
+            world.ask(script_name=f"breaks-{n}")
+            send(world)
+            world.wait(minutes=6)
+        for n in range(6):
+            world.ask(script_name=f"script-{n}")
+            for _ in range(3):
+                send(world)
+                world.wait(minutes=6)
+        for _ in range(3):
+            world.wait(hours=1)
+            send(world)
+    left = Notification.objects.filter(destination="ops", sent_at=None)
+    names = AccessRequest.objects.filter(pk__in=left.values("target_id"))
+    assert {row.script_name for row in names} == {"breaks-0", "breaks-1"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b"The requested URL /services/T0HIDDEN/B0 was not found."),
+        (400, b"Cannot POST /services/T0HIDDEN/B0"),
+        (500, b"no route: T0HIDDEN"),
+    ],
+)
+def test_an_answer_that_repeats_the_address_is_not_quoted(world, settings, caplog, status, body):
+    with serving(answer(status, body)) as server:
+        place(settings, server, url=f"{server.url}/services/T0HIDDEN/B0")
+        world.ask()
+        send(world)
+    row = Notification.objects.get(destination="ops")
+    assert row.error == f"ops answered {status}."
+    assert "T0HIDDEN" not in caplog.text
 
 
 @pytest.mark.parametrize("reply", [answer(500), answer(404)], ids=["error", "not found"])

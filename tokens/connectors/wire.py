@@ -31,6 +31,8 @@ LARGEST_ANSWER = 1024 * 1024
 _CHUNK = 64 * 1024
 # Its one warning quotes the lines it could not read, and a token may stand in them.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+# At DEBUG it writes each path, and in a destination's path stands its secret.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, repr=False)

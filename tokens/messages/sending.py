@@ -6,7 +6,7 @@ together to one addressee are a *bundle*, which has its id from the first try on
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -20,6 +20,8 @@ from tokens.models import Notification
 logger = logging.getLogger(__name__)
 
 HOLD = timedelta(seconds=120)
+FEW = 3
+"""After so many tries it may be the bundle that is at fault, not the place."""
 Failure = Notification.Failure
 PAUSES = {Failure.AWAY: (30, 60, 300), Failure.REFUSED: (30, 60, 300, 900, 3600)}
 """Seconds after the first, second, … failed try, at most; the last one from then on. A place that is back is soon found."""
@@ -77,10 +79,19 @@ def send_due(
 
     A place is away when two bundles in a row say so, or the last one does, such as the only one. If the place
     answers the next one, by taking or refusing it, it was the first alone that is not taken. One that says
-    nothing of the place does not count between them.
+    nothing of the place does not count between them. After a few tries the next one is something new, where there is
+    any: two that nobody can take would else hold up all others for ever.
     """
     sent, missed = 0, None
-    for bundle in _taken(place, clock=clock, together=together, most=most):
+    if rests(place, now=clock()):
+        return 0
+    for _ in range(most):
+        is_witness = missed is not None and missed.rows[0].tries >= FEW
+        bundle = take(place, now=clock(), together=together, is_witness=is_witness)
+        if bundle is None:
+            break
+        if not bundle.rows:
+            continue
         outcome = _attempt(bundle, send, now=clock())
         if outcome is Outcome.SENT:
             sent += len(bundle.rows)
@@ -94,20 +105,6 @@ def send_due(
     return sent
 
 
-def _taken(
-    place: QuerySet[Notification], *, clock: Clock, together: int, most: int
-) -> Iterator[Bundle]:
-    """One bundle after the other, held for us; none while the place rests."""
-    if rests(place, now=clock()):
-        return
-    for _ in range(most):
-        bundle = take(place, now=clock(), together=together)
-        if bundle is None:
-            return
-        if bundle.rows:
-            yield bundle
-
-
 def unsent(rows: QuerySet[Notification]) -> QuerySet[Notification]:
     """What is still to be sent of them."""
     return rows.filter(sent_at=None, given_up_at=None)
@@ -118,14 +115,21 @@ def rests(place: QuerySet[Notification], *, now: datetime) -> bool:
     return unsent(place).filter(failure=Failure.AWAY, not_before__gt=now).exists()
 
 
-def take(place: QuerySet[Notification], *, now: datetime, together: int) -> Bundle | None:
+def take(
+    place: QuerySet[Notification], *, now: datetime, together: int, is_witness: bool = False
+) -> Bundle | None:
     """Hold the next bundle: the oldest that was tried before, else what is new for whoever waits longest.
 
-    None: nothing is due. Without rows: somebody else was faster.
+    A witness is rather something that was not tried often, or never, for whomever. None: nothing is due. Without rows: somebody else was faster.
     """
     due = unsent(place).filter(not_before__lte=now).order_by("not_before", "id")
-    new = due.filter(bundle=None) if together == 1 else _for_whom_nothing_is_tried(due)
-    first = due.filter(bundle__isnull=False).order_by("id").first() or new.first()
+    tried = due.filter(bundle__isnull=False).order_by("id")
+    if is_witness:
+        rarely = tried.filter(tries__lte=FEW).first()
+        first = rarely or due.filter(bundle=None).first() or tried.first()
+    else:
+        new = due.filter(bundle=None) if together == 1 else _for_whom_nothing_is_tried(due)
+        first = tried.first() or new.first()
     if first is None:
         return None
     with transaction.atomic():
@@ -184,6 +188,8 @@ def put_off(bundle: Bundle, outcome: Outcome, error: str, *, now: datetime) -> O
     _rows(bundle).update(
         failure=failure, error=error[:300], not_before=now + timedelta(seconds=pause)
     )
+    if failure == Failure.REFUSED:
+        _part(bundle)
     logger.warning("Bundle %s was not sent: %s", bundle.id, error)
     return outcome
 
@@ -197,6 +203,13 @@ def _give_up(bundle: Bundle, error: str, *, now: datetime) -> Outcome:
 def _blame(bundle: Bundle) -> None:
     """The place answers others: nothing waits for this one."""
     _rows(bundle).update(failure=Failure.REFUSED)
+    _part(bundle)
+
+
+def _part(bundle: Bundle) -> None:
+    """What is not taken together is tried one by one: nothing of it has arrived, and one may have spoilt the rest."""
+    for row in bundle.rows[1:]:
+        Notification.objects.filter(pk=row.pk).update(bundle=uuid4())
 
 
 def _rows(bundle: Bundle) -> QuerySet[Notification]:

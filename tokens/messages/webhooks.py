@@ -3,7 +3,9 @@
 The address and the secret are the destination's own; neither is ever written down or shown.
 """
 
+import re
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
@@ -22,6 +24,8 @@ DEADLINE = 8.0
 HEADERS = {"User-Agent": "Keydesk", "Accept-Encoding": "identity", "Connection": "close"}
 TOGETHER = {SIGNED: 1, SLACK: 500, TEAMS: 500}
 """A machine gets one event at a time, under an id of its own; people in a chat one post about all of them."""
+_TELLING = 6
+"""Characters from which on a part of an address may be the secret in it."""
 OF_THE_BUNDLE = frozenset({400, 413, 415, 422})
 """Answers that are about what was sent. Any other is about the destination."""
 
@@ -76,5 +80,13 @@ def _prepared(
 def _judge(destination: Destination, answer: wire.Answer) -> None:
     said = " ".join(answer.body[:200].decode(errors="replace").split())
     said = "".join(character for character in said if character.isprintable())
+    said = "" if _tells(said, destination.url) else said
     sentence = f"{destination.name} answered {answer.status}{f': {said}' if said else ''}."
     raise Refused(sentence) if answer.status in OF_THE_BUNDLE else Away(sentence)
+
+
+def _tells(said: str, url: str) -> bool:
+    """Whether an answer repeats something of the address, as "/services/T0/B0 was not found" does."""
+    parts = urlsplit(url)
+    words = re.split(r"[^A-Za-z0-9_-]+", f"{parts.path} {parts.query}")
+    return any(word in said for word in words if len(word) >= _TELLING)
