@@ -77,12 +77,12 @@ def send_due(
     A bundle is held before it is sent, so that two senders do not send it twice; one whose sending
     is cut off by a crash is sent again, under the same id, which is the lesser evil.
 
-    A place is away when two bundles in a row say so, or the last one does, such as the only one. If the place
-    answers the next one, by taking or refusing it, it was the first alone that is not taken. One that says
-    nothing of the place does not count between them. After a few tries the next one is something new, where there is
-    any: two that nobody can take would else hold up all others for ever.
+    A place is away when two bundles in a row say so, or one does and no other shows that it answers: by taking
+    one or refusing it. Else it is that one alone that is not taken. One that says nothing of the place does not
+    count between two that do. After a few tries the next one is something new, where there is any: two that
+    nobody can take would else hold up all others for ever.
     """
-    sent, missed = 0, None
+    sent, missed, has_answered = 0, None, False
     if rests(place, now=clock()):
         return 0
     for _ in range(most):
@@ -90,18 +90,17 @@ def send_due(
         bundle = take(place, now=clock(), together=together, is_witness=is_witness)
         if bundle is None:
             break
-        if not bundle.rows:
-            continue
-        outcome = _attempt(bundle, send, now=clock())
-        if outcome is Outcome.SENT:
-            sent += len(bundle.rows)
+        outcome = _attempt(bundle, send, now=clock()) if bundle.rows else Outcome.NOT_ASKED
+        sent += len(bundle.rows) if outcome is Outcome.SENT else 0
+        if outcome is Outcome.AWAY and missed is not None:
+            return sent
         if outcome is Outcome.AWAY:
-            if missed is not None:
-                break
             missed = bundle
-        elif outcome is not Outcome.NOT_ASKED and missed is not None:
+        elif outcome is not Outcome.NOT_ASKED:
             _blame(missed)
-            missed = None
+            has_answered, missed = True, None
+    if has_answered:
+        _blame(missed)
     return sent
 
 
@@ -200,8 +199,10 @@ def _give_up(bundle: Bundle, error: str, *, now: datetime) -> Outcome:
     return Outcome.NOT_ASKED
 
 
-def _blame(bundle: Bundle) -> None:
+def _blame(bundle: Bundle | None) -> None:
     """The place answers others: nothing waits for this one."""
+    if bundle is None:
+        return
     _rows(bundle).update(failure=Failure.REFUSED)
     _part(bundle)
 
