@@ -168,7 +168,7 @@ def test_who_goes_away_names_somebody_by_keyboard_who_then_decides(crowded, page
     expect(piotr.get_by_text("You decide in the place of June Moreno as well.")).to_be_visible()
     before = piotr.locator("#rows tr").count()
     piotr.keyboard.press("d")
-    piotr.get_by_label("Reason").fill("June is away; ask again with a shorter time.")
+    piotr.get_by_label("Why?").fill("June is away; ask again with a shorter time.")
     piotr.get_by_role("button", name="Deny").click()
     expect(piotr.locator("#rows tr")).to_have_count(before - 1)
     tab_to(june, "I am back")
