@@ -7,7 +7,6 @@ from datetime import datetime
 
 import requests
 from django.conf import settings
-from django.db.models import QuerySet
 
 from tokens.connectors import wire
 from tokens.connectors.base import Retry, Unknown
@@ -15,7 +14,7 @@ from tokens.destinations import SIGNED, SLACK, TEAMS, Destination
 from tokens.messages import chats, signed
 from tokens.messages.sending import Away, Bundle, Clock, Refused
 from tokens.messages.sending import send_due as send_from
-from tokens.models import Notification
+from tokens.models import Notification, NotificationQuerySet
 
 DEADLINE = 8.0
 """Seconds for one POST, whatever the other side does."""
@@ -37,7 +36,7 @@ def send_due(name: str, *, clock: Clock, most: int = 50) -> int:
     return send_from(place(name), send=send, clock=clock, together=together, most=most)
 
 
-def place(name: str) -> QuerySet[Notification]:
+def place(name: str) -> NotificationQuerySet:
     """Everything that goes to one destination."""
     return Notification.objects.filter(destination=name)
 
