@@ -16,7 +16,7 @@ from django.db import connection
 
 from accounts.models import AuditEvent
 from demo.mailbox import process
-from tests.integration._people import words
+from tests.integration._people import browser, words
 from tests.integration.sign_in_helpers import free_port
 from tests.world import World
 from tokens.messages import mail
@@ -92,6 +92,16 @@ def test_somebody_who_left_gets_no_mail_and_it_is_noted(calm):
     row = Notification.objects.get(recipient__subject="ben")
     assert row.given_up_at is not None
     assert "has left" in row.error
+
+
+def test_operations_counts_the_mails_that_were_given_up(world, ben):
+    world.ask(script_name="one")
+    world.ask(script_name="two")
+    type(world.person("ben")).objects.filter(subject="ben").update(email="")
+    mail.send_due(clock=world.clock)
+    page = words(browser(world, "omar").get("/operations"))
+    assert "1 mail was given up." in page
+    assert "has left, or has no address any more." in page
 
 
 def test_a_row_of_a_process_that_knows_no_destinations_is_sent(calm):
