@@ -249,7 +249,7 @@ def test_one_chooses_on_a_page_that_my_access_leads_to(world, ben):
     answer = ben.post("/messages", {"how": "daily"})
     assert (answer.status_code, answer.url) == (302, "/messages")
     page = words(ben.get("/messages"))
-    assert "Kept: one mail a day, at eight in the morning." in page
+    assert "Saved: one mail a day, at eight in the morning." in page
     assert MailChoice.objects.get().how == "daily"
     event = AuditEvent.objects.get(event="person.chose_mail")
     assert event.actor_name == "Ben Achterberg"
@@ -311,16 +311,36 @@ def test_what_is_connected_waits_for_nobody(calm):
     assert post(calm) == []
 
 
-def test_who_reads_late_that_it_waits_hears_that_it_is_connected(calm):
+@pytest.mark.parametrize(
+    ("became", "said", "link"),
+    [
+        ("connecting", "It is being connected now.", "Open it in Keydesk: {}/credentials/{}"),
+        ("connected", "It has been connected since.", "Open it in Keydesk: {}/credentials/{}"),
+        ("ended", "It has ended.", "Open it in Keydesk: {}/credentials/{}"),
+        ("timed out", "ask again.", "Ask again: {}/requests/new?again={}"),
+    ],
+)
+def test_who_reads_late_that_it_waits_hears_what_became_of_it(calm, settings, became, said, link):
     daily(calm, "ada")
     held = calm.ordered()
     calm.now = held.ordered_at + (held.connect_by - held.ordered_at) * 0.51
     sweeps.sweep(now=calm.now)
-    calm.consent(held)
-    calm.work()
+    number = held.pk
+    if became in ("connecting", "connected"):
+        calm.consent(held)
+    if became == "connected":
+        calm.work()
+    elif became == "ended":
+        credentials.revoke(credential=held, by=held.owner, reason="", now=calm.clock())
+    elif became == "timed out":
+        calm.now = held.connect_by
+        credentials.lapse(credential=held, now=calm.clock())
+        number = held.access_requests.get().pk
     calm.wait(days=1)
     post(calm)
-    assert any("There is nothing left to do." in m.body for m in outgoing.outbox)
+    (body,) = (m.body for m in outgoing.outbox if "waited to be connected" in m.body)
+    assert said in body
+    assert link.format(settings.PORTAL_URL, number) in body
 
 
 def test_a_renewed_life_is_warned_of_by_its_new_length(calm):
