@@ -9,7 +9,7 @@ import requests
 from django.conf import settings
 
 from tokens.connectors import wire
-from tokens.connectors.base import Retry, Unknown
+from tokens.connectors.base import GiveUp, Retry, Unknown
 from tokens.destinations import SIGNED, SLACK, TEAMS, Destination
 from tokens.messages import chats, signed
 from tokens.messages.sending import Away, Bundle, Clock, Refused
@@ -18,7 +18,6 @@ from tokens.models import Notification, NotificationQuerySet
 
 DEADLINE = 8.0
 """Seconds for one POST, whatever the other side does."""
-HEADERS = {"User-Agent": "Keydesk", "Accept-Encoding": "identity", "Connection": "close"}
 TOGETHER = {SIGNED: 1, SLACK: 500, TEAMS: 500}
 """A machine gets one event at a time, under an id of its own; people in a chat one post about all of them."""
 OF_THE_BUNDLE = frozenset({400, 413, 415, 422})
@@ -54,7 +53,6 @@ def _post(destination: Destination, bundle: Bundle, *, now: datetime) -> None:
 def _prepared(
     destination: Destination, bundle: Bundle, *, now: datetime
 ) -> requests.PreparedRequest:
-    """The request, ready to send. Raises outside of the library's own error, which quotes the address."""
     if destination.missing:
         raise Away(f"{destination.missing} is not set, so nothing can be signed.")
     more: dict[str, str] = {}
@@ -63,12 +61,10 @@ def _prepared(
         more = signed.headers(destination, bundle, body, now=now)
     else:
         body = chats.body(destination.shape, bundle.rows)
+    headers = {"Content-Type": "application/json; charset=utf-8", **more}
     try:
-        return requests.Request(
-            "POST", destination.url, data=body,
-            headers={**HEADERS, "Content-Type": "application/json; charset=utf-8", **more},
-        ).prepare()  # fmt: skip
-    except (requests.RequestException, ValueError):
+        return wire.prepare("POST", destination.url, headers=headers, data=body)
+    except GiveUp:
         raise Away(f"The address of {destination.name} cannot be used.") from None
 
 
