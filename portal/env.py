@@ -155,8 +155,8 @@ def env_slugs(name: str) -> list[str]:
             raise ImproperlyConfigured(
                 f"{name} names {slug!r}; a short name has small letters, digits and hyphens."
             )
-    if len(set(slugs)) < len(slugs):
-        raise ImproperlyConfigured(f"{name} names one of them twice.")
+        if slugs.count(slug) > 1:
+            raise ImproperlyConfigured(f"{name} names {slug!r} more than once.")
     return slugs
 
 

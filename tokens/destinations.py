@@ -1,4 +1,4 @@
-"""Where messages go besides people's mail: what a destination is, and what its settings may say.
+"""Where messages go besides people's mail, and of what kinds they are: what a destination is, and what its settings may say.
 
 Read by portal/settings.py, so nothing of Django is imported here.
 """
@@ -6,15 +6,41 @@ Read by portal/settings.py, so nothing of Django is imported here.
 import base64
 import binascii
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 SIGNED, SLACK, TEAMS = "signed", "slack", "teams"
 SHAPES = (SIGNED, SLACK, TEAMS)
+MAIL = ""
+"""The place of people's mail, beside the names of destinations."""
+
+
+class Kind(StrEnum):
+    """What happens that somebody is told of. An event is its kind, a colon, and what it happened to."""
+
+    REQUEST_WAITS = "request.waits"
+    REQUEST_ENDED = "request.ended"
+    REQUEST_COMMENTED = "request.commented"
+    STANDS_IN = "person.stands_in"
+    CONNECT_WAITING = "connect.waiting"
+    CONNECT_FAILED = "connect.failed"
+    ACCESS_WORKS = "access.works"
+    ENDS_SOON = "access.ends_soon"
+    ACCESS_ENDED = "access.ended"
+    ACCESS_REVOKED = "access.revoked"
+    ACCESS_LOST = "access.lost"
+
+
+def kind_of(event: str) -> str:
+    """An event without what it happened to."""
+    return event.partition(":")[0]
+
+
 KINDS = (
-    "request.waits", "request.ended", "connect.waiting", "access.ends_soon", "access.ended",
-    "access.revoked", "access.lost",
+    Kind.REQUEST_WAITS, Kind.REQUEST_ENDED, Kind.CONNECT_WAITING, Kind.ENDS_SOON,
+    Kind.ACCESS_ENDED, Kind.ACCESS_REVOKED, Kind.ACCESS_LOST,
 )  # fmt: skip
-"""What a destination can be told of: the names in `WEBHOOK_<NAME>_EVENTS`, and the `type` of a signed message.
+"""What a destination can be told of: the names in `WEBHOOK_<NAME>_EVENTS`, and the `type` of what is signed.
 
 Personal ones are left out: what people wrote to each other, and that somebody can take their key.
 """

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from accounts.models import StandIn, User
+from tokens.destinations import Kind, kind_of
 from tokens.models import AccessRequest, Comment, Credential, MailChoice, Notification
 from tokens.mornings import next_morning
-from tokens.queries.messages import CONNECT_WAITING
 from tokens.queries.people import asked_by, deciders, first_asked
 
-AT_ONCE = ("access.lost", "access.revoked", "connect.failed")
+AT_ONCE = (Kind.ACCESS_LOST, Kind.ACCESS_REVOKED, Kind.CONNECT_FAILED)
 """What waits for nobody's daily mail: a script has stopped, or somebody sits in front of the screen."""
 A_DAY_LEFT = timedelta(days=1)
 
@@ -32,7 +32,7 @@ def request_escalated(access_request: AccessRequest, *, now: datetime) -> None:
 
 
 def _tell_of_waiting(access_request: AccessRequest, people: list[User], now: datetime) -> None:
-    event = f"request.waits:{access_request.pk}:{access_request.revision}"
+    event = f"{Kind.REQUEST_WAITS}:{access_request.pk}:{access_request.revision}"
     others = [person for person in people if person.pk != access_request.requester_id]
     until = access_request.escalate_at or access_request.decide_by
     _tell(others, event, "request_waits", access_request.pk, now, until=until)
@@ -40,7 +40,7 @@ def _tell_of_waiting(access_request: AccessRequest, people: list[User], now: dat
 
 def request_ended(access_request: AccessRequest, *, now: datetime) -> None:
     """The requester hears how it ended."""
-    event = f"request.ended:{access_request.pk}"
+    event = f"{Kind.REQUEST_ENDED}:{access_request.pk}"
     _tell([access_request.requester], event, "request_ended", access_request.pk, now)
 
 
@@ -55,35 +55,36 @@ def request_commented(comment: Comment, *, now: datetime) -> None:
         spoke = set(access_request.comments.values_list("author", flat=True))
         people = [person for person in decide if person.pk in spoke] or decide
     others = [person for person in people if person.pk != comment.author_id]
-    _tell(others, f"request.commented:{comment.pk}", "request_commented", comment.pk, now)
+    event = f"{Kind.REQUEST_COMMENTED}:{comment.pk}"
+    _tell(others, event, "request_commented", comment.pk, now)
 
 
 def stands_in(row: StandIn, *, now: datetime) -> None:
     """Who stands in for somebody hears of it."""
-    _tell([row.instead], f"person.stands_in:{row.pk}", "stands_in", row.pk, now)
+    _tell([row.instead], f"{Kind.STANDS_IN}:{row.pk}", "stands_in", row.pk, now)
 
 
 def connect_waiting(credential: Credential, *, now: datetime) -> None:
     """The owner hears, once, that half of the time to connect is over."""
-    event, until = f"{CONNECT_WAITING}{credential.pk}", credential.connect_by
+    event, until = f"{Kind.CONNECT_WAITING}:{credential.pk}", credential.connect_by
     _tell([credential.owner], event, "connect_waiting", credential.pk, now, until=until)
 
 
 def connect_failed(credential: Credential, *, now: datetime) -> None:
     """The owner hears that connecting did not work, each time."""
-    event = f"connect.failed:{credential.pk}:{now.isoformat()}"
+    event = f"{Kind.CONNECT_FAILED}:{credential.pk}:{now.isoformat()}"
     _tell([credential.owner], event, "connect_failed", credential.pk, now)
 
 
 def access_works(credential: Credential, *, now: datetime) -> None:
     """The owner hears that the access works and the key can be taken."""
-    event = f"access.works:{credential.pk}:{now.isoformat()}"
+    event = f"{Kind.ACCESS_WORKS}:{credential.pk}:{now.isoformat()}"
     _tell([credential.owner], event, "access_works", credential.pk, now)
 
 
 def access_lost(credential: Credential, *, now: datetime) -> None:
     """Owner and deputy hear that it must be connected again."""
-    event = f"access.lost:{credential.pk}:{now.isoformat()}"
+    event = f"{Kind.ACCESS_LOST}:{credential.pk}:{now.isoformat()}"
     _tell(_owners(credential), event, "access_lost", credential.pk, now)
 
 
@@ -97,7 +98,7 @@ def access_revoked(credential: Credential, *, by: User | None, now: datetime) ->
 
 def access_ended(credential: Credential, *, now: datetime) -> None:
     """Owner and deputy hear that it has ended and is confirmed gone, unless they heard already that it was revoked."""
-    event = f"access.ended:{credential.pk}"
+    event = f"{Kind.ACCESS_ENDED}:{credential.pk}"
     people, unless = _owners(credential), _revoked(credential)
     _tell(people, event, "access_ended", credential.pk, now, unless=unless)
 
@@ -105,13 +106,13 @@ def access_ended(credential: Credential, *, now: datetime) -> None:
 def ends_soon(credential: Credential, days: int, *, now: datetime) -> None:
     """Owner and deputy hear that the end is near, once for each number of days and each end."""
     assert credential.lives_until is not None
-    event = f"access.ends_soon:{credential.pk}:{credential.lives_until:%Y%m%d}:{days}"
+    event = f"{Kind.ENDS_SOON}:{credential.pk}:{credential.lives_until:%Y%m%d}:{days}"
     until = credential.lives_until - A_DAY_LEFT
     _tell(_owners(credential), event, "ends_soon", credential.pk, now, until=until)
 
 
 def _revoked(credential: Credential) -> str:
-    return f"access.revoked:{credential.pk}"
+    return f"{Kind.ACCESS_REVOKED}:{credential.pk}"
 
 
 def _owners(credential: Credential) -> list[User]:
@@ -147,7 +148,7 @@ def _tell(
 
 def _daily(people: Iterable[User], event: str) -> set[int]:
     """Which of them have a daily mail that this kind of event may wait for."""
-    if _kind(event) in AT_ONCE:
+    if kind_of(event) in AT_ONCE:
         return set()
     chosen = MailChoice.objects.filter(user__in=list(people), how=MailChoice.How.DAILY)
     return set(chosen.values_list("user_id", flat=True))
@@ -166,11 +167,8 @@ def zone_of(person: User) -> ZoneInfo:
 
 
 def _destinations(event: str) -> list[str]:
-    return [place.name for place in settings.WEBHOOKS.values() if _kind(event) in place.kinds]
-
-
-def _kind(event: str) -> str:
-    return event.partition(":")[0]
+    """The names of those that want this kind of event."""
+    return [one.name for one in settings.WEBHOOKS.values() if kind_of(event) in one.kinds]
 
 
 def _not_yet(rows: list[Notification], unless: str) -> list[Notification]:

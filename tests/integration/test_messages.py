@@ -16,7 +16,7 @@ from django.db import connection
 
 from accounts.models import AuditEvent
 from demo.mailbox import process
-from tests.integration._people import words
+from tests.integration._people import browser, words
 from tests.integration.sign_in_helpers import free_port
 from tests.world import World
 from tokens.messages import mail
@@ -92,6 +92,16 @@ def test_somebody_who_left_gets_no_mail_and_it_is_noted(calm):
     row = Notification.objects.get(recipient__subject="ben")
     assert row.given_up_at is not None
     assert "has left" in row.error
+
+
+def test_operations_counts_the_mails_that_were_given_up(world, ben):
+    world.ask(script_name="one")
+    world.ask(script_name="two")
+    type(world.person("ben")).objects.filter(subject="ben").update(email="")
+    mail.send_due(clock=world.clock)
+    page = words(browser(world, "omar").get("/operations"))
+    assert "1 mail was given up." in page
+    assert "has left, or has no address any more." in page
 
 
 def test_a_row_of_a_process_that_knows_no_destinations_is_sent(calm):
@@ -239,7 +249,7 @@ def test_one_chooses_on_a_page_that_my_access_leads_to(world, ben):
     answer = ben.post("/messages", {"how": "daily"})
     assert (answer.status_code, answer.url) == (302, "/messages")
     page = words(ben.get("/messages"))
-    assert "Kept: one mail a day, at eight in the morning." in page
+    assert "Saved: one mail a day, at eight in the morning." in page
     assert MailChoice.objects.get().how == "daily"
     event = AuditEvent.objects.get(event="person.chose_mail")
     assert event.actor_name == "Ben Achterberg"
@@ -301,16 +311,36 @@ def test_what_is_connected_waits_for_nobody(calm):
     assert post(calm) == []
 
 
-def test_who_reads_late_that_it_waits_hears_that_it_is_connected(calm):
+@pytest.mark.parametrize(
+    ("became", "said", "link"),
+    [
+        ("connecting", "It is being connected now.", "Open it in Keydesk: {}/credentials/{}"),
+        ("connected", "It has been connected since.", "Open it in Keydesk: {}/credentials/{}"),
+        ("ended", "It has ended.", "Open it in Keydesk: {}/credentials/{}"),
+        ("timed out", "ask again.", "Ask again: {}/requests/new?again={}"),
+    ],
+)
+def test_who_reads_late_that_it_waits_hears_what_became_of_it(calm, settings, became, said, link):
     daily(calm, "ada")
     held = calm.ordered()
     calm.now = held.ordered_at + (held.connect_by - held.ordered_at) * 0.51
     sweeps.sweep(now=calm.now)
-    calm.consent(held)
-    calm.work()
+    number = held.pk
+    if became in ("connecting", "connected"):
+        calm.consent(held)
+    if became == "connected":
+        calm.work()
+    elif became == "ended":
+        credentials.revoke(credential=held, by=held.owner, reason="", now=calm.clock())
+    elif became == "timed out":
+        calm.now = held.connect_by
+        credentials.lapse(credential=held, now=calm.clock())
+        number = held.access_requests.get().pk
     calm.wait(days=1)
     post(calm)
-    assert any("There is nothing left to do." in m.body for m in outgoing.outbox)
+    (body,) = (m.body for m in outgoing.outbox if "waited to be connected" in m.body)
+    assert said in body
+    assert link.format(settings.PORTAL_URL, number) in body
 
 
 def test_a_renewed_life_is_warned_of_by_its_new_length(calm):

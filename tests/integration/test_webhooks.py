@@ -250,7 +250,7 @@ def test_a_dead_one_delays_neither_the_living_nor_mail_and_is_shown(world, setti
     page = words(browser(world, "omar").get("/operations"))
     assert "dead is away." in page
     assert "alive is away" not in page
-    assert "2 messages wait for it; nothing else does." in page
+    assert "2 messages wait; everything else goes on." in page
     assert "T0-hidden" not in page
 
 
@@ -404,6 +404,26 @@ def test_after_three_days_it_is_given_up_and_said(world, settings):
     assert "ops answered 500." in page
 
 
+def test_each_sentence_of_operations_has_the_error_of_its_own_failure(world, settings):
+    """Also when another is tried again later."""
+    with serving(answer(503)) as server:
+        place(settings, server, kinds=frozenset({"request.waits"}))
+        world.ask(script_name="given up")
+        send(world)
+        world.wait(days=4)
+        sweeps.sweep(now=world.clock())
+    with serving(answer(400, b"odd"), answer(410)) as server:
+        place(settings, server, kinds=frozenset({"request.waits"}))
+        for n in range(3):
+            world.ask(script_name=f"script-{n}")
+        send(world)
+    Notification.objects.filter(failure="refused").update(not_before=world.now + timedelta(hours=1))
+    page = words(browser(world, "omar").get("/operations")).replace("</strong>", "")
+    assert "ops is away. ops answered 410. 3 messages wait; everything else goes on." in page
+    assert "1 message could not be sent. To ops: ops answered 400: odd." in page
+    assert "1 message to ops was given up. ops answered 503." in page
+
+
 def test_what_nobody_tried_for_days_is_tried_before_it_is_given_up(world, settings):
     with serving(answer(200)) as server:
         place(settings, server)
@@ -422,6 +442,7 @@ def test_one_that_is_no_longer_configured_is_named_and_given_up_in_time(world, s
     assert not server.seen
     page = words(browser(world, "omar").get("/operations"))
     assert "no longer in WEBHOOKS" in page
+    assert "It is no longer in WEBHOOKS. 1 message waits; everything else goes on." in page
     world.wait(days=4)
     sweeps.sweep(now=world.clock())
     assert Notification.objects.get(destination="ops").given_up_at is not None

@@ -22,9 +22,9 @@ from tests.unit.connector_server import (
     serving,
     silent,
 )
-from tokens.connectors import http
 from tokens.connectors.base import GiveUp, Remaining, Retry, Unknown
-from tokens.connectors.http import LARGEST_ANSWER, Transport
+from tokens.connectors.http import Transport
+from tokens.connectors.wire import LARGEST_ANSWER, Answer
 
 SECRET = "s3cret-that-must-never-be-seen"
 DEADLINE = 0.6
@@ -313,6 +313,11 @@ def test_what_is_not_json_is_unknown(body):
         found.json()
 
 
+def test_an_answer_that_is_not_json_is_named_by_whose_it_is():
+    with pytest.raises(Unknown, match="ops's answer"):
+        Answer(200, {}, b"<html>", "ops").json()
+
+
 def test_a_closed_gate_sends_nothing():
     class Closed(OpenGate):
         def enter(self):
@@ -354,7 +359,7 @@ def test_a_body_among_the_headers_is_not_logged(caplog):
 
 
 def test_an_answer_does_not_show_its_body():
-    assert repr(http.Answer(200, {}, SECRET.encode())) == "Answer(200)"
+    assert repr(Answer(200, {}, SECRET.encode())) == "Answer(200)"
 
 
 def _everything_of(error: BaseException) -> str:

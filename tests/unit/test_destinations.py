@@ -83,6 +83,12 @@ def test_names_are_short_and_each_stands_once(monkeypatch, names):
         env_slugs("WEBHOOKS")
 
 
+def test_a_name_that_stands_twice_is_named(monkeypatch):
+    monkeypatch.setenv("WEBHOOKS", "chat,ops,ops")
+    with pytest.raises(ImproperlyConfigured, match="WEBHOOKS names 'ops' more than once"):
+        env_slugs("WEBHOOKS")
+
+
 @pytest.mark.processes
 def test_manage_py_check_says_it_in_one_sentence():
     import os

@@ -5,23 +5,15 @@ sent, and how it is known whether it was, stands in wire.py.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import requests
 
 from tokens.connectors import headers, wire
-from tokens.connectors.base import Gate, GiveUp, Retry, Unknown
-from tokens.connectors.wire import LARGEST_ANSWER, Answer
+from tokens.connectors.base import Gate, Retry, Unknown
+from tokens.connectors.wire import Answer
 
-__all__ = ["LARGEST_ANSWER", "Answer", "Transport"]
-
-_HEADERS = {
-    "User-Agent": "Keydesk",
-    "Accept": "application/json",
-    "Accept-Encoding": "identity",
-    "Connection": "close",
-}
+_JSON = {"Accept": "application/json"}
 
 
 class Transport:
@@ -38,18 +30,18 @@ class Transport:
         self, path: str, *, bearer: str, query: Mapping[str, str | int] | None = None
     ) -> Answer:
         """Read something with an access token."""
-        return self._call("GET", path, headers=_bearer(bearer), params=query)
+        return self._call("GET", path, headers=_JSON | _bearer(bearer), params=query)
 
     def post(self, path: str, *, fields: Mapping[str, str | int]) -> Answer:
         """Send a JSON object that carries its own authentication."""
-        return self._call("POST", path, json=fields)
+        return self._call("POST", path, headers=_JSON, json=fields)
 
     def delete(self, path: str, *, bearer: str) -> Answer:
         """Delete something with an access token."""
-        return self._call("DELETE", path, headers=_bearer(bearer))
+        return self._call("DELETE", path, headers=_JSON | _bearer(bearer))
 
     def _call(self, method: str, path: str, **parts: Any) -> Answer:
-        prepared = _prepare(method, self._base_url + path, **parts)
+        prepared = wire.prepare(method, self._base_url + path, **parts)
         self._gate.enter()
         answer = _perform(prepared, self._gate.deadline)
         wish = headers.retry_after(answer.headers) if answer.status in {429, 503} else None
@@ -61,14 +53,6 @@ class Transport:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
-
-
-def _prepare(method: str, url: str, **parts: Any) -> requests.PreparedRequest:
-    """The request, ready to send. Raises outside of the library's own error, which quotes the header."""
-    parts["headers"] = _HEADERS | parts.get("headers", {})
-    with suppress(requests.RequestException, ValueError):
-        return requests.Request(method, url, **parts).prepare()
-    raise GiveUp("Keydesk could not put the request together.", code="unsendable")
 
 
 def _judge(status: int, wish: float | None) -> None:

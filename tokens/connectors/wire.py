@@ -22,13 +22,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-from tokens.connectors.base import Retry, Unknown
+from tokens.connectors.base import GiveUp, Retry, Unknown
 
 CONNECT_WITHIN = 3.0
 """Seconds to wait for a connection to one address of the other side."""
 LARGEST_ANSWER = 1024 * 1024
 """Bytes of a body, decoded, that are read at most."""
 _CHUNK = 64 * 1024
+_HEADERS = {"User-Agent": "Keydesk", "Accept-Encoding": "identity", "Connection": "close"}
 # Its one warning quotes the lines it could not read, and a token may stand in them.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 # At DEBUG it writes each path, and in a destination's path stands its secret.
@@ -42,6 +43,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    whose: str = "The helpdesk"
+    """The other side, at the beginning of a sentence."""
 
     def __repr__(self) -> str:
         return f"Answer({self.status})"
@@ -55,7 +58,19 @@ class Answer:
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            raise Unknown(f"The helpdesk's answer ({self.status}) is not JSON.") from None
+            raise Unknown(f"{self.whose}'s answer ({self.status}) is not JSON.") from None
+
+
+def prepare(
+    method: str, url: str, *, headers: Mapping[str, str], **parts: Any
+) -> requests.PreparedRequest:
+    """The request, ready to send: `parts` are those of `requests.Request`.
+
+    Raises `GiveUp`, outside of the library's own error, which quotes the address or the header.
+    """
+    with suppress(requests.RequestException, ValueError):
+        return requests.Request(method, url, headers={**_HEADERS, **headers}, **parts).prepare()
+    raise GiveUp("Keydesk could not put the request together.", code="unsendable")
 
 
 def perform(
@@ -71,7 +86,7 @@ def perform(
 
     def work() -> None:
         try:
-            outcome.append(_send(prepared, watch, deadline))
+            outcome.append(_send(prepared, watch, deadline, whose))
         except Exception as error:
             outcome.append(error)
         finally:
@@ -104,14 +119,16 @@ def _failure(
     return Unknown(f"{whose}'s answer broke off ({type(error).__name__}).")
 
 
-def _send(prepared: requests.PreparedRequest, watch: "_Watch", deadline: float) -> Answer:
+def _send(
+    prepared: requests.PreparedRequest, watch: "_Watch", deadline: float, whose: str
+) -> Answer:
     """One request over one watched connection. The adapter alone follows and repeats nothing."""
     timeouts = (min(CONNECT_WITHIN, deadline), deadline)
     with (
         closing(_Adapter(watch)) as adapter,
         adapter.send(prepared, stream=True, timeout=timeouts, verify=True) as response,
     ):
-        return Answer(response.status_code, response.headers, _body(response))
+        return Answer(response.status_code, response.headers, _body(response), whose)
 
 
 def _is_plain(status: int) -> bool:

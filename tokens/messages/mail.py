@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.db.models import QuerySet
 from django.template.loader import render_to_string
 
 from accounts.models import User
+from tokens.destinations import MAIL
 from tokens.messages.sending import Away, Bundle, Clock, Hopeless, Refused, Unmade
 from tokens.messages.sending import send_due as send_from
 from tokens.messages.wording import Words, words_of_all
-from tokens.models import Notification
+from tokens.models import Notification, NotificationQuerySet
 
 MOST_TOGETHER = 100
 REFUSALS = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError)
@@ -26,9 +26,9 @@ def send_due(*, clock: Clock, most: int = 200) -> int:
     return send_from(place(), send=_send, clock=clock, together=MOST_TOGETHER, most=most)
 
 
-def place() -> QuerySet[Notification]:
+def place() -> NotificationQuerySet:
     """Everything that goes by mail."""
-    return Notification.objects.filter(channel="mail")
+    return Notification.objects.filter(destination=MAIL)
 
 
 def _send(bundle: Bundle, now: datetime) -> None:

@@ -13,9 +13,9 @@ from enum import Enum, auto
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q
 
-from tokens.models import Notification
+from tokens.models import Notification, NotificationQuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ Send = Callable[[Bundle, datetime], None]
 
 
 def send_due(
-    place: QuerySet[Notification], *, send: Send, clock: Clock, together: int, most: int
+    place: NotificationQuerySet, *, send: Send, clock: Clock, together: int, most: int
 ) -> int:
     """Try what is due at one place: at most `most` bundles, each of at most `together` messages.
 
@@ -104,24 +104,20 @@ def send_due(
     return sent
 
 
-def unsent(rows: QuerySet[Notification]) -> QuerySet[Notification]:
-    """What is still to be sent of them."""
-    return rows.filter(sent_at=None, given_up_at=None)
-
-
-def rests(place: QuerySet[Notification], *, now: datetime) -> bool:
+def rests(place: NotificationQuerySet, *, now: datetime) -> bool:
     """Whether the place was away at the last try, and the next one is not due."""
-    return unsent(place).filter(failure=Failure.AWAY, not_before__gt=now).exists()
+    return place.unsent().filter(failure=Failure.AWAY, not_before__gt=now).exists()
 
 
 def take(
-    place: QuerySet[Notification], *, now: datetime, together: int, is_witness: bool = False
+    place: NotificationQuerySet, *, now: datetime, together: int, is_witness: bool = False
 ) -> Bundle | None:
     """Hold the next bundle: the oldest that was tried before, else what is new for whoever waits longest.
 
-    A witness is rather something that was not tried often, or never, for whomever. None: nothing is due. Without rows: somebody else was faster.
+    A witness is rather something that was not tried often, or never, for whomever.
+    None: nothing is due. Without rows: somebody else was faster.
     """
-    due = unsent(place).filter(not_before__lte=now).order_by("not_before", "id")
+    due = place.unsent().filter(not_before__lte=now).order_by("not_before", "id")
     tried = due.filter(bundle__isnull=False).order_by("id")
     if is_witness:
         rarely = tried.filter(tries__lte=FEW).first()
@@ -141,11 +137,10 @@ def take(
     return Bundle(number, rows)
 
 
-def _for_whom_nothing_is_tried(due: QuerySet[Notification]) -> QuerySet[Notification]:
+def _for_whom_nothing_is_tried(due: NotificationQuerySet) -> NotificationQuerySet:
     """New rows, but not while an earlier bundle to the same addressee is on its way: they are the next one together."""
-    tried = unsent(Notification.objects.filter(bundle__isnull=False)).exclude(
-        failure=Failure.REFUSED
-    )
+    unsent = Notification.objects.unsent()
+    tried = unsent.filter(bundle__isnull=False).exclude(failure=Failure.REFUSED)
     same = Q(recipient=OuterRef("recipient")) | Q(
         recipient=None, destination=OuterRef("destination")
     )
@@ -213,5 +208,5 @@ def _part(bundle: Bundle) -> None:
         Notification.objects.filter(pk=row.pk).update(bundle=uuid4())
 
 
-def _rows(bundle: Bundle) -> QuerySet[Notification]:
+def _rows(bundle: Bundle) -> NotificationQuerySet:
     return Notification.objects.filter(pk__in=[row.pk for row in bundle.rows])

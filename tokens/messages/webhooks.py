@@ -9,19 +9,17 @@ from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
-from django.db.models import QuerySet
 
 from tokens.connectors import wire
-from tokens.connectors.base import Retry, Unknown
+from tokens.connectors.base import GiveUp, Retry, Unknown
 from tokens.destinations import SIGNED, SLACK, TEAMS, Destination
 from tokens.messages import chats, signed
 from tokens.messages.sending import Away, Bundle, Clock, Refused
 from tokens.messages.sending import send_due as send_from
-from tokens.models import Notification
+from tokens.models import Notification, NotificationQuerySet
 
 DEADLINE = 8.0
 """Seconds for one POST, whatever the other side does."""
-HEADERS = {"User-Agent": "Keydesk", "Accept-Encoding": "identity", "Connection": "close"}
 TOGETHER = {SIGNED: 1, SLACK: 500, TEAMS: 500}
 """A machine gets one event at a time, under an id of its own; people in a chat one post about all of them."""
 _TELLING = 6
@@ -41,7 +39,7 @@ def send_due(name: str, *, clock: Clock, most: int = 50) -> int:
     return send_from(place(name), send=send, clock=clock, together=together, most=most)
 
 
-def place(name: str) -> QuerySet[Notification]:
+def place(name: str) -> NotificationQuerySet:
     """Everything that goes to one destination."""
     return Notification.objects.filter(destination=name)
 
@@ -59,7 +57,6 @@ def _post(destination: Destination, bundle: Bundle, *, now: datetime) -> None:
 def _prepared(
     destination: Destination, bundle: Bundle, *, now: datetime
 ) -> requests.PreparedRequest:
-    """The request, ready to send. Raises outside of the library's own error, which quotes the address."""
     if destination.missing:
         raise Away(f"{destination.missing} is not set, so nothing can be signed.")
     more: dict[str, str] = {}
@@ -68,12 +65,10 @@ def _prepared(
         more = signed.headers(destination, bundle, body, now=now)
     else:
         body = chats.body(destination.shape, bundle.rows)
+    headers = {"Content-Type": "application/json; charset=utf-8", **more}
     try:
-        return requests.Request(
-            "POST", destination.url, data=body,
-            headers={**HEADERS, "Content-Type": "application/json; charset=utf-8", **more},
-        ).prepare()  # fmt: skip
-    except (requests.RequestException, ValueError):
+        return wire.prepare("POST", destination.url, headers=headers, data=body)
+    except GiveUp:
         raise Away(f"The address of {destination.name} cannot be used.") from None
 
 

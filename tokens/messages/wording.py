@@ -18,6 +18,7 @@ from tokens.notifications import zone_of
 from tokens.presenters.requests import again_path
 from tokens.presenters.words import days_words
 from tokens.queries.credentials import who_ended
+from tokens.queries.requests import last_request_for
 from tokens.states import CREDENTIAL_USABLE, CredentialState
 
 ENDED = {
@@ -197,8 +198,7 @@ def _connect_waiting(row: Credential, reader: Reader) -> Words:
     what = f"“{row.profile_version}” for {row.script_name}"
     who = "you" if reader.is_(row.owner) else str(row.owner)
     if row.state != CredentialState.AWAITING_CONSENT:
-        subject = f"{row.script_name} waited to be connected"
-        return Words(subject, (f"{subject}. There is nothing left to do.",), _page(row))
+        return _waited(row, reader)
     return Words(
         f"{row.script_name} waits for {who} to connect it",
         (
@@ -207,6 +207,28 @@ def _connect_waiting(row: Credential, reader: Reader) -> Words:
         ),
         _page(row), label="Open and connect it" if reader.is_(row.owner) else "Open it in Keydesk",
     )  # fmt: skip
+
+
+def _waited(row: Credential, reader: Reader) -> Words:
+    """What became of what waited to be connected when it was written down."""
+    subject = f"{row.script_name} waited to be connected"
+    if row.state == CredentialState.LAPSED:
+        return _timed_out(row, reader, subject)
+    became = "It has ended."
+    if row.state == CredentialState.ISSUING:
+        became = "It is being connected now."
+    elif row.state in CREDENTIAL_USABLE:
+        became = "It has been connected since."
+    return Words(subject, (f"{subject}. {became}",), _page(row))
+
+
+def _timed_out(row: Credential, reader: Reader, subject: str) -> Words:
+    first = f"{subject} and timed out: nobody connected it in time."
+    asked = last_request_for(row)
+    if asked is None or not reader.is_(row.owner):
+        return Words(subject, (first,), _page(row))
+    again = "If it is still needed, ask again."
+    return Words(subject, (first, again), again_path(asked), label="Ask again")
 
 
 def _connect_failed(row: Credential, reader: Reader) -> Words:
@@ -221,7 +243,7 @@ def _access_works(row: Credential, reader: Reader) -> Words:
     return Words(
         f"{row.script_name} works: take your key",
         (f"{row.script_name} is connected on {row.helpdesk} and works until {until}.",),
-        _page(row), label="Your key is on its page",
+        _page(row), label="Take your key",
     )  # fmt: skip
 
 
@@ -252,7 +274,7 @@ def _access_revoked(row: Credential, reader: Reader) -> Words:
 def _access_ended(row: Credential, reader: Reader) -> Words:
     reason = row.end_reason if reader.person else ""
     first = f"{row.script_name} on {row.helpdesk} has ended. {reason}"
-    return Words(f"{row.script_name} has ended", (first,), _page(row), label="Its history stays")
+    return Words(f"{row.script_name} has ended", (first,), _page(row), label="Read its history")
 
 
 def _ends_soon(row: Credential, reader: Reader) -> Words:

@@ -4,7 +4,7 @@ from tokens.models.calendar import Holiday
 from tokens.models.catalogue import AccessProfile, Helpdesk, ProfileVersion, Scope
 from tokens.models.credentials import ClientSecret, Connection, Credential, Fetch, Grant
 from tokens.models.emergencies import Emergency
-from tokens.models.messages import MailChoice, Notification
+from tokens.models.messages import MailChoice, Notification, NotificationQuerySet
 from tokens.models.people import HelpdeskLink, HelpdeskUser
 from tokens.models.requests import AccessRequest, Comment, Decision
 from tokens.models.views import SavedView
@@ -30,6 +30,7 @@ __all__ = [
     "Job",
     "MailChoice",
     "Notification",
+    "NotificationQuerySet",
     "ProfileVersion",
     "SavedView",
     "Scope",

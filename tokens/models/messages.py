@@ -1,10 +1,31 @@
 """What people and other systems are told: one row per event and addressee, and how somebody wants their mail."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
 
 from accounts.models import User
+from tokens.destinations import kind_of
+
+UNSENT = models.Q(sent_at=None, given_up_at=None)
+
+
+def for_a_daily_mail(now: datetime) -> models.Q:
+    """Unsent, and so far never tried: nothing else waits for a moment to come."""
+    return UNSENT & models.Q(tries=0, not_before__gt=now)
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    """Messages with a question of their own."""
+
+    def unsent(self) -> "NotificationQuerySet":
+        """Those still to be sent."""
+        return self.filter(UNSENT)
+
+    def for_a_daily_mail(self, now: datetime) -> "NotificationQuerySet":
+        """Those that wait for somebody's daily mail."""
+        return self.filter(for_a_daily_mail(now))
 
 
 class Notification(models.Model):
@@ -21,8 +42,9 @@ class Notification(models.Model):
     event = models.CharField(max_length=80)
     recipient = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     destination = models.CharField(max_length=40, blank=True, default="", db_default="")
-    """A name in WEBHOOKS, for a row that is for no person."""
+    """Where it goes: a name in WEBHOOKS, for a row that is for no person; `destinations.MAIL`, for one that is."""
     channel = models.CharField(max_length=10, default="mail")
+    """Read by nobody but the constraint below: `destination` says where it goes."""
     template = models.CharField(max_length=40)
     target_id = models.BigIntegerField()
     created_at = models.DateTimeField()
@@ -36,6 +58,8 @@ class Notification(models.Model):
     )
     sent_at = models.DateTimeField(null=True)
     given_up_at = models.DateTimeField(null=True)
+
+    objects = NotificationQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -72,7 +96,7 @@ class Notification(models.Model):
     @property
     def kind(self) -> str:
         """What happened, as destinations name it: the event without what it happened to."""
-        return self.event.partition(":")[0]
+        return kind_of(self.event)
 
 
 class MailChoice(models.Model):

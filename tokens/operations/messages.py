@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from accounts import audit
 from accounts.models import User
+from tokens.destinations import MAIL
 from tokens.models import MailChoice, Notification
 
 GIVE_UP_AFTER = timedelta(days=3)
@@ -20,8 +21,8 @@ def choose(*, how: MailChoice.How, by: User, now: datetime) -> None:
         MailChoice.objects.update_or_create(user=by, defaults={"how": how})
         audit.record("person.chose_mail", by=by, target=by, now=now, how=how.label)
         if how == MailChoice.How.AT_ONCE:
-            waiting = Notification.objects.filter(recipient=by, sent_at=None, bundle=None)
-            waiting.filter(not_before__gt=now).update(not_before=now)
+            waiting = Notification.objects.filter(recipient=by).for_a_daily_mail(now)
+            waiting.update(not_before=now)
 
 
 def give_up(*, now: datetime) -> int:
@@ -30,8 +31,6 @@ def give_up(*, now: datetime) -> int:
     What was not tried yet, because nobody worked for so long, is tried first, if its destination is there.
     """
     was_tried = Q(tries__gt=0) | ~Q(destination__in=list(settings.WEBHOOKS))
-    rows = Notification.objects.filter(
-        was_tried, recipient=None, sent_at=None, given_up_at=None,
-        created_at__lt=now - GIVE_UP_AFTER,
-    )  # fmt: skip
+    unsent = Notification.objects.unsent().exclude(destination=MAIL)
+    rows = unsent.filter(was_tried, created_at__lt=now - GIVE_UP_AFTER)
     return rows.update(given_up_at=now, failure="")

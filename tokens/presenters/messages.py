@@ -1,4 +1,4 @@
-"""What the operator is told of messages: which way out is shut, and what waits there."""
+"""What the operator is told of messages: which place is away, and what waits there."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,58 +6,73 @@ from datetime import datetime
 
 from django.conf import settings
 
+from tokens.destinations import MAIL
 from tokens.presenters.alarms import Thing
 from tokens.queries import messages as queries
 
 
 @dataclass(frozen=True)
-class Line:
-    """One way out: mail, or a destination."""
+class PlaceRow:
+    """One place where messages go: mail, or a destination."""
 
-    post: queries.Post
+    counts: queries.PlaceCounts
     title: str
-    note: str
-    is_well: bool
+    note: str = ""
+    away_because: str = ""
+    """Why nothing goes there; empty where it is well."""
+
+    @property
+    def is_well(self) -> bool:
+        return not self.away_because
+
+    @property
+    def is_mail(self) -> bool:
+        return self.counts.destination == MAIL
 
 
-def lines(*, now: datetime) -> list[Line]:
+def place_rows(*, now: datetime) -> list[PlaceRow]:
     """Mail first, then the destinations."""
-    return [_line(post) for post in queries.post(settings.WEBHOOKS, now=now)]
+    return [_row(counts) for counts in queries.places(settings.WEBHOOKS, now=now)]
 
 
-def _line(post: queries.Post) -> Line:
-    if not post.destination:
-        return Line(post, "Mail", "", is_well=not post.away)
-    known = settings.WEBHOOKS.get(post.destination)
-    note = known.shape if known else "no longer in WEBHOOKS"
-    return Line(post, post.destination, note, is_well=known is not None and not post.away)
+def _row(counts: queries.PlaceCounts) -> PlaceRow:
+    name = counts.destination
+    if name == MAIL:
+        return PlaceRow(counts, "Mail", away_because=counts.away_error)
+    known = settings.WEBHOOKS.get(name)
+    if known is None:
+        return PlaceRow(counts, name, "no longer in WEBHOOKS", "It is no longer in WEBHOOKS.")
+    return PlaceRow(counts, name, known.shape, counts.away_error)
 
 
-def things_of(found: Iterable[Line]) -> list[Thing]:
+def things_of(found: Iterable[PlaceRow]) -> list[Thing]:
     """What of it needs somebody."""
-    return [thing for line in found for thing in _things(line)]
+    return [thing for row in found for thing in _things(row)]
 
 
-def _things(line: Line) -> list[Thing]:
-    post, things = line.post, []
-    if post.waiting and not line.is_well:
-        waits = f"{_messages(post.waiting)} wait{'s' if post.waiting == 1 else ''} for it"
-        why = post.error or "It is no longer in WEBHOOKS."
-        things.append(
-            _thing(f"{_named(line)} is away.", f"{why} {waits}; nothing else does.", "post")
-        )
-    if post.refused:
-        title = f"{_messages(post.refused)} could not be sent."
-        things.append(_thing(title, f"{_named(line)} does not take it: {post.error}", "messages"))
-    if post.given_up:
-        were = "was" if post.given_up == 1 else "were"
-        title = f"{_messages(post.given_up)} to {line.title} {were} given up."
-        things.append(_thing(title, post.error or "Nothing was sent there.", "post"))
+def _things(row: PlaceRow) -> list[Thing]:
+    counts, things = row.counts, []
+    if counts.waiting and not row.is_well:
+        name = "The mail server" if row.is_mail else row.title
+        waits = f"{_messages(counts.waiting)} wait{'s' if counts.waiting == 1 else ''}"
+        text = f"{row.away_because} {waits}; everything else goes on."
+        things.append(_thing(f"{name} is away.", text, "places"))
+    if counts.refused:
+        title = f"{_messages(counts.refused)} could not be sent."
+        where = "By mail" if row.is_mail else f"To {row.title}"
+        things.append(_thing(title, f"{where}: {counts.refused_error}", "messages"))
+    if counts.given_up:
+        text = counts.given_up_error or "Nothing was sent there."
+        things.append(_thing(_given_up(row), text, "places"))
     return things
 
 
-def _named(line: Line) -> str:
-    return line.title if line.post.destination else "The mail server"
+def _given_up(row: PlaceRow) -> str:
+    if row.is_mail:
+        count = row.counts.bundles_given_up
+        return "1 mail was given up." if count == 1 else f"{count} mails were given up."
+    count = row.counts.given_up
+    return f"{_messages(count)} to {row.title} {'was' if count == 1 else 'were'} given up."
 
 
 def _messages(count: int) -> str:

@@ -13,11 +13,11 @@ from tokens import outbox
 from tokens.models import Grant, Helpdesk, InventoryRun, Notification
 from tokens.presenters.alarms import Thing, alarms, place, watches
 from tokens.presenters.helpdesks import REDIS_GONE, Panel, panels_of
-from tokens.presenters.messages import Line, lines, things_of
+from tokens.presenters.messages import PlaceRow, place_rows, things_of
 from tokens.queries import operations as queries
 from tokens.queries import verification
 from tokens.queries.health import heartbeats
-from tokens.queries.messages import unsent_messages
+from tokens.queries.messages import failed_messages
 
 Beat = tuple[str, bool, str]
 MOST_VIOLATIONS = 50
@@ -43,7 +43,7 @@ class Page:
     unknown: list[tuple[Grant, datetime]]
     """Calls without an answer, and when each is settled."""
     broken: list[Broken]
-    post: list[Line]
+    places: list[PlaceRow]
     """Mail and each destination: how many messages wait there."""
     messages: list[Notification]
     """Those whose sending has failed."""
@@ -72,7 +72,7 @@ def page(*, now: datetime) -> Page:
     watched = watches()
     panels = panels_of(watched, now=now)
     red = queries.red_jobs(least_tries=outbox.TRIES_BEFORE_RED)
-    broken, post, beats = _broken(panels, now=now), lines(now=now), heartbeats(now)
+    broken, places, beats = _broken(panels, now=now), place_rows(now=now), heartbeats(now)
     things = [
         *_dead(beats),
         *alarms(watched),
@@ -80,11 +80,11 @@ def page(*, now: datetime) -> Page:
         *_violated(broken),
         *_unlisted(panels, now=now),
         *_without_budget(panels),
-        *things_of(post),
+        *things_of(places),
     ]
     urgent_first = sorted(things, key=lambda thing: thing.tone != "bad")
     unknown = [(call, _settled_at(call)) for call in queries.unknown_calls()]
-    return Page(urgent_first, panels, red, unknown, broken, post, unsent_messages(), beats)
+    return Page(urgent_first, panels, red, unknown, broken, places, failed_messages(), beats)
 
 
 def _settled_at(call: Grant) -> datetime:

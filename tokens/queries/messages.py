@@ -19,11 +19,12 @@ from django.db.models import (
 from django.db.models.functions import Cast, Concat
 
 from accounts.models import User
-from tokens.models import Credential, MailChoice, Notification
+from tokens.destinations import MAIL, Kind
+from tokens.models import Credential, MailChoice, Notification, NotificationQuerySet
+from tokens.models.messages import UNSENT, for_a_daily_mail
 from tokens.states import CredentialState
 
-CONNECT_WAITING = "connect.waiting:"
-"""How the event begins that tells an owner so."""
+Failure = Notification.Failure
 MOST_SHOWN = 50
 REMEMBERED = timedelta(days=7)
 """How long a message that was given up is spoken of."""
@@ -32,7 +33,7 @@ REMEMBERED = timedelta(days=7)
 def halfway_to_connect(*, now: datetime) -> QuerySet[Credential]:
     """Access for which half of the time to connect is over, and nobody has been told so."""
     at = Value(now, output_field=DateTimeField())
-    event = Concat(Value(CONNECT_WAITING), Cast(OuterRef("pk"), CharField()))
+    event = Concat(Value(f"{Kind.CONNECT_WAITING}:"), Cast(OuterRef("pk"), CharField()))
     rows = Credential.objects.filter(
         ~Exists(Notification.objects.filter(event=event)),
         state=CredentialState.AWAITING_CONSENT, connect_by__gt=now,
@@ -51,16 +52,15 @@ def mail_choice(user: User) -> MailChoice.How:
 
 def waiting_for_a_daily_mail(user: User, *, now: datetime) -> int:
     """How many messages of this person wait for it."""
-    rows = Notification.objects.filter(recipient=user, sent_at=None, bundle=None)
-    return rows.filter(not_before__gt=now).count()
+    return Notification.objects.filter(recipient=user).for_a_daily_mail(now).count()
 
 
 # --- What the operator is shown ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Post:
-    """What waits at one place; `destination` is "" for mail."""
+class PlaceCounts:
+    """How many messages wait at one place, a destination or `MAIL`, and which failed for what."""
 
     destination: str
     waiting: int = 0
@@ -69,41 +69,57 @@ class Post:
     away: int = 0
     refused: int = 0
     given_up: int = 0
+    bundles_given_up: int = 0
+    """The mails in which they would have gone: several messages may go in one."""
     oldest_at: datetime | None = None
-    error: str = ""
+    away_error: str = ""
+    refused_error: str = ""
+    given_up_error: str = ""
+
+    @property
+    def error(self) -> str:
+        """The gravest of the three, for the table."""
+        return self.away_error or self.refused_error or self.given_up_error
 
 
-def post(names: Iterable[str], *, now: datetime) -> list[Post]:
+def places(names: Iterable[str], *, now: datetime) -> list[PlaceCounts]:
     """Mail, each destination named, and any other that something waits for."""
     found = {one.destination: one for one in _counted(now=now)}
-    order = ["", *names]
-    return [found.get(name, Post(name)) for name in [*order, *sorted(set(found) - set(order))]]
+    order = [MAIL, *names]
+    others = sorted(set(found) - set(order))
+    return [found.get(name, PlaceCounts(name)) for name in [*order, *others]]
 
 
-def _counted(*, now: datetime) -> Iterator[Post]:
-    is_open, is_later = Q(given_up_at=None), Q(not_before__gt=now, tries=0)
-    is_waiting = is_open & ~is_later
+def _counted(*, now: datetime) -> Iterator[PlaceCounts]:
+    is_later, is_recent = for_a_daily_mail(now), Q(given_up_at__gt=now - REMEMBERED)
+    is_waiting = UNSENT & ~is_later
     rows = Notification.objects.filter(sent_at=None).values("destination")
     counted = rows.annotate(
         waiting=Count("pk", filter=is_waiting),
-        later=Count("pk", filter=is_open & is_later),
-        away=Count("pk", filter=is_open & Q(failure=Notification.Failure.AWAY)),
-        refused=Count("pk", filter=is_open & Q(failure=Notification.Failure.REFUSED)),
-        given_up=Count("pk", filter=Q(given_up_at__gt=now - REMEMBERED)),
+        later=Count("pk", filter=is_later),
+        away=Count("pk", filter=UNSENT & Q(failure=Failure.AWAY)),
+        refused=Count("pk", filter=UNSENT & Q(failure=Failure.REFUSED)),
+        given_up=Count("pk", filter=is_recent),
+        bundles_given_up=Count("bundle", filter=is_recent, distinct=True),
         oldest_at=Min("created_at", filter=is_waiting),
     )
     for row in counted:
-        yield Post(**row, error=_last_error(row["destination"]))
+        here = Notification.objects.filter(destination=row["destination"])
+        failed, given_up = here.unsent(), here.filter(is_recent, sent_at=None)
+        yield PlaceCounts(
+            **row,
+            away_error=_latest_error(failed.filter(failure=Failure.AWAY), "-not_before"),
+            refused_error=_latest_error(failed.filter(failure=Failure.REFUSED), "-not_before"),
+            given_up_error=_latest_error(given_up, "-given_up_at"),
+        )
 
 
-def _last_error(name: str) -> str:
-    failed = Notification.objects.filter(destination=name, sent_at=None).exclude(error="")
-    return failed.order_by("-not_before").values_list("error", flat=True).first() or ""
+def _latest_error(failed: NotificationQuerySet, latest: str) -> str:
+    """No row says when it was last tried; the one that is tried again last stands for it."""
+    return failed.exclude(error="").order_by(latest).values_list("error", flat=True).first() or ""
 
 
-def unsent_messages() -> list[Notification]:
+def failed_messages() -> list[Notification]:
     """Messages whose sending has failed and that are still to be sent, the oldest first."""
-    rows = Notification.objects.filter(sent_at=None, given_up_at=None, tries__gt=0).exclude(
-        error=""
-    )
+    rows = Notification.objects.unsent().filter(tries__gt=0).exclude(error="")
     return list(rows.select_related("recipient").order_by("created_at", "id")[:MOST_SHOWN])

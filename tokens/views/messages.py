@@ -27,7 +27,7 @@ def messages(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         how = MailChoice.How(form.cleaned_data["how"])
         operations.choose(how=how, by=user, now=now)
-        said.success(request, f"Kept: {how.label[:1].lower()}{how.label[1:]}.")
+        said.success(request, f"Saved: {how.label[:1].lower()}{how.label[1:]}.")
         return redirect("messages")
     return form_page(
         request, "messages.html", form, user=user, now=now,

@@ -14,7 +14,8 @@ from tokens.connectors.base import (
     TokenRecord,
     Unknown,
 )
-from tokens.connectors.http import Answer, Transport
+from tokens.connectors.http import Transport
+from tokens.connectors.wire import Answer
 from tokens.connectors.zendesk import parse
 from tokens.connectors.zendesk.errors import problem
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokens.connectors.base import Unknown
-from tokens.connectors.http import Answer
+from tokens.connectors.wire import Answer
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}", re.ASCII)
 _LIKE_A_SECRET = re.compile(r"[A-Za-z0-9_\-.+/=~]{24,}", re.ASCII)
