@@ -150,6 +150,9 @@ def tab_to(hands: Keyboard, name: str) -> None:
 
 def test_who_goes_away_names_somebody_by_keyboard_who_then_decides(crowded, page_of):
     Actor(crowded.address("portal"), "piotr").sign_in()
+    Actor(crowded.address("portal"), "ada").sign_in().ask(
+        "while-june-is-away", "production/read-users", days=45
+    )
     june = Keyboard(queue_of(page_of(), crowded, "june"))
     tab_to(june, "Out of office")
     june.press("Enter")
