@@ -95,7 +95,8 @@ def _deciders(asked: Asked) -> QuerySet[Any, Any]:
         is_instead=is_instead,
         is_admin=Q(Exists(own.filter(group__in=admin_groups))) | is_named,
     )
-    return found.order_by("-is_lead", "-is_approver", "-is_instead", "name", "pk")
+    first = ["-is_approver"] if approves else []  # PostgreSQL orders by no constant
+    return found.order_by("-is_lead", *first, "-is_instead", "name", "pk")
 
 
 def _instead_of(absent: QuerySet[User], asked: Asked) -> Read:
