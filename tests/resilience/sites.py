@@ -56,6 +56,7 @@ APART = {
     "commit tokens.messages.sending.put_off": "when a mail server or a destination does not take a message; test_messages.py, test_webhooks.py",
     "commit tokens.messages.sending._give_up": "when whom a message is for has left; test_messages.py",
     "commit tokens.messages.sending._blame": "when a message is not taken and the place answers the next; test_webhooks.py",
+    "commit tokens.messages.sending._part": "when messages are refused together; test_messages.py, test_webhooks.py",
     "commit tokens.operations.messages.choose": "keeps how somebody wants their mail; test_messages.py",
     "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_outbox.py",
 }
