@@ -8,7 +8,9 @@ from accounts.models import StandIn, User
 
 
 def absent_of(user: User) -> tuple[User, ...]:
-    """The active people in whose place this person decides now, read once per instance."""
+    """The active people in whose place an active person decides now, read once per instance."""
+    if not user.is_active:
+        return ()
     if user.known_absent is None:
         rows = StandIn.objects.in_force().filter(instead=user.pk, away__deactivated_at=None)
         user.known_absent = tuple(row.away for row in rows.select_related("away").order_by("pk"))

@@ -18,8 +18,10 @@ class SignedIn(BaseBackend):
         """
         absent = StandIn.objects.in_force().filter(instead=user_id).values("away")
         both = User.objects.filter(pk=user_id).values("pk").union(absent)
-        found = User.objects.filter(pk__in=both, deactivated_at=None).annotate(
-            group=F("memberships__group"), moment=Now(), leads=is_named_by_somebody()
+        found = (
+            User.objects.filter(pk__in=both, deactivated_at=None)
+            .annotate(group=F("memberships__group"), moment=Now(), leads=is_named_by_somebody())
+            .order_by("pk")
         )
         people: dict[int, User] = {}
         for row in found:

@@ -3,6 +3,8 @@
 Both name a person by their subject, or by their address where the identity provider has verified it.
 """
 
+from itertools import islice
+
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
@@ -13,11 +15,14 @@ from accounts.roles import groups_of
 
 
 def lead_of(user: User) -> User | None:
-    """The lead of a person, if they have signed in here and are active: nobody is their own."""
-    by_claim = [user.lead_name] if settings.OIDC_MANAGER_CLAIM and user.lead_name else []
-    by_group = [lead for group, lead in settings.GROUP_LEADS.items() if group in groups_of(user)]
-    found = (_person(name, like=user) for name in (*by_claim, *by_group))
-    return next((lead for lead in found if lead is not None and lead.pk != user.pk), None)
+    """The lead of a person, if they have signed in here and are active: nobody is their own. Read once per instance."""
+    if user.known_leads is None:
+        by_claim = [user.lead_name] if settings.OIDC_MANAGER_CLAIM and user.lead_name else []
+        by_group = [who for group, who in settings.GROUP_LEADS.items() if group in groups_of(user)]
+        found = (_person(name, like=user) for name in (*by_claim, *by_group))
+        leads = (lead for lead in found if lead is not None and lead.pk != user.pk)
+        user.known_leads = tuple(islice(leads, 1))
+    return user.known_leads[0] if user.known_leads else None
 
 
 def lead_under(user: User, *, lead_decides: bool) -> User | None:
@@ -28,14 +33,18 @@ def lead_under(user: User, *, lead_decides: bool) -> User | None:
 def _person(name: str, *, like: User) -> User | None:
     """Who is meant by a name, among the people of the same identity provider; nobody where it could be two."""
     people = User.objects.filter(issuer=like.issuer, deactivated_at=None)
+    if by_subject := people.filter(subject=name).first():
+        return by_subject
     by_address = who_has(name, like=like)
-    return people.filter(subject=name).first() or (by_address[0] if len(by_address) == 1 else None)
+    return by_address[0] if len(by_address) == 1 else None
 
 
 def leads_somebody(user: User) -> bool:
     """Whether anything names this person as a lead, so that requests may come to them."""
-    own = {user.subject, user.email.lower() if user.email_verified else user.subject}
-    if any(name in own or name.lower() in own for name in settings.GROUP_LEADS.values()):
+    address = user.email.lower() if user.email_verified else ""
+    if any(
+        name == user.subject or name.lower() == address for name in settings.GROUP_LEADS.values()
+    ):
         return True
     if user.known_to_lead is None:
         user.known_to_lead = User.objects.filter(is_named_by_somebody(), pk=user.pk).exists()

@@ -37,6 +37,8 @@ class User(AbstractBaseUser):
     """No column: for whom this person stands in now, read as the groups are; see accounts/absence.py."""
     known_to_lead: bool | None = None
     """No column: whether the identity provider names this person as somebody's lead; see accounts/leads.py."""
+    known_leads: tuple["User", ...] | None = None
+    """No column: this person's lead, or nobody, read once; see accounts/leads.py."""
     read_at: datetime | None = None
     """No column: the database's time when somebody signed in was read for a page; see accounts/clock.py."""
 

@@ -159,7 +159,7 @@ def decides(user: User, access_request: AccessRequest) -> bool:
     """Whether such requests are this person's to decide: an admin's, or by a seat they sit in."""
     if _by_own_right(user, access_request):
         return True
-    return user.is_active and any(
+    return any(
         has_seat(one, access_request) and one.pk != access_request.requester_id
         for one in absent_of(user)
     )
@@ -186,12 +186,9 @@ def may_decide(user: User, access_request: AccessRequest, links: Links) -> Answe
         return answer
     if _by_own_right(user, access_request):
         return YES
-    return YES if in_place_of(user, access_request, links) else no(OWN_OF_THE_ABSENT)
-
-
-OWN_OF_THE_ABSENT = (
-    "This may be the own request of the person you stand in for, who could not decide it."
-)
+    if in_place_of(user, access_request, links):
+        return YES
+    return no("This may be the own request of whom you stand in for, who could not decide it.")
 
 
 def in_place_of(

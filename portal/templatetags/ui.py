@@ -278,9 +278,3 @@ def _one_of(word: str, allowed: Any) -> str:
     if word not in get_args(allowed):
         raise template.TemplateSyntaxError(f"{word!r} is none of: {', '.join(get_args(allowed))}.")
     return word
-
-
-@register.filter
-def one_line(text: str) -> str:
-    """What somebody wrote, without its line breaks: in a mail it cannot pass for a paragraph of ours."""
-    return " ".join(str(text).split())

@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.leads import lead_of, leads_somebody
 from accounts.models import User
 from accounts.operations import deactivate
+from accounts.roles import fresh
 from tests.integration._people import browser, words
 from tests.integration.test_profiles import send
 from tests.world import World
@@ -36,16 +39,22 @@ def told(row: AccessRequest) -> set[str]:
     return set(found.values_list("recipient__subject", flat=True))
 
 
+def named(person: User, lead: str) -> User:
+    """The same person read again, whose claim names this lead."""
+    again = fresh(person)
+    again.lead_name = lead
+    return again
+
+
 # --- Who somebody's lead is ------------------------------------------------------------------------
 
 
 def test_the_claim_names_a_subject_or_a_verified_address(led):
     ada, piotr = led.person("ada"), led.person("piotr")
     assert lead_of(ada) == piotr
-    ada.lead_name = piotr.email
-    assert lead_of(ada) == piotr
+    assert lead_of(named(ada, piotr.email)) == piotr
     User.objects.filter(pk=piotr.pk).update(email_verified=False)
-    assert lead_of(ada) is None, "anybody could have written that address"
+    assert lead_of(named(ada, piotr.email)) is None, "anybody could have written that address"
 
 
 def test_what_an_earlier_claim_said_counts_no_more(led, settings):
@@ -61,8 +70,7 @@ def test_the_map_of_groups_is_asked_where_the_claim_says_nothing(world, settings
     assert lead_of(ada) == noor
     assert lead_of(noor) is None, "nobody is their own lead"
     assert leads_somebody(noor)
-    ada.lead_name = world.person("june").subject
-    assert lead_of(ada) == world.person("june")
+    assert lead_of(named(ada, world.person("june").subject)) == world.person("june")
 
 
 def test_an_address_two_people_have_names_nobody(world, settings):
@@ -184,6 +192,19 @@ def test_who_asks_is_told_that_their_lead_decides(led):
     User.objects.filter(subject="ada").update(lead_name="piotr")
     assert "Piotr Wolny (lead)" in words(ada.get(f"/requests/{row.pk}"))
     assert "Piotr Wolny (lead)" in words(ada.get("/requests/new"))
+
+
+def test_asking_looks_the_lead_up_once_however_many_profiles_there_are(led, ada):
+    User.objects.filter(subject="ada").update(lead_name="piotr")
+    counts = []
+    for few in (True, False):
+        ProfileVersion.objects.update(lead_decides=True)
+        if few:
+            ProfileVersion.objects.exclude(profile__slug="read-users").update(lead_decides=False)
+        with CaptureQueriesContext(connection) as asked:
+            assert "(lead)" in words(ada.get("/requests/new"))
+        counts.append(sum('"lead_name"' in one["sql"] and "subject" in one["sql"] for one in asked))
+    assert counts[0] == counts[1]
 
 
 def test_letting_leads_decide_takes_a_second_admin(world):

@@ -17,6 +17,7 @@ from django.db import connection
 from accounts.models import AuditEvent
 from demo.mailbox import process
 from tests.integration._people import browser, words
+from tests.integration._threads import together
 from tests.integration.sign_in_helpers import free_port
 from tests.world import World
 from tokens.messages import mail
@@ -523,20 +524,8 @@ def test_two_senders_at_once_send_one_mail_to_each(settings):
         world.person(key)
     for n in range(6):
         world.ask(script_name=f"script-{n}")
-    now, gate = world.now, threading.Barrier(3)
-
-    def work() -> None:
-        gate.wait(10)
-        try:
-            mail.send_due(clock=lambda: now)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    now = world.now
+    together(*[lambda: mail.send_due(clock=lambda: now)] * 3)
     assert sorted(m.to[0] for m in outgoing.outbox) == ["ben@acme.test", "june@acme.test"]
     assert all("and 5 more messages" in m.subject for m in outgoing.outbox)
 

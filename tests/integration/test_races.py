@@ -1,11 +1,13 @@
 """Two at once: each race has one winner, and nothing stays half-done."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 
+from accounts import clock
+from accounts.models import StandIn
+from tests.integration._threads import together
 from tests.world import World
 from tokens.models import AccessRequest, Credential, Decision, Grant, Job
 from tokens.operations import grants, requests
@@ -25,23 +27,6 @@ def rounds() -> int:
     return 300 if connection.vendor == "postgresql" else 30
 
 
-def together(*acts) -> list[object]:
-    """Start all acts at the same moment, each on a connection of its own; what each returned or raised."""
-    barrier = Barrier(len(acts))
-
-    def run(act):
-        try:
-            barrier.wait(10)
-            return act()
-        except StaleState as refused:
-            return refused
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(run, acts))
-
-
 def test_two_approvers_at_once_on_a_two_of_two_request_leave_none_pending(world):
     world.person("ben"), world.person("june")
     rows = [world.ask(profile="update-tickets", script_name=f"script-{n}") for n in range(rounds())]
@@ -52,6 +37,23 @@ def test_two_approvers_at_once_on_a_two_of_two_request_leave_none_pending(world)
     assert not AccessRequest.objects.filter(state="pending").exists()
     assert Credential.objects.count() == len(rows)
     assert Decision.objects.count() == 2 * len(rows)
+
+
+def test_somebody_and_who_stands_in_for_them_at_once_are_one_voice(world):
+    now = clock.now()
+    StandIn.objects.create(
+        away=world.person("ben"), instead=world.person("piotr"), created_at=now,
+        starts_at=now - timedelta(hours=1), ends_at=now + timedelta(days=1),
+    )  # fmt: skip
+    for n in range(20):
+        row = world.ask(profile="update-tickets", script_name=f"script-{n}")
+        done = together(
+            lambda row=row: world.approve(row, "ben"), lambda row=row: world.approve(row, "piotr")
+        )
+        assert sum(isinstance(one, StaleState) for one in done) == 1
+        row.refresh_from_db()
+        assert (row.state, row.approvals) == ("pending", 1)
+    assert Decision.objects.count() == 20
 
 
 def test_approve_and_withdraw_at_once_have_one_winner(world):

@@ -4,18 +4,17 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 from datetime import datetime, timedelta
 
 import pytest
 from django.core import mail as outgoing
 from django.core.checks import Error
-from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
 from portal import checks
 from tests.integration._people import browser, words
+from tests.integration._threads import together
 from tests.unit.connector_server import Seen, answer, dripping, raw, reset, serving, silent
 from tests.world import World
 from tokens import tasks
@@ -505,20 +504,8 @@ def test_many_senders_at_once_send_each_once(settings, shape):
     with serving(answer(200)) as server:
         place(settings, server, shape=shape)
         rows = [world.ask(script_name=f"script-{n}") for n in range(8)]
-        now, gate = world.now, threading.Barrier(4)
-
-        def work() -> None:
-            gate.wait(10)
-            try:
-                webhooks.send_due("ops", clock=lambda: now)
-            finally:
-                connection.close()
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
+        now = world.now
+        together(*[lambda: webhooks.send_due("ops", clock=lambda: now)] * 4)
     text = b"\n".join(seen.body for seen in server.seen).decode()
     for row in rows:
         assert text.count(f'/requests/{row.pk}"') + text.count(f"/requests/{row.pk}|") == 1

@@ -36,10 +36,9 @@ def approve(
     Several approvals grant what they have in common. Raises `Denied`, `Invalid`, `StaleState`.
     """
     with transaction.atomic():
-        access_request, _ = _load(access_request_id, by)
-        _count_up(access_request, revision=revision, now=now)
         access_request, absent = _load(access_request_id, by)
         _check_narrowed(access_request, scopes, days)
+        _count_up(access_request, revision=revision, now=now)
         _decide(
             access_request, Decision.Verdict.APPROVE,
             by=by, absent=absent, scopes=scopes, days=days, reason=reason, now=now,
@@ -120,12 +119,11 @@ def deny(
     if not reason.strip():
         raise Invalid("Say why, so that they know what to change.")
     with transaction.atomic():
-        access_request, _ = _load(access_request_id, by)
+        access_request, absent = _load(access_request_id, by)
         move(
             access_request, ACCESS_REQUEST, "deny", RequestState.DENIED,
             expect={"revision": revision, "decide_by__gt": now}, ended_at=now, end_reason=reason,
         )  # fmt: skip
-        access_request, absent = _load(access_request_id, by)
         _decide(
             access_request, Decision.Verdict.DENY, by=by, absent=absent,
             scopes=access_request.scopes, days=access_request.days, reason=reason, now=now,
@@ -171,8 +169,9 @@ def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
 def _load(access_request_id: int, by: User) -> tuple[AccessRequest, User | None]:
     """The request, and in whose place this person decides it; None by own right. Raises `Denied`.
 
-    Read once for its refusal, and once more with the row held: rights may have gone meanwhile.
+    Its row is held until the commit, so that rights and voices are as they are when it is decided.
     """
+    AccessRequest.objects.filter(pk=access_request_id).update(state=F("state"))
     access_request = AccessRequest.objects.select_related("profile_version", "acts_as").get(
         pk=access_request_id
     )

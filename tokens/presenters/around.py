@@ -26,9 +26,7 @@ def queue_reader(user: User) -> queue.Reader:
     """Whose queue a person sees: what they decide, or everything where they only read."""
     if Role.ADMIN in roles_of(user):
         return queue.Reader(user, None)
-    seats = seats_of(user)
-    reads_all = bool(permissions.may_read_all(user))
-    return queue.Reader(user, seats, is_only_reading=reads_all and not seats, reads_all=reads_all)
+    return queue.Reader(user, seats_of(user), reads_all=bool(permissions.may_read_all(user)))
 
 
 def around(user: User, *, now: datetime, beside: Mapping[str, Read] | None = None) -> Around:

@@ -180,7 +180,7 @@ def card(
     """Everything one page says about one request; `facts` where they have been read already."""
     facts = facts or deciding.facts(access_request, reader)
     table = queries.as_table(facts.scopes)
-    spoken = sorted(policies.voices(_said(facts)))
+    spoken = policies.voices(_said(facts))
     return Card(
         access_request=access_request,
         groups=facts.groups,
@@ -205,7 +205,7 @@ def _said(facts: deciding.Facts) -> list[tuple[int | None, int | None]]:
     return [(one.approver_id, one.stands_in_for_id) for one in facts.verdicts]
 
 
-def _missing(access_request: AccessRequest, facts: deciding.Facts, spoken: list[int]) -> str:
+def _missing(access_request: AccessRequest, facts: deciding.Facts, spoken: set[int]) -> str:
     left = access_request.profile_version.approvals_needed - access_request.approvals
     if access_request.profile_version.approvals_needed < 2 or left < 1:
         return ""
@@ -268,10 +268,13 @@ def _may_decide(
         return Answer(False, "It has been decided.")
     if not (answer := permissions.may_decide(reader, access_request, facts.links)):
         return answer
-    heard = policies.voices(_said(facts))
-    absent = permissions.in_place_of(reader, access_request, facts.links, heard=heard)
-    absent_id = absent.pk if absent else None
-    if not (answer := policies.is_unheard(_said(facts), by=reader.pk, absent=absent_id)):
+    said = _said(facts)
+    absent = permissions.in_place_of(
+        reader, access_request, facts.links, heard=policies.voices(said)
+    )
+    if not (
+        answer := policies.is_unheard(said, by=reader.pk, absent=absent.pk if absent else None)
+    ):
         return answer
     return policies.is_decidable(access_request, now=now)
 

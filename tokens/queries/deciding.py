@@ -7,7 +7,6 @@ from datetime import datetime
 
 from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
 
-from accounts.absence import absent_of
 from accounts.models import Membership, User
 from tokens.models import (
     AccessRequest,
@@ -19,6 +18,7 @@ from tokens.models import (
     Scope,
 )
 from tokens.queries import people
+from tokens.queries.requests import links_of_deciders
 from tokens.queries.together import Read, Row, together
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 
@@ -98,9 +98,9 @@ def facts(
         "earlier": _before(access_request).values("state")[:MOST_EARLIER],
         "last_granted": _last_granted(access_request),
         "deciders": people.deciding(people.asked_by(access_request)),
-        "links": HelpdeskLink.objects.filter(
-            user__in=[reader, *absent_of(reader)], helpdesk=helpdesk
-        ).values("user_id", "helpdesk_user_id", "problem"),
+        "links": links_of_deciders(reader, helpdesk.pk).values(
+            "user_id", "helpdesk_user_id", "problem"
+        ),
     })  # fmt: skip
     return Facts(
         scopes=[Scope(**row) for row in found["scopes"]],

@@ -50,8 +50,12 @@ class Reader:
 
     user: User
     seats: Sequence[Seat] | None
-    is_only_reading: bool = False
     reads_all: bool = False
+
+    @property
+    def is_only_reading(self) -> bool:
+        """Whether nothing waits for them: an auditor who decides nothing."""
+        return self.reads_all and self.seats is not None and not self.seats
 
 
 @dataclass(frozen=True)

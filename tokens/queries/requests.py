@@ -64,11 +64,14 @@ def links_of(user: User) -> dict[int, HelpdeskLink]:
     }
 
 
+def links_of_deciders(user: User, helpdesk_id: int) -> QuerySet[HelpdeskLink]:
+    """What the last look-up on a helpdesk found of somebody and of whom they stand in for."""
+    return HelpdeskLink.objects.filter(user__in=[user, *absent_of(user)], helpdesk=helpdesk_id)
+
+
 def links_to_decide(user: User, helpdesk_id: int) -> dict[int, HelpdeskLink]:
-    """Person → what the last look-up on a helpdesk found, of somebody and of whom they stand in for."""
-    people = [user, *absent_of(user)]
-    rows = HelpdeskLink.objects.filter(user__in=people, helpdesk=helpdesk_id)
-    return {link.user_id: link for link in rows}
+    """The same, by person."""
+    return {link.user_id: link for link in links_of_deciders(user, helpdesk_id)}
 
 
 def helpdesks() -> list[Helpdesk]:

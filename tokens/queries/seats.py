@@ -52,7 +52,7 @@ def seats_of(user: User) -> list[Seat]:
     """Every seat a person may decide from now, their own first; one that is theirs is nobody else's."""
     own = _seats(user, is_own=True) if user.is_active else []
     taken = {(seat.column, seat.value) for seat in own}
-    for absent in absent_of(user) if user.is_active else ():
+    for absent in absent_of(user):
         own += [s for s in _seats(absent, is_own=False) if (s.column, s.value) not in taken]
     return own
 

@@ -110,7 +110,7 @@ def read_then_write_approval() -> None:
         *, access_request_id: int, revision: int, scopes: frozenset[str], days: int,
         reason: str, by: User, now: datetime,
     ) -> AccessRequest:  # fmt: skip
-        asked = decisions._load(access_request_id, by)
+        asked, _ = decisions._load(access_request_id, by)
         said: dict[str, Any] = {"scopes": scopes, "days": days, "reason": reason, "now": now}
         asked.approvals += 1
         time.sleep(0.3)
