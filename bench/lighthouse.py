@@ -63,4 +63,6 @@ def _run(crowd: Portal, report: Path, key: str, path: str) -> dict[str, float]:
     subprocess.run(command, check=True, env={**os.environ, **browser}, timeout=180)
     said = json.loads(report.read_text())
     assert said["finalDisplayedUrl"] == crowd.address + path, said["finalDisplayedUrl"]
-    return {name: said["categories"][name]["score"] * 100 for name in CATEGORIES}
+    found = {name: said["categories"][name]["score"] for name in CATEGORIES}
+    assert None not in found.values(), (path, said.get("runtimeError"), said["runWarnings"])
+    return {name: score * 100 for name, score in found.items()}
