@@ -43,6 +43,8 @@ _COMES = 0.3
 """How likely a household with room begins another life at a look, so that no crowd comes through the door together."""
 _LOOKS_AGAIN = 2.0
 """Seconds after which somebody looks again whether what they connected works, or what they ended has ended."""
+LEFT_TO_CONNECT = 4.0
+"""Seconds that are left to connect what nobody connects: more than half is over, so its owner hears of it before it lapses."""
 LEFT = 15.0
 """Seconds that are left of an access whose end is moved close: the tokens made in them must not outlive it."""
 _IDLE = 13.0
@@ -257,7 +259,7 @@ class Household:
             life.is_ending = True
             life.puzzled_until = time.monotonic() + _LOOKS_AGAIN
         elif state == "awaiting_consent" and life.plan == "never connected":
-            self.let_pass("tokens_credential", "connect_by", credential)
+            self.let_pass("tokens_credential", "connect_by", credential, left=LEFT_TO_CONNECT)
         elif state in ("awaiting_consent", "lost"):
             self._connect(life, credential, "Connect on" if state != "lost" else "Connect again")
         elif life.plan == "regretted" and state in ("issuing", "active"):
@@ -357,6 +359,7 @@ class Household:
             self.let_pass("tokens_credential", "lives_until", credential)
             return
         if life.plan == "reminded":
+            self.let_pass("tokens_credential", "issued_at", credential, left=-48 * 3600)
             self.let_pass("tokens_credential", "lives_until", credential, left=156 * 3600)
             life.plan, life.fetches = "short", life.fetches + 2
             return
@@ -381,10 +384,10 @@ class Household:
         self.done["ended by hand"] += 1
 
     def let_pass(self, table: str, clock: str, number: int, *, left: float = 0) -> None:
-        """As if its time were over, or but for so many seconds: only the row's clock is moved."""
-        left_over = f"{left:.0f} seconds"
+        """As if its time were over, or but for so many seconds: only the row's clock is moved, and only back."""
+        left_over = f"{left:+.0f} seconds"
         moment = (
-            f"strftime('%Y-%m-%d %H:%M:%f', 'now', '+{left_over}')"
+            f"strftime('%Y-%m-%d %H:%M:%f', 'now', '{left_over}')"
             if self.city.rows.is_sqlite
             else f"now() + interval '{left_over}'"
         )
