@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Barrier
+from threading import Barrier, Event
 
 import requests
 
@@ -22,6 +22,8 @@ class Outcome:
     most_tries: int = 0
     refreshes: int = 0
     page_seconds: list[float] = field(default_factory=list)
+    pages_before: int = 0
+    """Pages asked for after a client was turned away, so with no place left to wait, and there before the refresh was."""
 
 
 def helpdesk(stack: Stack) -> Remote:
@@ -55,13 +57,15 @@ def run(
     outcome = Outcome()
     before = refreshes(stack)
     order_stall(stack, stall)
-    barrier = Barrier(clients + 1)
+    barrier, is_full = Barrier(clients + 1), Event()
     with ThreadPoolExecutor(clients) as pool:
-        answers = [pool.submit(_client, key, barrier) for _ in range(clients)]
+        answers = [pool.submit(_client, key, barrier, is_full) for _ in range(clients)]
         barrier.wait(30)
         end = time.monotonic() + stall
         while time.monotonic() < end:
+            was_full = is_full.is_set()
             outcome.page_seconds.append(_timed(lambda: reader.open("/queue")))
+            outcome.pages_before += was_full and refreshes(stack) == before
             time.sleep(0.05)
         for answer in answers:
             tries, response = answer.result()
@@ -74,12 +78,13 @@ def run(
     return outcome
 
 
-def _client(key: Key, barrier: Barrier) -> tuple[int, requests.Response]:
+def _client(key: Key, barrier: Barrier, is_full: Event) -> tuple[int, requests.Response]:
     barrier.wait(30)
     for tries in range(1, 10):
         answer = key.fetch()
         if answer.status_code != 503:
             return tries, answer
+        is_full.set()
         time.sleep(float(answer.headers["Retry-After"]))
     return tries, answer
 
