@@ -276,11 +276,11 @@ def test_what_nobody_can_read_is_unknown_though_it_was_done(desk, kind):
 
 def test_a_stall_ends_at_the_deadline_as_unknown(desk):
     desk.gate.deadline = 0.5
-    desk.fault("stall", path="/api/v2/users/me", seconds=2)
+    desk.fault("stall", path="/api/v2/users/me", seconds=5)
     service, began = desk.service(), time.monotonic()
     with pytest.raises(Unknown, match="did not answer within"):
         desk.connector.whoami(access_token=service)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(("seconds", "after"), [(7, 7.0), (0, None), (None, None)])

@@ -391,7 +391,7 @@ def test_a_call_that_gets_nothing_in_time_is_a_503_and_leaves_no_row(world, held
     began = time.monotonic()
     response = fetch(key)
     refused(response, 503, "temporarily_unavailable")
-    assert 0.25 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.25
     assert response["Retry-After"] == str(waiting.COME_BACK)
     assert not Fetch.objects.exists()
     assert Job.objects.get(kind="refresh", done_at=None).not_before >= held.grants.get().serve_until
@@ -644,7 +644,7 @@ def test_beyond_the_places_a_call_is_told_at_once_to_come_back():
         began = time.monotonic()
         with pytest.raises(Busy):
             waits.wait(3, seconds=LONG)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < LONG / 2
         assert not any(call.done() for call in calls)
         board.over.update((0, 1, 3))
         assert all(call.result(SOON) for call in calls)
