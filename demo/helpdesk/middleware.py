@@ -1,6 +1,7 @@
 """What happens to every request: the `.json` suffix, the log of what was served, safe pages."""
 
 from collections.abc import Callable
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponseBase
@@ -38,10 +39,10 @@ class RecordRequests:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not request.path.startswith(RECORDED):
             return self.get_response(request)
-        call = call_of(request)
+        call, arrived = call_of(request), clock.now()
         call.shown = presented_by(request)
         response = self.get_response(request)
-        _record(request, response)
+        _record(request, response, arrived)
         if not call.is_answered:
             connection = connection_of(request)
             if call.farewell:
@@ -50,8 +51,8 @@ class RecordRequests:
         return response
 
 
-def _record(request: HttpRequest, response: HttpResponseBase) -> None:
-    """`status` is what the caller was sent whole, `done` what the helpdesk itself came to."""
+def _record(request: HttpRequest, response: HttpResponseBase, arrived: datetime) -> None:
+    """`status` is what the caller was sent whole, `done` what the helpdesk itself came to, some time after it `arrived`."""
     call = call_of(request)
     record(
         "request.served",
@@ -63,6 +64,7 @@ def _record(request: HttpRequest, response: HttpResponseBase) -> None:
         done=call.done,
         fault=call.fault or None,
         late=call.is_late,
+        arrived=arrived.isoformat(),
         **call.shown,
     )
 

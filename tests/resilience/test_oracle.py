@@ -176,10 +176,25 @@ def _stray_adopted(scene: Scene) -> None:
     scene.audit("grant.adopted", "Grant", stray, 3, remote_id=103)
 
 
+def _showed(scene: Scene, *, arrived: float, ago: float, fault: str = "late_commit") -> None:
+    """A refresh token was shown; the log has it when it was done."""
+    scene.desk.tell(
+        "request.served", scene.now - ago, method="POST", path="/oauth/tokens", status=None,
+        fault=fault, refresh_token="abc", grant_type="refresh_token",
+        arrived=iso(scene.now - arrived),
+    )  # fmt: skip
+
+
+def _shown_again_soon_after_it_was_done_late(scene: Scene) -> None:
+    """Five seconds late, beside much else; the caller waited its eight."""
+    _showed(scene, arrived=20.0, ago=14.6)
+    _showed(scene, arrived=11.9, ago=11.8, fault="")
+
+
 @pytest.mark.parametrize(
     "plant",
     [
-        _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _unknown_while_one_waited, _young_stray,
+        _shown_again_soon_after_it_was_done_late, _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _unknown_while_one_waited, _young_stray,
         _demoted, _replaced_by_a_person, _stray_adopted, _frozen_too_late,
         _adopted_by_a_slow_list, _told_what_was_read_later, _handed_out_before_its_end_was_written,
     ],
@@ -394,6 +409,11 @@ def _refresh_token_twice(scene: Scene) -> None:
             "request.served", scene.now - ago, method="POST", path="/oauth/tokens",
             status=500, fault="500_after", refresh_token="abc", grant_type="refresh_token",
         )  # fmt: skip
+
+
+def _refresh_token_twice_and_done_late(scene: Scene) -> None:
+    _showed(scene, arrived=20.0, ago=19.9)
+    _showed(scene, arrived=17.0, ago=12.0)
 
 
 def _row_sent_too_soon(scene: Scene) -> None:
@@ -612,7 +632,7 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("unaudited", _recorded_afterwards), ("unaudited", _deleted_without_row),
     ("unaudited", _state_without_record), ("unaudited", _decision_without_record),
     ("unaudited", _hand_out_without_row), ("repeated", _code_twice),
-    ("repeated", _refresh_token_twice), ("repeated", _row_sent_too_soon),
+    ("repeated", _refresh_token_twice), ("repeated", _refresh_token_twice_and_done_late), ("repeated", _row_sent_too_soon),
     ("false_end", _gone_but_alive), ("false_end", _gone_but_refreshable),
     ("false_end", _revoked_but_born), ("false_end", _revoked_before_its_stray_is_gone), ("early_judgement", _adopted_young),
     ("early_judgement", _adopted_young_beside_a_proof_by_list),

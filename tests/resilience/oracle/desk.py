@@ -60,9 +60,13 @@ class Death:
 
 @dataclass(frozen=True)
 class Sent:
-    """One request to the token endpoint that showed a code or a refresh token."""
+    """One request to the token endpoint that showed a code or a refresh token.
+
+    It `arrived` some time before it is in the log, which has it when it is done: seconds later where it is committed late.
+    """
 
     at: float
+    arrived: float
     status: int | None
     done: int | None
     fault: str
@@ -218,7 +222,8 @@ class Desk:
         for what in ("code", "refresh_token"):
             if digest := detail.get(what):
                 status, done = detail.get("status"), detail.get("done")
-                sent = Sent(at, status, done, fault, event["token_id"])
+                arrived = _moment(detail.get("arrived")) or at
+                sent = Sent(at, arrived, status, done, fault, event["token_id"])
                 self.sent[what, digest].append(sent)
                 if event["token_id"] and not fault and status in (200, 201):
                     self.answered[event["token_id"]] = sent
