@@ -18,6 +18,7 @@ from tokens.presenters.around import queue_reader
 from tokens.queries import queue as queue_queries
 from tokens.queries.people import asked_by, deciders
 from tokens.queries.requests import links_to_decide
+from tokens.queries.together import together
 from tokens.refusals import Refusal
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +132,8 @@ def check(world: World) -> None:
             absent = permissions.in_place_of(fresh(one), row, links)
             assert absent is None or absent.pk != row.requester_id
     for one in people:
-        seen = {row["pk"] for row in queue_queries.waiting(queue_reader(fresh(one)), now=now)}
+        waits = together({"waits": queue_queries.waiting(queue_reader(fresh(one)), now=now)})
+        seen = {row["pk"] for row in waits["waits"]}
         wanted = {
             row.pk
             for row in AccessRequest.objects.filter(state="pending", decide_by__gt=now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from django.urls import reverse
 
@@ -24,9 +25,10 @@ class Thing:
 
 def watches() -> list[queries.Watch]:
     """Every helpdesk as the banner and the page look at it. One query."""
-    return queries.watches_from(list(watching()))
+    return queries.watches_from(list(watching().all()))
 
 
+@cache
 def watching() -> Read:
     """The same, for a page that reads it beside other things; `queries.watches_from` understands it."""
     return queries.watching(least_tries=outbox.TRIES_BEFORE_RED)

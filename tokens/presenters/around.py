@@ -10,7 +10,7 @@ from tokens import permissions
 from tokens.presenters import alarms
 from tokens.queries import operations, queue
 from tokens.queries.seats import seats_of
-from tokens.queries.together import Read, Row, together
+from tokens.queries.together import Prepared, Read, Row, together
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ def queue_reader(user: User) -> queue.Reader:
     return queue.Reader(user, seats_of(user), reads_all=bool(permissions.may_read_all(user)))
 
 
-def around(user: User, *, now: datetime, beside: Mapping[str, Read] | None = None) -> Around:
+def around(
+    user: User, *, now: datetime, beside: Mapping[str, Read | Prepared] | None = None
+) -> Around:
     """What this person's pages show around themselves, and whatever a page reads `beside` it."""
     reads = dict(beside or {})
     reader = queue_reader(user)

@@ -23,6 +23,7 @@ from tokens.models.catalogue import RISKS, Risk
 from tokens.presenters.words import days_words, one_of, span_words
 from tokens.queries import deciding, people
 from tokens.queries import requests as queries
+from tokens.queries.together import together
 from tokens.queries.usual_waits import usual_waits
 from tokens.refusals import YES, Answer
 from tokens.states import CredentialState, RequestState
@@ -89,7 +90,8 @@ class WhoDecides:
     def names(self, asked: people.Asked, *, but: Iterable[int]) -> str:
         """Who decides, as `names_of` says it."""
         if asked not in self._people:
-            self._people[asked] = people.deciders_from(people.deciding(asked))
+            found = together({"deciders": people.deciding(asked)})
+            self._people[asked] = people.deciders_from(found["deciders"])
         return names_of(self._people[asked], but=but)
 
 

@@ -4,8 +4,17 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from django.db.models import Count, Max, OuterRef, QuerySet, Subquery
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    Count,
+    Max,
+    OuterRef,
+    QuerySet,
+    Subquery,
+)
 
 from accounts.models import Membership, User
 from tokens.models import (
@@ -19,7 +28,7 @@ from tokens.models import (
 )
 from tokens.queries import people
 from tokens.queries.requests import links_of_deciders
-from tokens.queries.together import Read, Row, together
+from tokens.queries.together import Prepared, Read, Row, given, together
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 
 MOST_EARLIER = 20
@@ -89,14 +98,16 @@ def facts(
     version = access_request.profile_version
     helpdesk = version.profile.helpdesk
     acts_as = {access_request.acts_as_id, *(row.acts_as_id for row in beside)}
+    values = {
+        "request": access_request.pk,
+        "revision": access_request.revision,
+        "requester": access_request.requester_id,
+        "profile": access_request.profile_id,
+        "kind": helpdesk.kind,
+    }
     found = together({
-        "scopes": Scope.objects.filter(kind=helpdesk.kind).values(*SCOPE),
-        "groups": Membership.objects.filter(user=access_request.requester_id).values("group"),
+        **{name: Prepared(read, values) for name, read in _of_any_request().items()},
         "held": held_as(acts_as),
-        "verdicts": _verdicts_on(access_request),
-        "remarks": _remarks_on(access_request),
-        "earlier": _before(access_request).values("state")[:MOST_EARLIER],
-        "last_granted": _last_granted(access_request),
         "deciders": people.deciding(people.asked_by(access_request)),
         "links": links_of_deciders(reader, helpdesk.pk).values(
             "user_id", "helpdesk_user_id", "problem"
@@ -112,6 +123,25 @@ def facts(
         deciders=people.deciders_from(found["deciders"]),
         links={row["user_id"]: HelpdeskLink(**row) for row in found["links"]},
     )
+
+
+ID = BigIntegerField()
+REQUEST, REVISION = given("request", ID), given("revision", ID)
+REQUESTER, PROFILE = given("requester", ID), given("profile", ID)
+KIND = given("kind", CharField())
+
+
+@cache
+def _of_any_request() -> Mapping[str, Read]:
+    """What is read of the request itself, with places for what names it."""
+    return {
+        "scopes": Scope.objects.filter(kind=KIND).values(*SCOPE),
+        "groups": Membership.objects.filter(user=REQUESTER).values("group"),
+        "verdicts": _verdicts(),
+        "remarks": _remarks(),
+        "earlier": _before().values("state")[:MOST_EARLIER],
+        "last_granted": _last_granted(),
+    }
 
 
 def held_as(acts_as_ids: Collection[int]) -> Read:
@@ -130,10 +160,8 @@ def by_helpdesk_user(rows: list[Row]) -> Mapping[int, frozenset[str]]:
     return found
 
 
-def _verdicts_on(access_request: AccessRequest) -> Read:
-    rows = Decision.objects.filter(
-        access_request=access_request.pk, revision=access_request.revision
-    )
+def _verdicts() -> Read:
+    rows = Decision.objects.filter(access_request=REQUEST, revision=REVISION)
     return rows.order_by("id").values(
         "approver_id", "approver__name", "approver__email",
         "stands_in_for_id", "stands_in_for__name", "stands_in_for__email",
@@ -161,9 +189,9 @@ def _named(row: Row, who: str) -> str:
     return str(User(pk=pk, name=name, email=email)) if pk else ""
 
 
-def _remarks_on(access_request: AccessRequest) -> Read:
+def _remarks() -> Read:
     """The latest comments, the last one first."""
-    rows = Comment.objects.filter(access_request=access_request.pk).order_by("-id")
+    rows = Comment.objects.filter(access_request=REQUEST).order_by("-id")
     return rows.values("author_id", "author__name", "author__email", "words", "at")[:MOST_REMARKS]
 
 
@@ -171,22 +199,18 @@ def _remark(row: Row) -> Remark:
     return Remark(_named(row, "author"), row["words"], row["at"])
 
 
-def _before(access_request: AccessRequest) -> QuerySet[AccessRequest]:
+def _before() -> QuerySet[AccessRequest]:
     """Requests of the same person for the same profile before this one, the latest first."""
-    rows = AccessRequest.objects.filter(
-        requester=access_request.requester_id,
-        profile=access_request.profile_id,
-        id__lt=access_request.pk,
-    )
+    rows = AccessRequest.objects.filter(requester=REQUESTER, profile=PROFILE, id__lt=REQUEST)
     return rows.order_by("-id")
 
 
-def _last_granted(access_request: AccessRequest) -> Read:
+def _last_granted() -> Read:
     """The access that the latest of them gave, how it ended, and how often it was used."""
-    given = _before(access_request).filter(state=RequestState.APPROVED, credential__isnull=False)
+    granted = _before().filter(state=RequestState.APPROVED, credential__isnull=False)
     used = Fetch.objects.filter(credential=OuterRef("credential")).order_by()
     counted = used.values("credential").annotate(n=Count("pk"), last=Max("at"))
-    return given.values(
+    return granted.values(
         "credential__state", "credential__ended_at", "credential__lives_until",
         fetches=Subquery(counted.values("n")), last=Subquery(counted.values("last")),
     )[:1]  # fmt: skip

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
 
 from accounts.leads import lead_under
 from accounts.models import Membership, StandIn, User
 from accounts.roles import Role, groups_that_give, named_admins
 from tokens.models import AccessRequest, ProfileVersion
-from tokens.queries.together import Read, Row
+from tokens.queries.together import Prepared, Read, Row, given
 
 MOST_NAMED = 50
 
@@ -60,8 +61,20 @@ def first_asked(asked: Asked) -> list[User]:
     return people or deciders(asked)
 
 
-def deciding(asked: Asked) -> Read:
+def deciding(asked: Asked) -> Prepared:
     """All who decide, the first of them, for a page that only names them."""
+    read = _deciding(
+        asked.groups, groups_that_give(Role.APPROVER), groups_that_give(Role.ADMIN),
+        named_admins(), has_lead=asked.lead_id is not None,
+    )  # fmt: skip
+    return Prepared(read, {"requester": asked.requester_id, "lead": asked.lead_id})
+
+
+@lru_cache(200)
+def _deciding(groups: frozenset[str], *_settings: frozenset[str], has_lead: bool) -> Read:
+    """`_settings`: those that `_deciders` reads; with others it is another statement."""
+    lead = given("lead", BigIntegerField()) if has_lead else None
+    asked = Asked(groups, given("requester", BigIntegerField()), lead)
     return _deciders(asked).values("pk", "name", "email", "is_admin", "is_lead")[:MOST_NAMED]
 
 

@@ -10,10 +10,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import reduce
+from functools import cache, lru_cache, reduce
 from operator import or_
+from typing import Any, NamedTuple
 
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    DateTimeField,
+    Exists,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 
 from accounts.models import AuditEvent, User
 from tokens.models import (
@@ -25,7 +37,7 @@ from tokens.models import (
     SavedView,
 )
 from tokens.queries.seats import Seat
-from tokens.queries.together import Read, Row
+from tokens.queries.together import Prepared, Read, Row, given
 from tokens.states import RequestState
 
 PAGE = 50
@@ -34,6 +46,8 @@ WINDOW = 300
 MOST_COUNTED = 100
 COUNTED_AMONG = 150
 """Among how many of each group those that wait for a person are counted."""
+MOST_KINDS = 200
+"""Of how many kinds of readers the statements are kept."""
 
 
 class View(StrEnum):
@@ -56,6 +70,46 @@ class Reader:
     def is_only_reading(self) -> bool:
         """Whether nothing waits for them: an auditor who decides nothing."""
         return self.reads_all and self.seats is not None and not self.seats
+
+    @property
+    def kind(self) -> "Kind":
+        """What the statements of their queue depend on; the rest are values in them."""
+        seats = None if self.seats is None else tuple((s.column, s.is_own) for s in self.seats)
+        return Kind(seats, self.reads_all)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What stands in the places of a reader of this kind."""
+        found: dict[str, Any] = {"reader": self.user.pk}
+        for place, seat in enumerate(self.seats or ()):
+            found |= {f"seat {place}": seat.value, f"holder {place}": seat.holder.pk}
+        return found
+
+
+class Kind(NamedTuple):
+    """Readers whose pages ask the database in the same words."""
+
+    seats: tuple[tuple[str, bool], ...] | None
+    reads_all: bool
+
+    def any_reader(self) -> Reader:
+        """A reader with a place wherever one of this kind has a value."""
+        if self.seats is None:
+            return Reader(given("reader", ID), None, self.reads_all)
+        seats = [
+            Seat(
+                column,
+                given(f"seat {place}", ID if column == "lead" else CharField()),
+                given(f"holder {place}", ID),
+                is_own,
+            )
+            for place, (column, is_own) in enumerate(self.seats)
+        ]
+        return Reader(given("reader", ID), seats, self.reads_all)
+
+
+ID = BigIntegerField()
+NOW = given("now", DateTimeField())
 
 
 @dataclass(frozen=True)
@@ -137,11 +191,22 @@ def _all_of(parts: Iterable[QuerySet[AccessRequest]], *, most: int) -> QuerySet[
     return AccessRequest.objects.filter(pk__in=each[0].union(*each[1:], all=True))
 
 
-def edges(reader: Reader, view: View, *, after: str, now: datetime) -> dict[str, Read]:
+def edges(reader: Reader, view: View, *, after: str, now: datetime) -> dict[str, Prepared]:
     """For each group the last request a page looks at, where there are further ones; `page` needs them."""
-    parts, at = _parts(reader, view, start=read_cursor(after), now=now), F(_at(view))
+    start = read_cursor(after)
+    values = {**reader.values, "now": now}
+    if start is not None:
+        values |= {"start at": start.at, "start": start.pk}
+    reads = _edges(reader.kind, view, WINDOW, is_first=start is None)
+    return {name: Prepared(read, values) for name, read in reads.items()}
+
+
+@lru_cache(MOST_KINDS)
+def _edges(kind: Kind, view: View, window: int, *, is_first: bool) -> Mapping[str, Read]:
+    start = None if is_first else Place(given("start at", DateTimeField()), given("start", ID))
+    parts = _parts(kind.any_reader(), view, start=start, now=NOW)
     return {
-        f"edge {name}": part.annotate(at=at).values("pk", "at")[WINDOW - 1 : WINDOW]
+        f"edge {name}": part.annotate(at=F(_at(view))).values("pk", "at")[window - 1 : window]
         for name, part in parts.items()
     }
 
@@ -187,13 +252,20 @@ def _is_heard(person: User) -> Q:
 # --- What a page asks --------------------------------------------------------------------------------
 
 
-def waiting(reader: Reader, *, now: datetime) -> Read:
+def waiting(reader: Reader, *, now: datetime) -> Prepared:
     """What waits for this person, counted to a hundred, among the first of each seat and no further."""
-    parts = _parts(reader, View.WAITING, start=None, now=now)
+    return Prepared(_waiting(reader.kind), {**reader.values, "now": now})
+
+
+@lru_cache(MOST_KINDS)
+def _waiting(kind: Kind) -> Read:
+    reader = kind.any_reader()
+    parts = _parts(reader, View.WAITING, start=None, now=NOW)
     rows = _all_of(parts.values(), most=COUNTED_AMONG)
     return _wait_for(reader, rows).values("pk")[:MOST_COUNTED]
 
 
+@cache
 def profiles() -> Read:
     """The profiles a queue can be filtered by, with their helpdesks."""
     rows = AccessProfile.objects.filter(current__isnull=False)
@@ -201,9 +273,15 @@ def profiles() -> Read:
     return named.values("pk", "helpdesk_id", "current__name", "helpdesk__name")[:200]
 
 
-def saved(user: User) -> Read:
+def saved(user: User) -> Prepared:
     """The states of the queue that somebody has named."""
-    return SavedView.objects.filter(user=user).order_by("name", "pk").values("pk", "name", "query")
+    return Prepared(_saved(), {"reader": user.pk})
+
+
+@cache
+def _saved() -> Read:
+    rows = SavedView.objects.filter(user=given("reader", ID))
+    return rows.order_by("name", "pk").values("pk", "name", "query")
 
 
 def person(pk: int) -> Read:

@@ -18,7 +18,7 @@ from tokens.presenters.around import around, queue_reader
 from tokens.presenters.history import sentence_of
 from tokens.queries import deciding
 from tokens.queries import queue as queries
-from tokens.queries.together import Read
+from tokens.queries.together import Prepared, Read
 from tokens.refusals import Invalid
 
 
@@ -51,9 +51,11 @@ def queue(request: HttpRequest) -> HttpResponse:
     return render(request, "queue/queue.html", context)
 
 
-def _beside(request: HttpRequest, user: User) -> dict[str, Read]:
+def _beside(request: HttpRequest, user: User) -> dict[str, Read | Prepared]:
     """What the bar above the list needs."""
-    reads = {"profiles": queries.profiles(), "saved": queries.saved(user)}
+    reads: dict[str, Read | Prepared] = {
+        "profiles": queries.profiles(), "saved": queries.saved(user)
+    }  # fmt: skip
     requester = request.GET.get("requester", "")
     if requester.isascii() and requester.isdigit() and len(requester) < 19:
         reads["person"] = queries.person(int(requester))
