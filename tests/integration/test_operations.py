@@ -1,5 +1,6 @@
 """The operator's page, freezing a helpdesk, confirming a list, the banner: who, what they say, what they do."""
 
+import contextlib
 import io
 import json
 import re
@@ -23,7 +24,7 @@ from tests.world import World
 from tokens import findings, outbox
 from tokens.connectors.base import Broken, GiveUp, Retry, Unknown
 from tokens.limiter import LimiterDown, LimiterState
-from tokens.management.commands import verify
+from tokens.management.commands import reconcile, verify
 from tokens.models import Credential, Heartbeat, Helpdesk, InventoryRun, Job, Notification
 from tokens.operations import connections, credentials, heartbeats, helpdesks, inventories
 from tokens.presenters import helpdesks as presenters
@@ -225,6 +226,48 @@ def test_jobs_are_counted_by_kind_and_the_stuck_stand_with_error_and_next_try(wo
     (line,) = [line for line in said if line.startswith("stuck: ")]
     assert line.startswith("stuck: Make sure a token is gone (hard-to-kill): 6 tries; the last, ")
     assert ": The helpdesk is away. Next try " in line
+
+
+@pytest.mark.parametrize("has_list", [True, False])
+def test_reconcile_ends_with_what_the_page_says(world, omar, monkeypatch, has_list):
+    """Tasks, what is stuck, what nobody answered, the last list and the budget, whether or not a list could be had."""
+    held, lost = world.active(script_name="hard-to-kill"), world.ordered(script_name="no-answer")
+    be_well(world)
+    world.slug = "production"
+    world.desk.next_answers["exchange"].append(Unknown("It timed out."))
+    world.consent(lost)
+    world.work()
+    credentials.revoke(credential=held, by=held.owner, reason="", now=world.clock())
+    Job.objects.filter(done_at=None, kind=Job.Kind.CLOSE).update(tries=outbox.TRIES_BEFORE_RED)
+    if not has_list:
+        world.desk.next_answers["list"].append(Retry("The helpdesk is away."))
+    said = what_reconcile_prints(world, monkeypatch)
+    page = words(omar.get("/operations"))
+    panel = page.split('id="production"')[1].split("</section>")[0]
+    rows = [re.findall(r'<td class="number"[^>]*>(\d+)<', row) for row in panel.split("<tr>")]
+    due, running, waiting = (sum(int(row[n]) for row in rows if row) for n in range(3))
+    red = page.split('id="stuck"')[1].split("</section>")[0].count("<tr>") - 1
+    assert (due + running + waiting > 0, red) == (True, 1)
+    assert f"tasks: {due} due, {running} running, {waiting} waiting; {red} stuck" in said
+    unknown = page.split('id="unknown"')[1].split("</section>")[0].count("<tr>") - 1
+    assert f"calls without an answer: {unknown}" in said
+    assert unknown == 1
+    assert lost.script_name in page
+    listed = next(line for line in said if line.startswith("list of all tokens: "))
+    assert f"{listed.split()[4]} token" in panel
+    note = "700 configured, 700 announced, 512 left of this minute; 2 waiting in line"
+    assert f"budget of calls: 693 a minute now, {note}" in said
+    assert f'693 a minute now <span class="note">{note}.</span>' in panel
+
+
+def what_reconcile_prints(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines of `manage.py reconcile` about production, which asks the fake helpdesk."""
+    monkeypatch.setattr(reconcile, "connector_for", world._connect)
+    monkeypatch.setattr(reconcile, "limiter_for", lambda _: FreeLimiter())
+    out = io.StringIO()
+    with contextlib.suppress(SystemExit):
+        call_command("reconcile", "--helpdesk", "production", stdout=out, stderr=io.StringIO())
+    return [line.removeprefix("production: ") for line in out.getvalue().splitlines()]
 
 
 def test_a_call_without_an_answer_says_when_it_is_settled(world, omar):

@@ -141,7 +141,7 @@ def test_a_list_that_cannot_be_had_is_a_sentence_and_a_status(world, error):
     world.desk.next_answers["list"].append(error)
     said = run("reconcile")
     assert said.status == 2
-    assert said.out == ""
+    assert done(said) == []
     assert said.err.strip() == f"production: the list of tokens could not be had: {error.reason}"
     assert (world.helpdesk.stopped_at is not None) is isinstance(error, Broken)
     assert run("reconcile").status == 0

@@ -21,10 +21,10 @@ REDIS_GONE = "Redis does not answer: pages and keys go on, work waits."
 
 @dataclass(frozen=True)
 class Budget:
-    """The pace of the calls to one helpdesk; a sentence where it cannot be told."""
+    """The pace of the calls to one helpdesk and what makes it so; a sentence alone where it cannot be told."""
 
-    state: LimiterState | None
-    sentence: str = ""
+    sentence: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,23 @@ def _budgets(slugs: Sequence[str]) -> list[Budget]:
 
 def _budget(slug: str) -> Budget:
     if slug not in settings.HELPDESKS:
-        return Budget(None, "It is no longer set up in Keydesk.")
+        return Budget("It is no longer set up in Keydesk.")
     try:
-        return Budget(shared_limiter().state(slug))
+        pace = shared_limiter().state(slug)
     except LimiterDown:
-        return Budget(None, REDIS_GONE)
+        return Budget(REDIS_GONE)
     except ImproperlyConfigured:
-        return Budget(None, "No Redis is set up, so work is done by manage.py work alone.")
+        return Budget("No Redis is set up, so work is done by manage.py work alone.")
+    return Budget(f"{pace.per_minute:.0f} a minute now", _pace_note(pace))
+
+
+def _pace_note(pace: LimiterState) -> str:
+    said = [f"{pace.configured} configured"]
+    said += [] if pace.announced is None else [f"{pace.announced} announced"]
+    said += [] if pace.remaining is None else [f"{pace.remaining} left of this minute"]
+    line = f"{pace.waiting} waiting in line" if pace.waiting else "nobody waits in line"
+    paused = f"; paused for {pace.paused_for:.0f} s" if pace.paused_for else ""
+    return f"{', '.join(said)}; {line}{paused}"
 
 
 def standing(panel: Panel) -> Iterator[str]:
@@ -127,10 +137,8 @@ def standing(panel: Panel) -> Iterator[str]:
     run = panel.complete
     listed = f"{run.token_count} at {run.started_at:%F %T}" if run else "none that is complete yet"
     yield f"list of all tokens: {listed}"
-    pace, said = panel.budget.state, panel.budget.sentence
-    if pace is not None:
-        said = f"{pace.per_minute:.0f} a minute now, {pace.configured} configured"
-    yield f"budget of calls: {said}"
+    budget = panel.budget
+    yield f"budget of calls: {budget.sentence}" + (f", {budget.note}" if budget.note else "")
 
 
 def _stuck(red: queries.RedJob) -> str:

@@ -95,6 +95,7 @@ class Command(BaseCommand):
 
     def _failed(self, helpdesk: Helpdesk, reason: str) -> int:
         self.stderr.write(f"{helpdesk.slug}: the list of tokens could not be had: {reason}")
+        self._say_how_it_stands(helpdesk)
         return NO_LIST
 
 
