@@ -118,7 +118,7 @@ BENCHMARKS = {
         recovery.first_call,
         Figure(
             2,
-            "seconds from starting web, worker and beat again, all killed with 10,000 open jobs, "
+            "seconds from starting broker, worker, web and beat again, all killed with 10,000 open jobs, "
             "to the first answered remote call",
         ),
     ),
@@ -128,7 +128,8 @@ BENCHMARKS = {
             "revoke_click": Figure(
                 250,
                 "milliseconds beyond one round trip and one slot from a click on *End this access* "
-                "until the token is dead, behind 10,000 due refreshes; the median of the clicks",
+                "until the token is dead (that it is gone is then looked up twice), behind 10,000 due "
+                "refreshes; the median of the clicks",
             ),
             "revoke_click_worst": Figure(1000, "the same, the slowest click"),
         },

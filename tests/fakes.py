@@ -143,8 +143,8 @@ class FakeConnector:
         return self._pair(new, change)
 
     def mint_service_token(self, *, expires_in: int) -> ServiceToken:
-        self._call("mint")
         self.desk.at_mint()
+        self._call("mint")
         return ServiceToken(SERVICE, expires_in)
 
     def _as(self, name: str, token: str) -> Any:

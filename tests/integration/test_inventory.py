@@ -1059,6 +1059,18 @@ def test_our_own_access_is_renewed_once_before_its_end_with_a_row_for_it(world):
     assert first.service_token not in rows[0].body
 
 
+def test_that_our_own_access_is_asked_for_is_on_record_before_it_is(world):
+    """An answer that is lost leaves a token of an administrator that nobody holds."""
+    world.person("ada")
+    said: list[int] = []
+    asked = AuditEvent.objects.filter(event="helpdesk.access_asked")
+    world.desk.at_mint = lambda: said.append(asked.count())
+    world.desk.next_answers["mint"].append(Unknown("It timed out."))
+    take(world)
+    assert said == [1]
+    assert not AuditEvent.objects.filter(event="helpdesk.access_renewed").exists()
+
+
 def test_a_refused_service_token_does_not_drop_the_one_renewed_meanwhile(world):
     world.person("ada")
     take(world)

@@ -176,6 +176,19 @@ def _stray_adopted(scene: Scene) -> None:
     scene.audit("grant.adopted", "Grant", stray, 3, remote_id=103)
 
 
+def _took_its_own_access(scene: Scene, *, ago: float) -> None:
+    scene.desk.tell(
+        "token.issued", scene.now - ago, grant_type="client_credentials",
+        expires_at=iso(scene.now - ago + 3600), scopes=["read", "write"],
+    )  # fmt: skip
+
+
+def _own_access_asked_for(scene: Scene) -> None:
+    scene.audit("helpdesk.access_asked", "Helpdesk", 1, 9)
+    _took_its_own_access(scene, ago=8.9)
+    scene.audit("helpdesk.access_asked", "Helpdesk", 1, 5)
+
+
 def _showed(scene: Scene, *, arrived: float, ago: float, fault: str = "late_commit") -> None:
     """A refresh token was shown; the log has it when it was done."""
     scene.desk.tell(
@@ -194,7 +207,7 @@ def _shown_again_soon_after_it_was_done_late(scene: Scene) -> None:
 @pytest.mark.parametrize(
     "plant",
     [
-        _shown_again_soon_after_it_was_done_late, _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _unknown_while_one_waited, _young_stray,
+        _own_access_asked_for, _shown_again_soon_after_it_was_done_late, _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _unknown_while_one_waited, _young_stray,
         _demoted, _replaced_by_a_person, _stray_adopted, _frozen_too_late,
         _adopted_by_a_slow_list, _told_what_was_read_later, _handed_out_before_its_end_was_written,
     ],
@@ -370,6 +383,11 @@ def _over_limit(scene: Scene) -> None:
 
 def _made_without_row(scene: Scene) -> None:
     scene.make(103, ago=3)
+
+
+def _own_access_without_row(scene: Scene) -> None:
+    _own_access_asked_for(scene)
+    _took_its_own_access(scene, ago=6)
 
 
 def _recorded_afterwards(scene: Scene) -> None:
@@ -628,7 +646,7 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("unproved", _handed_out_of_nothing), ("two_pairs", _two_living_pairs),
     ("two_pairs", _two_live_grants), ("killed_early", _refreshed_too_soon),
     ("killed_early", _too_soon_and_unknown), ("killed_early", _deleted_while_told),
-    ("over_limit", _over_limit), ("unaudited", _made_without_row),
+    ("over_limit", _over_limit), ("unaudited", _made_without_row), ("unaudited", _own_access_without_row),
     ("unaudited", _recorded_afterwards), ("unaudited", _deleted_without_row),
     ("unaudited", _state_without_record), ("unaudited", _decision_without_record),
     ("unaudited", _hand_out_without_row), ("repeated", _code_twice),

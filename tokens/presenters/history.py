@@ -211,6 +211,7 @@ SENTENCES: dict[str, Says] = {
     "helpdesk.restored": lambda _: (
         "A backup was restored: an admin has to confirm the list of tokens."
     ),
+    "helpdesk.access_asked": lambda _: "Keydesk asks for its own access to the helpdesk anew.",
     "helpdesk.access_renewed": lambda _: "Keydesk's own access to the helpdesk was taken anew.",
     "helpdesk.stopped": lambda t: f"The helpdesk refuses {_refused(t)}. Work waits.",
     "helpdesk.resumed": lambda t: f"The helpdesk accepts {_refused(t)} again.",

@@ -212,6 +212,7 @@ T = TypeVar("T")
 class Snapshot:
     """One moment of the database, for one helpdesk."""
 
+    helpdesk_id: int
     grants: dict[int, Grant]
     credentials: dict[int, Credential]
     requests: dict[int, Request]
@@ -336,6 +337,7 @@ class Database:
         oldest = runs[min(len(runs), 60) - 1].id if runs else 0
         seen = reading.rows(Seen, "t.helpdesk_id = ? AND t.last_run_id >= ?", desk, oldest)
         return Snapshot(
+            helpdesk_id=desk,
             grants=dict(self._grants),
             credentials=_keyed(reading.rows(Credential, "t.helpdesk_id = ?", desk)),
             requests=_keyed(reading.rows(Request, "p.helpdesk_id = ?", desk)),

@@ -108,6 +108,8 @@ class Desk:
     """When a token was asked whose it is, or shown by its id, and answered."""
     lists: list[float] = field(default_factory=list)
     """When a page of the list of all tokens was read."""
+    service_taken: list[float] = field(default_factory=list)
+    """When workers got access of the portal's own: an hour's. Commands take ten minutes' and say so themselves."""
     addresses: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[float] = field(default_factory=list)
@@ -158,6 +160,9 @@ class Desk:
         if event["client"] == self.client_id and kind:
             actor = self._consents.pop(self.client_id, event["user_id"])
             self._keep(_made(event, at, kind, actor, None))
+        ends = _moment(detail.get("expires_at"))
+        if detail.get("grant_type") == "client_credentials" and ends and ends - at > 1_800:
+            self.service_taken.append(at)
 
     def _take_token_refreshed(self, event: Event, at: float, detail: Event) -> None:
         if event["client"] != self.client_id:

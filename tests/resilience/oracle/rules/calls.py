@@ -95,6 +95,7 @@ def _half_again(view: View, first: Grant, second: Grant) -> Iterator[Finding]:
 def unaudited(view: View) -> Iterator[Finding]:
     """Each pair the helpdesk made had its row before the call; each deletion and each state has its own."""
     yield from _made_without_record(view)
+    yield from _own_access_without_record(view)
     yield from _deleted_without_record(view)
     yield from _grants_without_record(view)
     yield from _credentials_without_record(view.base)
@@ -119,6 +120,17 @@ def _made_without_record(view: View) -> Iterator[Finding]:
             yield Finding(
                 "unaudited", f"token {one.token_id} was made by {one.kind}, no row said so before"
             )
+
+
+def _own_access_without_record(view: View) -> Iterator[Finding]:
+    """No moment has seen the portal's own access given more often than it was said to be asked for before."""
+    said = view.base.said("Helpdesk", view.base.helpdesk_id, "helpdesk.access_asked")
+    taken = 0
+    for at in sorted(view.desk.service_taken):
+        taken += 1
+        if bisect_right(said, at + EPSILON) < taken:
+            taken -= 1
+            yield Finding("unaudited", "access of our own was given, no row said so before")
 
 
 def _deleted_without_record(view: View) -> Iterator[Finding]:
