@@ -73,12 +73,19 @@ class Actor(PlainBrowser):
 
     def connect(self, credential: int, *, button: str = "Connect", allow: bool = True) -> "Actor":
         """To the helpdesk's consent page and back, then wait until it is proved or refused."""
+        self.consent(credential, button=button, allow=allow)
+        until(lambda: not self.is_connecting(credential))
+        return self
+
+    def consent(self, credential: int, *, button: str = "Connect", allow: bool = True) -> None:
+        """To the helpdesk's consent page and back."""
         self.open(f"/credentials/{credential}").press(button)
         if any(self.person.name in text for form in self.page.forms for text, _, _ in form.buttons):
             self._pick()
         self.press("Allow" if allow else "Deny")
-        until(lambda: "Connecting" not in self.open(f"/credentials/{credential}").text)
-        return self
+
+    def is_connecting(self, credential: int) -> bool:
+        return "Connecting" in self.open(f"/credentials/{credential}").text
 
     def credential_of(self, request: int) -> int:
         """The credential an approved request led to, as the request's page links it."""

@@ -133,13 +133,185 @@ def test_a_refresh_of_the_other_access_meanwhile_teaches_nothing(world):
     assert learned(world) == "unknown"
 
 
-def test_a_look_that_fails_hinders_no_exchange(world):
+@pytest.mark.parametrize("call", ["show", "list"])
+def test_an_exchange_waits_for_the_look_before_it(world, call):
+    """What cannot be told afterwards is not done."""
     world.active()
     second = world.ordered(script_name="second")
     world.consent(second)
-    world.desk.next_answers["show"].append(Unknown("It broke off."))
+    world.desk.next_answers[call].append(Unknown("It broke off."))
+    world.work()
+    assert fresh(second).state == CredentialState.ISSUING
+    assert len(world.desk.living()) == 1
+    world.wait(seconds=3)
     world.work()
     assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "no"
+
+
+@pytest.mark.parametrize("call", ["show", "list"])
+def test_a_code_that_dies_while_its_exchange_waits_is_a_sentence_and_one_click(world, call):
+    world.active()
+    second = world.ordered(script_name="second")
+    world.consent(second)
+    world.desk.next_answers[call].extend([Unknown("It broke off.")] * 20)
+    for _ in range(5):
+        world.work()
+        world.wait(seconds=61)
+    assert fresh(second).state == CredentialState.AWAITING_CONSENT
+    assert "Connect again." in fresh(second).problem
+    assert not Job.objects.filter(kind=Job.Kind.EXCHANGE, done_at=None).exists()
+    assert len(world.desk.living()) == 1
+    world.desk.next_answers[call].clear()
+    world.consent(second)
+    world.work()
+    assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "no"
+
+
+def test_a_list_and_a_look_that_disagree_let_no_exchange_leave(world, monkeypatch):
+    world.active()
+    second = world.ordered(script_name="second")
+    world.consent(second)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeConnector, "show", lambda self, **asked: None)
+        world.work()
+    assert fresh(second).state == CredentialState.ISSUING
+    assert len(world.desk.living()) == 1
+    world.wait(seconds=3)
+    world.work()
+    assert learned(world) == "no"
+
+
+def test_a_look_after_that_gets_no_answer_is_taken_again(world, monkeypatch):
+    world.active()
+    second = world.ordered(script_name="second")
+    world.consent(second)
+    world.desk.next_answers["exchange"].append(
+        lambda: world.desk.next_answers["show"].append(Unknown("It broke off."))
+    )
+    world.work()
+    assert fresh(second).state == CredentialState.ACTIVE
+    assert learned(world) == "unknown"
+    world.wait(seconds=3)
+    world.work()
+    assert learned(world) == "no"
+
+
+# --- Finding out, though it is cut off ----------------------------------------------------------------
+
+
+class Death(BaseException):
+    """The process ends here; nothing catches it."""
+
+
+def die(*_: object, **__: object) -> None:
+    raise Death
+
+
+def killed(world: World, call: str) -> Credential:
+    """A second access whose worker dies at this call: the exchange when it is made, others after it."""
+    second = world.ordered(script_name="second")
+    world.consent(second)
+    with pytest.MonkeyPatch.context() as patched:
+        at_exchange = (
+            die if call == "exchange" else lambda: patched.setattr(FakeConnector, call, die)
+        )
+        world.desk.next_answers["exchange"].append(at_exchange)
+        with pytest.raises(Death):
+            world.work()
+    return second
+
+
+def go_on(world: World) -> None:
+    """Whoever takes it up, for as long as an unknown answer may take to be settled."""
+    for _ in range(5):
+        world.wait(seconds=settings.CLAIM.total_seconds() + 1)
+        world.work()
+
+
+@pytest.mark.parametrize(
+    ("call", "before", "after"),
+    [("show", "active", "active"), ("tokens_of_client", "active", "active"),
+     ("current", "issuing", "active"), ("exchange", "issuing", "awaiting_consent")],
+)  # fmt: skip
+def test_a_worker_killed_on_the_way_leaves_it_to_the_next_one(world, call, before, after):
+    """Before the proof, between the proof and either second look, or while nobody knows the answer."""
+    world.active()
+    second = killed(world, call)
+    assert (fresh(second).state, learned(world)) == (before, "unknown")
+    go_on(world)
+    assert (fresh(second).state, learned(world)) == (after, "no")
+
+
+def test_a_demotion_before_it_is_taken_up_again_teaches_nothing(world):
+    """What the exchange made is dead as well, so the exchange ended nothing."""
+    world.active()
+    killed(world, "show")
+    for pair in world.desk.living():
+        world.desk.end(pair.record.id)
+    go_on(world)
+    assert learned(world) == "unknown"
+
+
+def lost(world: World, *, is_made: bool = True) -> Credential:
+    """A second access whose exchange gets no answer."""
+
+    def lose() -> None:
+        raise Unknown("No answer.")
+
+    second = world.ordered(script_name="second")
+    world.consent(second)
+    world.desk.next_answers["exchange"].append(lose if is_made else Unknown("No answer."))
+    world.work()
+    return second
+
+
+def test_an_exchange_without_an_answer_is_learned_from_by_what_it_made(world):
+    world.active()
+    second = lost(world)
+    go_on(world)
+    assert fresh(second).state == CredentialState.AWAITING_CONSENT
+    assert learned(world) == "no"
+
+
+def test_also_where_a_list_found_first_that_the_other_vanished(world):
+    first = world.active()
+    lost(world)
+    sweeps.order_inventories(now=world.clock())
+    world.work()
+    assert fresh(first).state == CredentialState.LOST
+    go_on(world)
+    assert learned(world) == "no"
+
+
+def test_one_without_an_answer_that_left_both_alive_teaches_that_several_are_held(world):
+    world.desk.one_grant_per_user = False
+    world.active()
+    lost(world)
+    go_on(world)
+    assert learned(world) == "yes"
+
+
+@pytest.mark.parametrize("is_one", [True, False])
+def test_one_without_an_answer_that_made_nothing_teaches_nothing(world, is_one):
+    """Even if the other is gone: somebody deleted it."""
+    first = world.active()
+    second = lost(world, is_made=False)
+    if is_one:
+        world.desk.end(first.grants.get().remote_id)
+    go_on(world)
+    assert fresh(second).state == CredentialState.AWAITING_CONSENT
+    assert learned(world) == "unknown"
+
+
+def test_one_without_an_answer_beside_access_that_its_owner_ended_teaches_nothing(world):
+    world.desk.one_grant_per_user = False
+    first = world.active()
+    lost(world)
+    credentials.revoke(credential=first, by=first.owner, reason="", now=world.clock())
+    go_on(world)
+    assert fresh(first).state == CredentialState.REVOKED
     assert learned(world) == "unknown"
 
 

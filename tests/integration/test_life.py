@@ -14,10 +14,10 @@ from accounts.operations import deactivate
 from tests.fakes import FakeConnector
 from tests.world import World
 from tokens import outbox
-from tokens.capabilities import current
+from tokens.capabilities import SEVERAL_GRANTS, current
 from tokens.connectors.base import GiveUp, Retry, TokenRecord, Unknown
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job
-from tokens.operations import credentials, grants, helpdesks, keys, sweeps
+from tokens.operations import capabilities, credentials, grants, helpdesks, keys, sweeps
 from tokens.provisioning import confirm, open_line
 from tokens.refusals import StaleState
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
@@ -666,8 +666,14 @@ def lists_taken(world: World) -> int:
     return InventoryRun.objects.filter(is_complete=True).count()
 
 
+def know_that_several_are_held(world: World) -> None:
+    """So that a list is taken for a proof only, and none to find that out."""
+    capabilities.learn(helpdesk=world.helpdesk, name=SEVERAL_GRANTS, is_so=True, now=world.clock())
+
+
 def test_the_list_after_one_proof_serves_as_the_next_ones_before(world):
     world.desk.narrow_may_ask_current = False
+    know_that_several_are_held(world)
     world.active()
     second, third = (world.ordered(script_name=name) for name in ("second", "third"))
     before = lists_taken(world)
@@ -683,6 +689,7 @@ def test_the_list_after_one_proof_serves_as_the_next_ones_before(world):
 def test_an_older_list_is_not_the_one_before(world, meanwhile):
     """What was made since, and by whom, would not be known."""
     world.desk.narrow_may_ask_current = False
+    know_that_several_are_held(world)
     first = world.active()
     second = world.ordered(script_name="second")
     before = lists_taken(world)

@@ -83,10 +83,9 @@ def siblings(credential: Credential, *, now: datetime) -> QuerySet[Grant]:
     )  # fmt: skip
 
 
-def is_untouched(grant: Grant, *, now: datetime) -> bool:
-    """Whether nothing of ours has happened to a live pair: no refresh, no end, and its own is not near."""
-    still = Grant.objects.filter(_no_half_ends_soon(now), pk=grant.pk, state=GrantState.LIVE)
-    return still.exists() and not grant.successors.exists()
+def is_untouched(*, now: datetime) -> Q:
+    """Live pairs that no end of ours is about, and whose own is not near; their refresh is for the caller to rule out."""
+    return _no_half_ends_soon(now) & Q(state=GrantState.LIVE)
 
 
 def _no_half_ends_soon(now: datetime) -> Q:

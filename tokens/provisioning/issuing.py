@@ -33,8 +33,12 @@ class NotAnyMore(Exception):
 
 
 def exchange(line: Line, credential_id: int) -> None:
-    """Turn the code a consent gave into a proved pair, or refuse with a reason. Safe to repeat."""
-    credential = _load(credential_id)
+    """Turn the code a consent gave into a proved pair, or refuse with a reason; learn from it. Safe to repeat."""
+    _issue(line, _load(credential_id))
+    siblings.learn_from(line, credential_id)
+
+
+def _issue(line: Line, credential: Credential) -> None:
     if credential.state != CredentialState.ISSUING or _has_ended(line, credential):
         return
     grant = _open_call(line, credential)
@@ -122,7 +126,7 @@ def _refuse(line: Line, credential: Credential, reason: str) -> None:
 def _exchange(line: Line, credential: Credential, connection: Connection) -> None:
     before = line_up(line, credential)
     try:
-        sibling = siblings.living(line, credential)
+        siblings.look_before(line, credential)
         try:
             grant = _intend(line, credential, Grant.Purpose.EXCHANGE, before, connection=connection)
         except NotAnyMore as refusal:
@@ -144,7 +148,6 @@ def _exchange(line: Line, credential: Credential, connection: Connection) -> Non
         except GiveUp as error:
             return _refuse(line, credential, WORDS.get(error.code, error.reason))
         prove(line, grant)
-        siblings.learn_from(line, sibling, new=grant)
     finally:
         end_turn(line, credential)
 
