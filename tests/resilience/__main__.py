@@ -79,12 +79,14 @@ def soak(_: list[str]) -> int:
     deaths, unreached = _die_everywhere()
     results.write(report, deaths, unreached)
     caught = [(one, _hunt(one, seed)) for one in portals().values()]
-    accused = sum(_accuse_the_right(one) for one in _conditions(portals().values()))
-    has_failed = bool(_tests()) or accused > 0
+    accused = [said for one in _conditions(portals().values()) for said in _accuse_the_right(one)]
+    has_failed = bool(_tests())
     missed = [one.name for one, found in caught if not found]
-    violations = report.violations + deaths.violations
+    violations = report.violations + deaths.violations + accused
     for name in missed:
         print(f"not caught: {name}")
+    if has_failed:
+        print("tests of tests/resilience failed")
     print(
         f"soak kills={report.kills} calls={report.calls} unknowns={report.unknowns} "
         f"late={report.late} violations={len(violations)} "
@@ -134,7 +136,7 @@ def wrong_ones(words: list[str]) -> int:
         first = datetime.datetime.now(datetime.UTC).timetuple().tm_yday * count
         chosen = [everyone[(first + n) % len(everyone)] for n in range(count)]
     caught = [bool(_hunt(one, seed=int(os.environ.get("SEED") or 1))) for one in chosen]
-    accused = sum(_accuse_the_right(one) for one in chosen)
+    accused = sum(bool(_accuse_the_right(one)) for one in chosen)
     print(f"wrong caught={sum(caught)}/{len(caught)} accused={accused}")
     return 0 if all(caught) and not accused else 1
 
@@ -190,9 +192,8 @@ def _endless(seconds: float) -> Goal:
 
 def fair(words: list[str]) -> int:
     """The right portal, for a while, under the options of these wrong ones: nothing may be found."""
-    accused = 0
-    for one in _conditions(portals()[name] for name in words or portals()):
-        accused += _accuse_the_right(one)
+    chosen = _conditions(portals()[name] for name in words or portals())
+    accused = [said for one in chosen for said in _accuse_the_right(one)]
     return 1 if accused else 0
 
 
@@ -201,10 +202,10 @@ def _conditions(chosen: Iterable[Wrong]) -> Iterable[Wrong]:
     return {str(one.options): one for one in chosen}.values()
 
 
-def _accuse_the_right(one: Wrong) -> bool:
-    """Whether anything is found of the right portal, for a while, under the conditions of this wrong one.
+def _accuse_the_right(one: Wrong) -> list[tuple[str, str]]:
+    """What is found of the right portal, for a while, under the conditions of this wrong one.
 
-    Also whether nothing was called, of which nothing can be found.
+    That nothing was called, of which nothing can be found, counts as if something were.
     """
     options: dict[str, Any] = {"households": 2, **one.options}
     within = max(options.pop("settles_within", 0.0), SETTLES_WITHIN)
@@ -215,7 +216,7 @@ def _accuse_the_right(one: Wrong) -> bool:
     )
     for rule, sentence in report.violations:
         print(f"violation {rule}: {sentence}", flush=True)
-    return bool(report.violations) or not report.requests
+    return report.violations or ([] if report.requests else [("void", "nothing was called")])
 
 
 @contextmanager

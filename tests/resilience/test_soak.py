@@ -1,0 +1,59 @@
+"""What the long runs do around their storms: what the last line counts."""
+
+from collections import Counter
+
+import pytest
+
+from tests.resilience import __main__ as long_runs
+from tests.resilience.run import Goal, Report
+from tests.resilience.wrong import Wrong
+
+ONE = Wrong("one", "It is wrong.", ("unowned",), patch=lambda: None)
+NOTHING = Goal(kills=0, calls=0, late=0, unknowns=0, races=0)
+ACCUSED = ("unowned", "token 1: no row owns it")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A soak whose parts lack nothing and found nothing, and take no time."""
+    enough = Report(seed=7, lived=Counter({"handed out": 1}), goal=NOTHING)
+    parts = {
+        "_play": lambda _seed, _goal: enough,
+        "_die_everywhere": lambda: (enough, set()),
+        "portals": lambda: {"one": ONE},
+        "_hunt": lambda _one, _seed: "unowned",
+        "_accuse_the_right": lambda _one: [],
+        "_tests": lambda: 0,
+    }
+    for name, part in parts.items():
+        monkeypatch.setattr(long_runs, name, part)
+    monkeypatch.setattr(long_runs.results, "write", lambda *_: None)
+    monkeypatch.setenv("SEED", "7")
+
+
+LAST = "soak kills=0 calls=0 unknowns=0 late=0 violations={} caught=1/1 seed=7"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_soak_that_found_nothing_says_so(capsys):
+    assert long_runs.soak([]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == LAST.format(0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_found_of_the_right_portal_in_a_wrong_ones_place_is_a_violation(
+    capsys, monkeypatch
+):
+    monkeypatch.setattr(long_runs, "_accuse_the_right", lambda _one: [ACCUSED])
+    assert long_runs.soak([]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == LAST.format(1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_failed_tests_are_said_before_the_last_line(capsys, monkeypatch):
+    monkeypatch.setattr(long_runs, "_tests", lambda: 1)
+    assert long_runs.soak([]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "tests of tests/resilience failed",
+        LAST.format(0),
+    ]
