@@ -170,7 +170,11 @@ def _hunt(wrong: Wrong, seed: int) -> str:
 def _hunt_once(wrong: Wrong, seed: int) -> str:
     options: dict[str, Any] = {"households": 2, **wrong.options}
     within = options.pop("settles_within", SETTLES_WITHIN)
-    with _folder() as folder, prepared(folder, seed=seed, wrong=wrong.name, **options) as run:
+    with (
+        _folder() as folder,
+        own_database() as database,
+        prepared(folder, seed=seed, wrong=wrong.name, **options, **database) as run,
+    ):
 
         def found() -> str:
             rules = {rule for rule, _ in run.violations}
@@ -209,7 +213,11 @@ def _accuse_the_right(one: Wrong) -> list[tuple[str, str]]:
     """
     options: dict[str, Any] = {"households": 2, **one.options}
     within = max(options.pop("settles_within", 0.0), SETTLES_WITHIN)
-    with _folder() as folder, prepared(folder, seed=1, **options) as run:
+    with (
+        _folder() as folder,
+        own_database() as database,
+        prepared(folder, seed=1, **options, **database) as run,
+    ):
         report = run.play(_endless(min(FAIR, one.seconds)), warm=1, settles_within=within)
     print(
         f"fair {one.name}: {len(report.violations)} violations, {report.requests} calls", flush=True

@@ -1,6 +1,9 @@
-"""What the long runs do around their storms: what the last line counts."""
+"""What the long runs do around their storms: on which database a portal lives, and what the last line counts."""
 
 from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,9 +11,40 @@ from tests.resilience import __main__ as long_runs
 from tests.resilience.run import Goal, Report
 from tests.resilience.wrong import Wrong
 
+GIVEN = {"DATABASE_URL": "postgres://given/for-one-run"}
 ONE = Wrong("one", "It is wrong.", ("unowned",), patch=lambda: None)
 NOTHING = Goal(kills=0, calls=0, late=0, unknowns=0, races=0)
 ACCUSED = ("unowned", "token 1: no row owns it")
+
+
+@pytest.fixture
+def lived_on(monkeypatch):
+    """The databases that portals lived on; none is started, and the judge accuses each of the same."""
+    found = []
+
+    @contextmanager
+    def own_database():
+        yield GIVEN
+
+    @contextmanager
+    def prepared(_folder: Path, **options):
+        found.append(options.get("DATABASE_URL"))
+        report = Report(seed=1, requests=1, violations=[ACCUSED])
+        yield SimpleNamespace(violations={ACCUSED: None}, play=lambda *_, **__: report)
+
+    monkeypatch.setattr(long_runs, "own_database", own_database)
+    monkeypatch.setattr(long_runs, "prepared", prepared)
+    return found
+
+
+def test_a_wrong_portal_lives_on_the_database_that_is_given(lived_on):
+    assert long_runs._hunt(ONE, seed=1) == "unowned"
+    assert lived_on == [GIVEN["DATABASE_URL"]]
+
+
+def test_the_right_one_in_its_place_lives_there_too(lived_on):
+    assert long_runs._accuse_the_right(ONE) == [ACCUSED]
+    assert lived_on == [GIVEN["DATABASE_URL"]]
 
 
 @pytest.fixture
