@@ -36,7 +36,7 @@ from tests.stack import ROOT, own_database  # noqa: E402
 
 IN_CI = 5
 SOAK = {
-    "share": 0.45, "has_lulls": True, "pace": 2.5, "households": 10, "at_once": 7, "armed_at_once": 8,
+    "share": 0.45, "has_lulls": True, "has_quiet": True, "pace": 2.5, "households": 10, "at_once": 7, "armed_at_once": 8,
     "plans": (*PLANS, *SETTLED[:40]), "is_loud": True,
 }  # fmt: skip
 """How many of the calls meet a fault in a soak's gusts, how many people live in it, and where death waits for them.
@@ -71,7 +71,7 @@ def soak(_: list[str]) -> int:
     calls = int(os.environ.get("CALLS") or 10_000)
     goal = Goal(
         kills, calls, late=max(1, calls // 100), unknowns=max(1, calls // 100),
-        races=max(1, kills // 50), served=1, most_seconds=7200,
+        races=max(1, kills // 50), served=1, judged=1, most_seconds=7200,
         acts=("end_everything", "freeze", "take_list", "confirm", "restore", "trespass"),
     )  # fmt: skip
     report = _play(seed, goal)
@@ -155,7 +155,10 @@ def _play(seed: int, goal: Goal) -> Report:
 def _tell(report: Report) -> None:
     for lack in report.lacks:
         print(f"void: {lack}")
-    print(f"lived: {dict(report.lived)} in {report.seconds:.0f} s", flush=True)
+    print(
+        f"lived: {dict(report.lived)} in {report.seconds:.0f} s; in {report.judged} of them no bound had an excuse",
+        flush=True,
+    )
 
 
 def _hunt(wrong: Wrong, seed: int) -> str:

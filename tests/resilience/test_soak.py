@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from tests.resilience.wrong import Wrong
 GIVEN = {"DATABASE_URL": "postgres://given/for-one-run"}
 ONE = Wrong("one", "It is wrong.", ("unowned",), patch=lambda: None)
 NOTHING = Goal(kills=0, calls=0, late=0, unknowns=0, races=0)
+ENOUGH = Report(seed=7, lived=Counter({"handed out": 1}), goal=NOTHING)
 ACCUSED = ("unowned", "token 1: no row owns it")
 
 
@@ -50,10 +52,9 @@ def test_the_right_one_in_its_place_lives_there_too(lived_on):
 @pytest.fixture
 def quick(monkeypatch):
     """A soak whose parts lack nothing and found nothing, and take no time."""
-    enough = Report(seed=7, lived=Counter({"handed out": 1}), goal=NOTHING)
     parts = {
-        "_play": lambda _seed, _goal: enough,
-        "_die_everywhere": lambda: (enough, set()),
+        "_play": lambda _seed, _goal: ENOUGH,
+        "_die_everywhere": lambda: (ENOUGH, set()),
         "portals": lambda: {"one": ONE},
         "_hunt": lambda _one, _seed: "unowned",
         "_accuse_the_right": lambda _one: [],
@@ -81,6 +82,16 @@ def test_what_is_found_of_the_right_portal_in_a_wrong_ones_place_is_a_violation(
     monkeypatch.setattr(long_runs, "_accuse_the_right", lambda _one: [ACCUSED])
     assert long_runs.soak([]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == LAST.format(1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_soak_that_judged_no_bound_while_it_stormed_is_void(monkeypatch):
+    def play(_seed, goal):
+        return replace(ENOUGH, goal=replace(NOTHING, judged=goal.judged))
+
+    monkeypatch.setattr(long_runs, "_play", play)
+    assert long_runs.soak([]) == 1
+    assert long_runs.SOAK["has_quiet"]
 
 
 @pytest.mark.usefixtures("quick")
