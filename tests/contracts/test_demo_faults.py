@@ -244,12 +244,35 @@ def test_stall_answers_late(helpdesk: Helpdesk) -> None:
     assert time.monotonic() - start > 0.7
 
 
-def test_redirect_leads_to_another_host_and_is_not_followed(helpdesk: Helpdesk) -> None:
-    helpdesk.remote.order_faults({"path": "/api", "kind": "redirect", "times": 2})
+@pytest.mark.parametrize("kind", ["redirect", "redirect_after"])
+def test_redirect_leads_to_another_host_and_is_not_followed(
+    helpdesk: Helpdesk, looked_up: set[str], kind: str
+) -> None:
+    """Nobody so much as looks that host up, so neither a token nor a secret goes there."""
+    helpdesk.remote.order_faults({"path": "/api", "kind": kind, "times": 2})
     answer = requests.get(f"{helpdesk.address}/api/v2/users/me", allow_redirects=False, timeout=20)
-    assert urlsplit(answer.headers["Location"]).netloc != urlsplit(helpdesk.address).netloc
+    led_to = urlsplit(answer.headers["Location"]).hostname
+    assert led_to not in (None, urlsplit(helpdesk.address).hostname)
     with pytest.raises(Unknown, match="redirect"):
         connector(helpdesk).whoami(access_token="whatever")
+    helpdesk.remote.order_faults({**REFRESH, "kind": kind})
+    with pytest.raises(Unknown, match="redirect"):
+        refresh_by_connector(helpdesk, helpdesk.pair()["refresh_token"])
+    assert looked_up == {urlsplit(helpdesk.address).hostname}
+
+
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of every host that is looked up from now on."""
+    names: set[str] = set()
+    look_up = socket.getaddrinfo
+
+    def noting(host: Any, *args: Any, **options: Any) -> Any:
+        names.add(host)
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noting)
+    return names
 
 
 def raw_answer(helpdesk: Helpdesk, seconds: float) -> tuple[bytes, bool]:

@@ -43,6 +43,8 @@ GUST, LULL = 8.0, 8.0
 """Seconds of each where they come in turns."""
 LEFT_IN_A_LULL = 0.05
 """How much of the share of faults is left in a lull."""
+QUIET_EVERY = 600.0
+"""Seconds between two times of quiet, where there are any; the first comes after a quarter of them."""
 
 
 class Chaos:
@@ -52,7 +54,7 @@ class Chaos:
         self, city: City, *, seed: int, points: Callable[[], set[str]],
         outside: Callable[[int], None], share: float = 0.3, at_once: int = 3,
         climate: Mapping[str, float] | None = None, is_deadly: bool = True, has_lulls: bool = False,
-        pace: float = 1.0,
+        pace: float = 1.0, quiet: float = 0.0,
     ) -> None:  # fmt: skip
         self.city = city
         self.random = random.Random(seed)
@@ -75,6 +77,9 @@ class Chaos:
         """How often a token of ours is deleted on the helpdesk, how often that of our own access, how often one hides."""
         self.pace = pace
         """How much slower than about four throws a second."""
+        self.quiet = quiet
+        """For how many seconds now and then nothing at all goes wrong; 0: never."""
+        self._quiet_at = time.monotonic() + QUIET_EVERY / 4
         self._climate = seed
         self._is_lull = False
         self._turns_at = time.monotonic()
@@ -91,6 +96,8 @@ class Chaos:
         while not self.is_deadly and not is_over():
             time.sleep(0.3)
         while not is_over():
+            if self.quiet and time.monotonic() > self._quiet_at:
+                self._keep_quiet(is_over)
             self._turn()
             weights, acts = zip(*throws, strict=True)
             with suppress(OSError, ControlRefused, redis.RedisError):
@@ -114,6 +121,17 @@ class Chaos:
         self.city.helpdesk.clear_weather()
         self.city.helpdesk.order_faults()
         self.city.disarm()
+
+    def _keep_quiet(self, is_over: Callable[[], bool]) -> None:
+        """Nothing goes wrong for so long that whatever is late then is late without an excuse."""
+        with suppress(OSError, ControlRefused):
+            self.calm()
+        end = time.monotonic() + self.quiet
+        while time.monotonic() < end and not is_over():
+            time.sleep(0.3)
+        with suppress(OSError, ControlRefused):
+            self._set_weather()
+        self._quiet_at = time.monotonic() + QUIET_EVERY
 
     def _change_climate(self) -> None:
         self._climate += 1

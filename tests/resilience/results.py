@@ -51,6 +51,7 @@ def _right(report: Report) -> list[str]:
         f"| answers that stayed unknown | {report.unknowns} |",
         f"| commits after the client had given up | {report.late} |",
         f"| clicks and fetches raced | {report.races} |",
+        f"| seconds of quiet in which whatever was late had no excuse left | {report.judged} |",
         f"| tokens handed out meanwhile | {report.lived['handed out']} |",
         f"| accesses that lived to their end | {report.lived['life revoked']} |",
         *(f"| violation: {rule} | {sentence} |" for rule, sentence in report.violations),

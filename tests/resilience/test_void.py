@@ -7,9 +7,9 @@ import pytest
 
 from tests.resilience.run import Goal, Report
 
-GOAL = Goal(kills=2, calls=3, late=4, unknowns=5, races=6, served=7, acts=("freeze",))
+GOAL = Goal(kills=2, calls=3, late=4, unknowns=5, races=6, judged=8, served=7, acts=("freeze",))
 ENOUGH = Report(
-    seed=1, kills=2, calls=3, late=4, unknowns=5, races=6, goal=GOAL,
+    seed=1, kills=2, calls=3, late=4, unknowns=5, races=6, judged=8, goal=GOAL,
     lived=Counter({"handed out": 1, "freeze": 1, "served at rest": 7}),
 )  # fmt: skip
 
@@ -26,6 +26,7 @@ def test_enough_lacks_nothing():
         ("late", "late commits 3 of 4"),
         ("unknowns", "unknown answers 4 of 5"),
         ("races", "races 5 of 6"),
+        ("judged", "seconds in which bounds were judged 7 of 8"),
     ],
 )
 def test_one_too_few_of_anything_is_said(name, said):

@@ -21,7 +21,8 @@ from demo.helpdesk.models import Fault
 
 _PAGE = "<!doctype html><title>Down for maintenance</title><h1>We will be back soon</h1>"
 _HTML, _TEXT, _JSON = "text/html", "text/plain", "application/json"
-_ELSEWHERE = "http://127.0.0.1:9/elsewhere"
+_ELSEWHERE = "http://elsewhere.invalid/taken"
+"""Another host, of a name that nobody can ever look up."""
 _CUT = json.dumps({"access_token": "half an ans"})[:-3]
 
 

@@ -38,6 +38,8 @@ class Oracle:
     _reported: set[Violation] = field(default_factory=set)
     _suspected: dict[Finding, float] = field(default_factory=dict)
     _looks: int = 0
+    _ripe: float = 0.0
+    _looked_at: float = field(default_factory=time.time)
     _read_so_far: dict[Path, int] = field(default_factory=dict)
     _said: Counter[str] = field(default_factory=Counter)
 
@@ -47,6 +49,7 @@ class Oracle:
         self._ledger = Ledger(Path(self.ledger_path))
         self._pauses = Pauses(self.times.claim + self.times.backoff)
         self._marks = 0
+        self._began = self._looked_at
 
     def outage(self, start: float, end: float) -> None:
         """Between these moments (unix time) the system could not work: bounds do not run."""
@@ -94,6 +97,7 @@ class Oracle:
         counts = self._desk.counts
         return {
             "looks": self._looks,
+            "judged": int(self._ripe),
             "calls": counts["calls"],
             "faulted": counts["faulted"],
             "late": counts["late"],
@@ -119,6 +123,7 @@ class Oracle:
         base = self._database.snapshot()
         self._desk.read_tokens()
         self._note_pauses()
+        self._note_ripe(now)
         self._looks += 1
         self._said = Counter(row.event for row in base.audits)
         return View(
@@ -132,6 +137,12 @@ class Oracle:
             self._pauses.blow(at)
         self._marks = len(deaths)
         self._desk.faults.clear()
+
+    def _note_ripe(self, now: float) -> None:
+        """Of the seconds since the look before, those in which even the longest bound had run out, with no excuse."""
+        ripe_since = max(self._began, self._pauses.latest()) + self.times.unowned
+        self._ripe += max(0.0, now - max(ripe_since, self._looked_at))
+        self._looked_at = now
 
     def _judged(self, findings: Iterable[Finding]) -> list[Violation]:
         """Report at once what needs no patience, and the rest when it is found again long enough after."""

@@ -62,6 +62,10 @@ class Pauses:
         else:
             self._wakes.append((at, at + self.wake))
 
+    def latest(self) -> float:
+        """Until when anything was excused so far; 0: nothing was."""
+        return max((end for _, end in [*self._outages, *self._wakes]), default=0.0)
+
     def lost(self, start: float, end: float) -> float:
         """Seconds of [start, end] that do not count."""
         return overlap([*self._outages, *self._wakes], start, end)

@@ -66,6 +66,8 @@ def unique_while_open() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP INDEX IF EXISTS one_successor_per_grant")
     connection.close()
+    if connection.vendor == "postgresql":
+        connection.close_pool()  # the web's processes are forks of this one
     swap(issuing, _is_due=is_due)
     swap(
         outbox,

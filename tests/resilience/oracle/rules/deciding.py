@@ -1,5 +1,6 @@
 """Decisions of people, and those the portal takes by itself: `decided`, `early_judgement`."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -9,7 +10,9 @@ from tests.resilience.oracle.rules.finding import Finding, View
 from tests.resilience.oracle.times import EPSILON
 
 LEAST_SHARE, SHARE = 3, 10
-"""One list may end so many, or every tenth of what lives, without a person's word."""
+"""One list may end so many, or every tenth of what lives, without a person's word: strays, and what people have, apart."""
+LOST_BY_A_LIST = re.compile(r"Its token was deleted on .*|.*\. It was thrown away\. .*")
+"""What it says of an access that a list called lost; where a refresh or a proof did, it says something else."""
 HELD_UP = 1.5
 """Seconds that may pass between the moment a freeze writes down and its commit, on a busy machine."""
 
@@ -96,7 +99,8 @@ def early_judgement(view: View) -> Iterator[Finding]:
     lost = [row for row in view.base.audits if row.event == "credential.lost"]
     for row in lost:
         yield from _lost(view, row)
-    yield from _too_many(view, adopted)
+    yield from _too_many(view, "strays", Counter(row.at for row in adopted))
+    yield from _too_many(view, "people's accesses", _lost_by_lists(view.base, lost))
 
 
 def _adopted(view: View, row: Audit, made: Made) -> Iterator[Finding]:
@@ -154,16 +158,27 @@ def _is_healthy(view: View, grant: Grant, at: float) -> bool:
     return ends is not None and ends > at and not was_changed
 
 
-def _too_many(view: View, adopted: list[Audit]) -> Iterator[Finding]:
+def _lost_by_lists(base: Snapshot, lost: list[Audit]) -> Counter[float]:
+    """When lists called accesses lost, and of how many people: who deletes all their own tokens is one.
+
+    Also where a list shows tokens of theirs that nobody owns, by which the portal counts each: nobody kept what it showed.
+    """
+    by_lists = [row for row in lost if LOST_BY_A_LIST.fullmatch(row.facts.get("reason", ""))]
+    held = [(row.at, base.credentials.get(int(row.target_id))) for row in by_lists]
+    people = {(at, credential.acts_as) for at, credential in held if credential is not None}
+    return Counter(at for at, _ in people)
+
+
+def _too_many(view: View, what: str, ended: Counter[float]) -> Iterator[Finding]:
     """What was ended in one go, which has one moment."""
     words = [row.at for row in view.base.audits if row.event == "inventory.confirmed"]
     counts_for = 12 * view.times.inventory_every + view.times.noise
-    for at, count in Counter(row.at for row in adopted).items():
+    for at, count in ended.items():
         live = sum(_was_live(grant, at) for grant in view.base.grants.values())
         has_word = any(_began(view, at) - counts_for <= word <= at for word in words)
         if count > max(LEAST_SHARE, live // SHARE) and not has_word:
             yield Finding(
-                "early_judgement", f"{count} strays ended at once with {live} live tokens"
+                "early_judgement", f"{count} {what} ended at once with {live} live tokens"
             )
 
 
