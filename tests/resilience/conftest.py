@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from demo.stack import Stack
-from tests.resilience.handling import Handling
 from tests.stack import running
 
 
@@ -14,10 +13,3 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Times run fast. Who breaks something mends it."""
     with running(tmp_path_factory.mktemp("resilience")) as stack:
         yield stack
-
-
-@pytest.fixture(scope="module")
-def handling(own_stack: Stack) -> Iterator[Handling]:
-    made = Handling(own_stack)
-    yield made
-    made.commands.end()

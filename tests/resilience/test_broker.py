@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,7 @@ import pytest
 import requests
 from celery import Celery
 
+from demo.stack import Stack
 from tests.resilience.handling import Handling, Script
 from tests.stack import ROOT
 from tests.story import Actor, until
@@ -28,6 +30,13 @@ soak = pytest.mark.skipif(
 )
 SECOND = 1.0
 """How much longer a click may take than with a broker that answers."""
+
+
+@pytest.fixture(scope="module")
+def handling(own_stack: Stack) -> Iterator[Handling]:
+    made = Handling(own_stack)
+    yield made
+    made.commands.end()
 
 
 @pytest.fixture(scope="module")

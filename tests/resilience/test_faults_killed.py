@@ -1,20 +1,34 @@
 """A worker killed while its call is out, and a helpdesk that does it all the same once nobody listens.
 
-Real processes, the stack of `test_broker.py`. That a worker dies before a call, after it or at a commit, and what the
-helpdesk then made at once, is in `test_faults_anywhere.py` and in the storm.
+Real processes. That a worker dies before a call, after it or at a commit, and what the helpdesk made at once, is in
+`test_faults_anywhere.py` and in the storm.
 """
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.resilience.handling import Handling
+from tests.stack import running
 from tests.story import Actor, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("resilience")]
+LIVES = "240"
+"""Seconds of an access half: it lives when it is found and deleted, and only then its refresh half ends with it."""
 LATE = 6.0
 """Seconds after which it is done: within the minimum age; half of them are left to kill who waits for the answer."""
 EXCHANGE = {"method": "POST", "path": "/oauth/tokens", "grant_type": "authorization_code"}
 RESTS_WITHIN = 90.0
 """Seconds for a minimum age, two lists as far apart, and a revocation."""
+
+
+@pytest.fixture
+def handling(tmp_path: Path) -> Iterator[Handling]:
+    with running(tmp_path, ACCESS_TOKEN_MOST_SECONDS=LIVES) as stack:
+        made = Handling(stack)
+        yield made
+        made.commands.end()
 
 
 def living(handling: Handling, person: int) -> list[int]:

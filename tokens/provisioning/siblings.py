@@ -54,8 +54,7 @@ def learn_from(line: Line, credential_id: int) -> None:
     if sibling is None or is_shown is None:
         return
     after = take_list(line)
-    assert sibling.remote_id is not None
-    is_listed = lists.listed(after).filter(remote_id=sibling.remote_id).exists()
+    is_listed = _is_listed(after, sibling)
     is_still_so = _beside(call, before, now=line.clock()).filter(pk=sibling.pk).exists()
     if is_shown is is_listed and is_still_so and _stands_in(after, call, before):
         line.learn(SEVERAL_GRANTS, is_so=is_shown)
@@ -102,10 +101,15 @@ def _stands_in(after: InventoryRun, call: Grant, before: InventoryRun) -> bool:
     """Whether a list has what the exchange made; without an answer that is a token of the person that nobody owns."""
     assert call.credential is not None
     if call.state == GrantState.LIVE:
-        assert call.remote_id is not None
-        return lists.listed(after).filter(remote_id=call.remote_id).exists()
+        return _is_listed(after, call)
     made = lists.may_be_of(call.credential, after).filter(first_run__gt=before.pk)
     return made.filter(remote_user_id=call.credential.acts_as.remote_id).exists()
+
+
+def _is_listed(run: InventoryRun, grant: Grant) -> bool:
+    """Whether a list has a proved pair."""
+    assert grant.remote_id is not None
+    return lists.listed(run).filter(remote_id=grant.remote_id).exists()
 
 
 def _is_shown(line: Line, grant: Grant) -> bool | None:
