@@ -45,9 +45,16 @@ def refreshes(stack: Stack) -> int:
     return sum(event["kind"] == "token.refreshed" for event in helpdesk(stack).events())
 
 
-def wait_until_due(key: Key) -> None:
-    """Return when the token in clients' hands may no longer be served."""
+def due_key(stack: Stack, owner: str, approver: str) -> tuple[Key, Actor]:
+    """A client's key whose token may no longer be served, and the browser of who approved it."""
+    portal = stack.address("portal")
+    asking, approving = Actor(portal, owner).sign_in(), Actor(portal, approver).sign_in()
+    asked = asking.ask("stampede", "production/read-tickets", days=30)
+    approving.approve(asked)
+    credential = asking.credential_of(asked)
+    key = asking.connect(credential).take_key(credential)
     time.sleep(key.fetch().json()["expires_in"] + 5.2)
+    return key, approving
 
 
 def run(

@@ -3,10 +3,8 @@ others."""
 
 import pytest
 
-from demo.stack import Stack
 from tests import stampede
 from tests.stack import running
-from tests.story import Actor, Key
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("stack")]
 
@@ -16,22 +14,10 @@ LONGER = {"ACCESS_TOKEN_MOST_SECONDS": "60", "CALL_DEADLINE_SECONDS": "10", "CLA
 FEW_THREADS = {**LONGER, "WEB_THREADS": "8"}
 
 
-def due_key(stack: Stack) -> tuple[Key, Actor]:
-    """A client's key whose token is no longer served, and a browser of an approver."""
-    portal = stack.address("portal")
-    lena, june = Actor(portal, "lena").sign_in(), Actor(portal, "june").sign_in()
-    asked = lena.ask("stampede", "production/read-tickets", days=30)
-    june.approve(asked)
-    credential = lena.credential_of(asked)
-    key = lena.connect(credential).take_key(credential)
-    stampede.wait_until_due(key)
-    return key, june
-
-
 def test_one_refresh_serves_two_hundred_clients(tmp_path):
     """A token is served for 45 s: on a slow machine two hundred clients take longer than the usual 18."""
     with running(tmp_path, **LONGER) as stack:
-        outcome = stampede.run(stack, *due_key(stack))
+        outcome = stampede.run(stack, *stampede.due_key(stack, "lena", "june"))
     assert outcome.refused == []
     assert len(outcome.tokens) == 200
     assert len(set(outcome.tokens)) == 1
@@ -41,7 +27,9 @@ def test_one_refresh_serves_two_hundred_clients(tmp_path):
 
 def test_pages_are_served_while_as_many_clients_wait_as_may(tmp_path):
     with running(tmp_path, **FEW_THREADS) as stack:
-        outcome = stampede.run(stack, *due_key(stack), clients=40, stall=8.0)
+        outcome = stampede.run(
+            stack, *stampede.due_key(stack, "lena", "june"), clients=40, stall=8.0
+        )
     assert len(set(outcome.tokens)) == 1, outcome
     assert outcome.refused == []
     assert outcome.pages_before >= 1, outcome.page_seconds

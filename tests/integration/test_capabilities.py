@@ -48,6 +48,13 @@ def fresh(credential: Credential) -> Credential:
     return Credential.objects.select_related("helpdesk", "owner", "acts_as").get(pk=credential.pk)
 
 
+def consented(world: World) -> Credential:
+    """A second access of the same person, whose consent came back and waits for its exchange."""
+    second = world.ordered(script_name="second")
+    world.consent(second)
+    return second
+
+
 def connect(world: World, credential: Credential, **more: object) -> connections.Trip:
     return connections.start(
         credential=fresh(credential),
@@ -137,8 +144,7 @@ def test_a_refresh_of_the_other_access_meanwhile_teaches_nothing(world):
 def test_an_exchange_waits_for_the_look_before_it(world, call):
     """What cannot be told afterwards is not done."""
     world.active()
-    second = world.ordered(script_name="second")
-    world.consent(second)
+    second = consented(world)
     world.desk.next_answers[call].append(Unknown("It broke off."))
     world.work()
     assert fresh(second).state == CredentialState.ISSUING
@@ -152,8 +158,7 @@ def test_an_exchange_waits_for_the_look_before_it(world, call):
 @pytest.mark.parametrize("call", ["show", "list"])
 def test_a_code_that_dies_while_its_exchange_waits_is_a_sentence_and_one_click(world, call):
     world.active()
-    second = world.ordered(script_name="second")
-    world.consent(second)
+    second = consented(world)
     world.desk.next_answers[call].extend([Unknown("It broke off.")] * 20)
     for _ in range(5):
         world.work()
@@ -171,8 +176,7 @@ def test_a_code_that_dies_while_its_exchange_waits_is_a_sentence_and_one_click(w
 
 def test_a_list_and_a_look_that_disagree_let_no_exchange_leave(world, monkeypatch):
     world.active()
-    second = world.ordered(script_name="second")
-    world.consent(second)
+    second = consented(world)
     with monkeypatch.context() as patched:
         patched.setattr(FakeConnector, "show", lambda self, **asked: None)
         world.work()
@@ -185,8 +189,7 @@ def test_a_list_and_a_look_that_disagree_let_no_exchange_leave(world, monkeypatc
 
 def test_a_look_after_that_gets_no_answer_is_taken_again(world, monkeypatch):
     world.active()
-    second = world.ordered(script_name="second")
-    world.consent(second)
+    second = consented(world)
     world.desk.next_answers["exchange"].append(
         lambda: world.desk.next_answers["show"].append(Unknown("It broke off."))
     )
@@ -211,8 +214,7 @@ def die(*_: object, **__: object) -> None:
 
 def killed(world: World, call: str) -> Credential:
     """A second access whose worker dies at this call: the exchange when it is made, others after it."""
-    second = world.ordered(script_name="second")
-    world.consent(second)
+    second = consented(world)
     with pytest.MonkeyPatch.context() as patched:
         at_exchange = (
             die if call == "exchange" else lambda: patched.setattr(FakeConnector, call, die)
@@ -260,8 +262,7 @@ def lost(world: World, *, is_made: bool = True) -> Credential:
     def lose() -> None:
         raise Unknown("No answer.")
 
-    second = world.ordered(script_name="second")
-    world.consent(second)
+    second = consented(world)
     world.desk.next_answers["exchange"].append(lose if is_made else Unknown("No answer."))
     world.work()
     return second

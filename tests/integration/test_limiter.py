@@ -231,14 +231,19 @@ def test_nobody_waits_longer_than_he_said(either):
 
 
 def test_who_gives_up_holds_nobody_up(either):
-    """Two wait behind one that will be gone; the slot it would have had goes to the next."""
-    either.take("production", urgent=False, wait=0)
-    either.pause("production", 0.5)
-    impatient = in_threads(lambda: either.take("production", urgent=True, wait=0.45))
-    began = time.monotonic()
-    assert either.take("production", urgent=False, wait=20)
-    assert time.monotonic() - began < 10
-    impatient[0].join(5)
+    """Nobody stands before who waits any more, so the slot is his."""
+    got: list[bool] = []
+    either.take("slow", urgent=False, wait=0)
+    either.pause("slow", 3)
+    patient = in_threads(lambda: got.append(either.take("slow", urgent=False, wait=30)))
+    end = time.monotonic() + 2
+    while either.state("slow").waiting == 0:
+        assert time.monotonic() < end, "It never stood in the line."
+        time.sleep(0.02)
+    assert not either.take("slow", urgent=True, wait=0.5)
+    assert either.state("slow").waiting == 1, "he alone"
+    patient[0].join(20)
+    assert got == [True]
 
 
 def test_a_pause_counts_for_everybody_at_once(server, shared):

@@ -391,7 +391,7 @@ def test_a_call_that_gets_nothing_in_time_is_a_503_and_leaves_no_row(world, held
     began = time.monotonic()
     response = fetch(key)
     refused(response, 503, "temporarily_unavailable")
-    assert time.monotonic() - began > 0.25
+    assert 0.25 < time.monotonic() - began < 8, "as long as everybody waits"
     assert response["Retry-After"] == str(waiting.COME_BACK)
     assert not Fetch.objects.exists()
     assert Job.objects.get(kind="refresh", done_at=None).not_before >= held.grants.get().serve_until

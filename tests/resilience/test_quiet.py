@@ -27,12 +27,12 @@ class City:
 
 
 def _storm(monkeypatch: pytest.MonkeyPatch, **options: float) -> City:
-    """Two seconds of a storm that throws one thing again and again; its first quiet comes at once."""
-    monkeypatch.setattr(chaos, "QUIET_EVERY", 0.4)
+    """Four seconds of a storm that throws one thing again and again; its first quiet comes after half of one."""
+    monkeypatch.setattr(chaos, "QUIET_EVERY", 2.0)
     city = City()
     storm = chaos.Chaos(city, seed=1, points=set, outside=lambda _: None, pace=0.1, **options)
     storm.random.choices = lambda *_: [city.thrown]
-    end = time.monotonic() + 2
+    end = time.monotonic() + 4
     storm.rage(lambda: time.monotonic() > end)
     return city
 

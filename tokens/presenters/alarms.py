@@ -9,7 +9,7 @@ from django.urls import reverse
 from tokens import outbox
 from tokens.models import Helpdesk
 from tokens.queries import operations as queries
-from tokens.queries.together import Read
+from tokens.queries.together import Prepared, Read, together
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,16 @@ class Thing:
 
 def watches() -> list[queries.Watch]:
     """Every helpdesk as the banner and the page look at it. One query."""
-    return queries.watches_from(list(watching().all()))
+    return queries.watches_from(together({"watches": watching()})["watches"])
+
+
+def watching() -> Prepared:
+    """The same, for a page that reads it beside other things; `queries.watches_from` understands it."""
+    return Prepared(_watching())
 
 
 @cache
-def watching() -> Read:
-    """The same, for a page that reads it beside other things; `queries.watches_from` understands it."""
+def _watching() -> Read:
     return queries.watching(least_tries=outbox.TRIES_BEFORE_RED)
 
 

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from tokens.capabilities import SEVERAL_GRANTS, SHOWS
 from tokens.connectors.base import GiveUp, Retry
 from tokens.findings import VANISHED
-from tokens.models import Connection, Credential, Grant, InventoryRun
+from tokens.models import Credential, Grant, InventoryRun
 from tokens.operations import capabilities
 from tokens.provisioning.inventory import take_list
 from tokens.provisioning.line import Line
@@ -72,7 +72,9 @@ def _last_exchange(credential_id: int) -> Grant | None:
 
 def _list_before(call: Grant) -> InventoryRun | None:
     """The newest list that was begun after the consent came back and whole before the code left."""
-    came = Connection.objects.filter(pk=call.connection_id or 0).values("used_at")
+    came = call.connection.used_at if call.connection else None
+    if came is None or call.sent_at is None:
+        return None
     runs = InventoryRun.objects.filter(helpdesk=call.helpdesk, is_complete=True)
     between = runs.filter(started_at__gte=came, finished_at__lte=call.sent_at)
     return between.order_by("-pk").first()

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import cache
 
 from django.db.models import (
-    BigIntegerField,
     CharField,
     Count,
     Max,
@@ -125,9 +124,8 @@ def facts(
     )
 
 
-ID = BigIntegerField()
-REQUEST, REVISION = given("request", ID), given("revision", ID)
-REQUESTER, PROFILE = given("requester", ID), given("profile", ID)
+REQUEST, REVISION = given("request"), given("revision")
+REQUESTER, PROFILE = given("requester"), given("profile")
 KIND = given("kind", CharField())
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.leads import lead_under
 from accounts.models import Membership, StandIn, User
@@ -73,8 +73,7 @@ def deciding(asked: Asked) -> Prepared:
 @lru_cache(200)
 def _deciding(groups: frozenset[str], *_settings: frozenset[str], has_lead: bool) -> Read:
     """`_settings`: those that `_deciders` reads; with others it is another statement."""
-    lead = given("lead", BigIntegerField()) if has_lead else None
-    asked = Asked(groups, given("requester", BigIntegerField()), lead)
+    asked = Asked(groups, given("requester"), given("lead") if has_lead else None)
     return _deciders(asked).values("pk", "name", "email", "is_admin", "is_lead")[:MOST_NAMED]
 
 

@@ -15,7 +15,6 @@ from operator import or_
 from typing import Any, NamedTuple
 
 from django.db.models import (
-    BigIntegerField,
     CharField,
     DateTimeField,
     Exists,
@@ -95,20 +94,19 @@ class Kind(NamedTuple):
     def any_reader(self) -> Reader:
         """A reader with a place wherever one of this kind has a value."""
         if self.seats is None:
-            return Reader(given("reader", ID), None, self.reads_all)
+            return Reader(given("reader"), None, self.reads_all)
         seats = [
             Seat(
                 column,
-                given(f"seat {place}", ID if column == "lead" else CharField()),
-                given(f"holder {place}", ID),
+                given(f"seat {place}", None if column == "lead" else CharField()),
+                given(f"holder {place}"),
                 is_own,
             )
             for place, (column, is_own) in enumerate(self.seats)
         ]
-        return Reader(given("reader", ID), seats, self.reads_all)
+        return Reader(given("reader"), seats, self.reads_all)
 
 
-ID = BigIntegerField()
 NOW = given("now", DateTimeField())
 
 
@@ -203,7 +201,7 @@ def edges(reader: Reader, view: View, *, after: str, now: datetime) -> dict[str,
 
 @lru_cache(MOST_KINDS)
 def _edges(kind: Kind, view: View, window: int, *, is_first: bool) -> Mapping[str, Read]:
-    start = None if is_first else Place(given("start at", DateTimeField()), given("start", ID))
+    start = None if is_first else Place(given("start at", DateTimeField()), given("start"))
     parts = _parts(kind.any_reader(), view, start=start, now=NOW)
     return {
         f"edge {name}": part.annotate(at=F(_at(view))).values("pk", "at")[window - 1 : window]
@@ -265,9 +263,13 @@ def _waiting(kind: Kind) -> Read:
     return _wait_for(reader, rows).values("pk")[:MOST_COUNTED]
 
 
-@cache
-def profiles() -> Read:
+def profiles() -> Prepared:
     """The profiles a queue can be filtered by, with their helpdesks."""
+    return Prepared(_profiles())
+
+
+@cache
+def _profiles() -> Read:
     rows = AccessProfile.objects.filter(current__isnull=False)
     named = rows.order_by("helpdesk__name", "current__name")
     return named.values("pk", "helpdesk_id", "current__name", "helpdesk__name")[:200]
@@ -280,7 +282,7 @@ def saved(user: User) -> Prepared:
 
 @cache
 def _saved() -> Read:
-    rows = SavedView.objects.filter(user=given("reader", ID))
+    rows = SavedView.objects.filter(user=given("reader"))
     return rows.order_by("name", "pk").values("pk", "name", "query")
 
 

@@ -1,8 +1,8 @@
 """Several small reads in one statement, for pages that may ask the database only so often.
 
-Django takes ten times as long to write these statements as the database to answer them, and writes the same ones for
-every page but for a few values. A read that leaves places for them (`given`) is made once, kept by `functools.cache`,
-and its statement is written once; a page only fills in the values (`Prepared`).
+Django takes far longer to write these statements than the database to answer them, and writes the same ones for every
+page but for a few values. A read that leaves places for them (`given`) is made once, kept by `functools.cache`, and
+its statement is written once; a page only fills in the values (`Prepared`).
 """
 
 import json
@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import DateTimeField, Expression, Field, JSONField, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, Expression, Field, JSONField, QuerySet
 
 if TYPE_CHECKING:
     AnyField = Field[Any, Any]
@@ -27,10 +27,10 @@ Read = QuerySet[Any, Any]
 
 
 class Prepared(NamedTuple):
-    """A read with places, and what is in them now."""
+    """A read that is kept, and what is in its places now."""
 
     read: Read
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = {}
 
 
 class _Given(Expression):
@@ -47,9 +47,9 @@ class _Given(Expression):
         return self.output_field.get_db_prep_value(values[self.name], connection)
 
 
-def given(name: str, field: AnyField) -> Any:
-    """A place for a value of this field's type, wherever a queryset takes the value."""
-    return _Given(name, field)
+def given(name: str, field: AnyField | None = None) -> Any:
+    """A place for a value of this field's type, an id if left out, wherever a queryset takes the value."""
+    return _Given(name, field or BigIntegerField())
 
 
 def together(reads: Mapping[str, Read | Prepared]) -> dict[str, list[Row]]:
@@ -60,9 +60,13 @@ def together(reads: Mapping[str, Read | Prepared]) -> dict[str, list[Row]]:
     parts: dict[str, _Part] = {}
     params: list[Any] = []
     for name, asked in reads.items():
-        read, values = asked if isinstance(asked, Prepared) else (asked, {})
-        parts[name] = part = _part(read)
-        params += [p.filled(values) if isinstance(p, _Given) else p for p in part.params]
+        if isinstance(asked, Prepared):
+            part = _kept(asked.read)
+            params += [p.filled(asked.values) if isinstance(p, _Given) else p for p in part.params]
+        else:
+            part = _written(asked)
+            params += part.params
+        parts[name] = part
     columns = ", ".join(f"({part.sql})" for part in parts.values())
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns}", params)
@@ -88,8 +92,8 @@ _written_so_far: WeakKeyDictionary[Read, _Part] = WeakKeyDictionary()
 _writing = Lock()
 
 
-def _part(read: Read) -> _Part:
-    """The statement of a read; one that is kept is kept with it. Threads share them, so one at a time."""
+def _kept(read: Read) -> _Part:
+    """The statement of a read that is kept, for as long as that is. Threads share both, so one writes at a time."""
     with _writing:
         if (part := _written_so_far.get(read)) is None:
             part = _written_so_far[read] = _written(read)
