@@ -105,6 +105,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 # --- Database, broker, cache, mail -------------------------------------------------------------
 DATABASE = env_database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'keydesk.sqlite3'}")
 if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASE["CONN_MAX_AGE"] = 60  # with its statements
     DATABASE["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,

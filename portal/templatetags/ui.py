@@ -5,13 +5,17 @@ query but the one for what time it is, and only where the view has not put `now`
 The library is a template builtin, so no page needs to load it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from django import template
+from django.db.models import Model
+from django.forms import BoundField
 from django.template import Context
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -80,19 +84,38 @@ ROLES: Mapping[str, str] = {
 }
 
 
+# --- What is kept --------------------------------------------------------------------------------
+MOST_KEPT = 5_000
+
+
+@register.simple_tag
+def kept(template_name: str, **arguments: Hashable) -> SafeString:
+    """A component that depends on its arguments alone, neither on the reader nor on the time; rendered once for each.
+
+    The arguments are its whole context, and values: what is equal to something else must read the same.
+    """
+    if any(isinstance(value, Model) for value in arguments.values()):
+        raise template.TemplateSyntaxError(f"{template_name} is kept, so it takes no rows.")
+    return _rendered(template_name, tuple((n, v, type(v)) for n, v in arguments.items()))
+
+
+@lru_cache(MOST_KEPT)
+def _rendered(template_name: str, arguments: tuple[tuple[str, Hashable, type], ...]) -> SafeString:
+    """The types are told apart, since a text that may hold anything is equal to the same one that is safe."""
+    return render_to_string(template_name, {name: value for name, value, _ in arguments})
+
+
 # --- Badges, people, counts ----------------------------------------------------------------------
-@register.inclusion_tag("components/badge.html")
-def badge(state: str = "", label: str = "", tone: str = "") -> dict[str, str]:
+@register.simple_tag
+def badge(state: str = "", label: str = "", tone: str = "") -> SafeString:
     """A state as word, colour and shape. `label` replaces the word, `tone` the colour.
 
     Without a state it is a neutral label. An unknown state raises KeyError: a page never invents one.
     """
     shown = BADGES[state] if state else Badge(label)
-    return {
-        "word": label or shown.word,
-        "tone": _one_of(tone or shown.tone, Tone),
-        "shape": shown.shape,
-    }
+    return kept(
+        "components/badge.html", word=label or shown.word, tone=_one_of(tone or shown.tone, Tone), shape=shown.shape
+    )  # fmt: skip
 
 
 @register.filter
@@ -175,6 +198,12 @@ def duration(span: timedelta) -> str:
 
 
 @register.filter
+def age(moment: datetime, now: datetime) -> str:
+    """How long ago a moment was, as a span."""
+    return duration(now - moment)
+
+
+@register.filter
 def days(span: int | timedelta) -> str:
     """A life in whole days: "1 day", "30 days"; a life under a day as hours and minutes."""
     if isinstance(span, timedelta):
@@ -231,8 +260,31 @@ def _rough(size: timedelta) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
 
 
+# --- Fields of a filter --------------------------------------------------------------------------
+@register.simple_tag
+def filter_field(field: BoundField) -> SafeString:
+    """A text, a choice or a hidden word of a form that narrows a list, with what was said and what is wrong with it."""
+    widget, value = field.field.widget, field.value()
+    return kept(
+        "components/filter_field.html", name=field.html_name, id=field.auto_id, label=field.label,
+        kind=widget.input_type, attributes=tuple(widget.attrs.items()),
+        value="" if value is None else str(value), groups=_groups(getattr(field.field, "choices", ())),
+        errors=tuple(field.errors),
+    )  # fmt: skip
+
+
+def _groups(choices: Iterable[Any]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Choices as Django writes them, each of them in a group; "" is none."""
+    return tuple(
+        ("", ((str(value), words),))
+        if isinstance(words, str)
+        else (value, tuple((str(one), label) for one, label in words))
+        for value, words in choices
+    )
+
+
 # --- Buttons -------------------------------------------------------------------------------------
-@register.inclusion_tag("components/button.html", takes_context=True)
+@register.simple_tag(takes_context=True)
 def button(
     context: Context,
     label: str,
@@ -247,7 +299,7 @@ def button(
     why_not: str = "",
     key: str = "",
     focus: bool = False,
-) -> dict[str, Any]:
+) -> SafeString:
     """A link (`href`), a form of its own (`post`), or the submit button of the form it stands in.
 
     `about` is read out after the label, never shown ("Revoke *Billing export*"); `why_not` disables
@@ -257,20 +309,14 @@ def button(
     """
     _one_of(kind, ButtonKind)
     classes = {"danger-link": "button-link button-danger", "plain": ""}.get(kind, f"button-{kind}")
-    return {
-        "label": label,
-        "classes": classes,
-        "about": about,
-        "href": href,
-        "post": post,
-        "name": name,
-        "value": value,
-        "form": form,
-        "why_not": why_not,
-        "key": key,
-        "focus": focus,
-        "csrf_token": context.get("csrf_token"),
-    }
+    arguments = {
+        "label": label, "classes": classes, "about": str(about), "href": href, "post": post, "name": name, "value": value,
+        "form": form, "why_not": why_not, "key": key, "focus": focus,
+    }  # fmt: skip
+    if post:
+        token = context.get("csrf_token")
+        return render_to_string("components/button.html", {**arguments, "csrf_token": token})
+    return kept("components/button.html", **arguments)
 
 
 def _one_of(word: str, allowed: Any) -> str:

@@ -29,7 +29,7 @@ MOST_QUERIES = 5
 
 
 def listed(response) -> list[str]:
-    return [row.access_request.script_name for row in response.context["rows"]]
+    return [row.asked.script_name for row in response.context["rows"]]
 
 
 def test_the_queue_holds_what_one_may_decide_the_oldest_first(world, ben):
@@ -337,7 +337,7 @@ def box(row: AccessRequest) -> str:
 
 
 def boxes(response) -> list[str]:
-    return [row.access_request.script_name for row in response.context["rows"] if row.may_be_ticked]
+    return [row.asked.script_name for row in response.context["rows"] if row.may_be_ticked]
 
 
 def test_what_is_flagged_has_to_be_opened(world, ben):

@@ -12,7 +12,8 @@ from django.core.exceptions import ValidationError
 
 from tokens.forms.fields import INCOMPLETE, RefusableForm, one_line, text_field
 from tokens.models.catalogue import Risk
-from tokens.queries.queue import PAGE, Filters, View
+from tokens.queries.order import View
+from tokens.queries.queue import PAGE, Filters
 from tokens.queries.together import Row
 from tokens.refusals import Invalid
 

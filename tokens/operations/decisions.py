@@ -15,7 +15,8 @@ from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
 from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
-from tokens.queries.queue import is_asked, ticked
+from tokens.queries.listed import is_asked
+from tokens.queries.queue import ticked
 from tokens.queries.requests import links_to_decide, risks_of, scope_table
 from tokens.refusals import Denied, Invalid, StaleState, insist
 from tokens.states import ACCESS_REQUEST, RequestState
@@ -104,10 +105,13 @@ def to_approve_together(
         )
     table = scope_table()
     for row in rows:
-        risks = risks_of(row, table)
-        if not (
-            answer := policies.may_be_ticked(row, risks=risks, is_asked=is_asked(row), now=now)
-        ):
+        version = row.profile_version
+        risks = risks_of(row.scopes, version.profile.helpdesk.kind, table)
+        answer = policies.may_be_ticked(
+            risks=[version.risk, *risks], approvals_needed=version.approvals_needed,
+            role_changed_at=row.acts_as.role_changed_at, is_asked=is_asked(row), now=now,
+        )  # fmt: skip
+        if not answer:
             raise Invalid(f"{row.script_name}, asked by {row.requester}: {answer.reason}")
     return rows
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from tokens.models import AccessRequest, HelpdeskUser, ProfileVersion
+from tokens.models import AccessRequest, ProfileVersion
 from tokens.policies.terms import is_risky
 from tokens.refusals import YES, Answer, no
 
@@ -67,23 +67,28 @@ def is_unheard(said: Said, *, by: int, absent: int | None) -> Answer:
     return no("Who stands in for you has decided it.") if by in voices(said) else YES
 
 
-def role_is_new(user: HelpdeskUser, *, now: datetime) -> bool:
-    """Whether this user's role on the helpdesk changed in the last seven days."""
-    return user.role_changed_at is not None and now - user.role_changed_at < ROLE_IS_NEW
+def role_is_new(changed_at: datetime | None, *, now: datetime) -> bool:
+    """Whether a user's role on the helpdesk changed in the last seven days."""
+    return changed_at is not None and now - changed_at < ROLE_IS_NEW
 
 
 def may_be_ticked(
-    access_request: AccessRequest, *, risks: Iterable[str], is_asked: bool, now: datetime
+    *,
+    risks: Iterable[str],
+    approvals_needed: int,
+    role_changed_at: datetime | None,
+    is_asked: bool,
+    now: datetime,
 ) -> Answer:
-    """Whether it may be approved among others without being opened.
+    """Whether a request may be approved among others without being opened.
 
-    `risks`: of its scopes, as the table has them today. `is_asked`: a question about it has no answer.
+    `risks`: of its terms, and of its scopes as the table has them today. `is_asked`: a question about it has no answer.
     """
-    if is_risky([access_request.profile_version.risk, *risks]):
+    if is_risky(risks):
         return no("It can write or is wide, so it has to be opened.")
-    if access_request.profile_version.approvals_needed > 1:
+    if approvals_needed > 1:
         return no("It takes several approvals, so it has to be opened.")
-    if role_is_new(access_request.acts_as, now=now):
+    if role_is_new(role_changed_at, now=now):
         return no("Their role changed this week, so it has to be opened.")
     if is_asked:
         return no("Somebody asked about it and has no answer yet, so it has to be opened.")

@@ -9,6 +9,7 @@ from accounts.roles import Role, roles_of
 from tokens import permissions
 from tokens.presenters import alarms
 from tokens.queries import operations, queue
+from tokens.queries.readers import Reader
 from tokens.queries.seats import seats_of
 from tokens.queries.together import Prepared, Read, Row, together
 
@@ -22,11 +23,11 @@ class Around:
     found: Mapping[str, list[Row]]
 
 
-def queue_reader(user: User) -> queue.Reader:
+def queue_reader(user: User) -> Reader:
     """Whose queue a person sees: what they decide, or everything where they only read."""
     if Role.ADMIN in roles_of(user):
-        return queue.Reader(user, None)
-    return queue.Reader(user, seats_of(user), reads_all=bool(permissions.may_read_all(user)))
+        return Reader(user, None)
+    return Reader(user, seats_of(user), reads_all=bool(permissions.may_read_all(user)))
 
 
 def around(

@@ -13,6 +13,9 @@ from tokens.presenters.requests import in_words
 from tokens.presenters.words import all_of
 from tokens.queries import deciding
 from tokens.queries import queue as queries
+from tokens.queries.listed import Listed, is_asked
+from tokens.queries.order import View
+from tokens.queries.readers import Reader
 from tokens.queries.requests import ScopeTable, as_table, risks_of, scope_table
 from tokens.queries.together import Row
 from tokens.refusals import Answer
@@ -23,10 +26,10 @@ from tokens.states import RequestState
 class QueueRow:
     """One request in the list."""
 
-    access_request: AccessRequest
+    asked: Listed
+    is_opened: bool
     new_words: str
     risk: str
-    age: timedelta
     time_to_decide: timedelta
     talk: str
     """Whether something was asked about it, and whether that was answered."""
@@ -34,35 +37,36 @@ class QueueRow:
 
 
 def queue_rows(
-    rows: list[AccessRequest], facts: deciding.Facts, *, now: datetime
+    rows: list[Listed], opened: Listed, facts: deciding.Facts, *, now: datetime
 ) -> list[QueueRow]:
     """The list's rows, with what each would change for its person. `facts`: read with these rows beside."""
     table = as_table(facts.scopes)
-    return [_queue_row(row, facts, table, now=now) for row in rows]
+    return [_queue_row(row, facts, table, is_opened=row is opened, now=now) for row in rows]
 
 
 def _queue_row(
-    row: AccessRequest, facts: deciding.Facts, table: ScopeTable, *, now: datetime
+    row: Listed, facts: deciding.Facts, table: ScopeTable, *, is_opened: bool, now: datetime
 ) -> QueueRow:
     new = len(row.scopes - facts.held.get(row.acts_as_id, frozenset()))
-    risk = row.profile_version.risk
+    risks = risks_of(row.scopes, row.helpdesk_kind, table)
     return QueueRow(
-        access_request=row,
+        asked=row,
+        is_opened=is_opened,
         new_words="1 new scope" if new == 1 else f"{new} new scopes" if new else "",
-        risk=risk if risk in policies.RISKY else "",
-        age=now - row.revised_at,
+        risk=row.risk if row.risk in policies.RISKY else "",
         time_to_decide=row.decide_by - row.revised_at,
         talk=_talk(row),
         may_be_ticked=policies.may_be_ticked(
-            row, risks=risks_of(row, table), is_asked=queries.is_asked(row), now=now
+            risks=[row.risk, *risks], approvals_needed=row.approvals_needed,
+            role_changed_at=row.role_changed_at, is_asked=is_asked(row), now=now,
         ),
-    )
+    )  # fmt: skip
 
 
-def _talk(row: AccessRequest) -> str:
-    if getattr(row, "last_word_by", None) is None:
+def _talk(row: Listed) -> str:
+    if row.last_word_by is None:
         return ""
-    return "asked, no answer yet" if queries.is_asked(row) else "answered"
+    return "asked, no answer yet" if is_asked(row) else "answered"
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,9 @@ class Bar:
 
 
 VIEW_WORDS = {
-    queries.View.WAITING: "Waiting for me",
-    queries.View.ALL: "All I may see",
-    queries.View.DECIDED: "Decided",
+    View.WAITING: "Waiting for me",
+    View.ALL: "All I may see",
+    View.DECIDED: "Decided",
 }
 
 
@@ -100,23 +104,23 @@ def person_named(rows: Sequence[Row]) -> str:
     return next((str(User(name=row["name"], email=row["email"])) for row in rows), "")
 
 
-def view_named(word: str) -> queries.View:
+def view_named(word: str) -> View:
     """The view an address names; what waits where it names none."""
-    return queries.View(word) if word in list(queries.View) else queries.View.WAITING
+    return View(word) if word in list(View) else View.WAITING
 
 
-def bar(filters: queries.Filters, query: str, read: Around, reader: queries.Reader) -> Bar:
+def bar(filters: queries.Filters, query: str, read: Around, reader: Reader) -> Bar:
     """The bar of a page with these filters, whose address says `query`."""
     saved = read.found["saved"]
     waiting = None if reader.is_only_reading else read.waiting
     named = next((row for row in saved if row["query"] == query and query), None)
-    shown = [view for view in queries.View if waiting is not None or view is not queries.View.ALL]
+    shown = [view for view in View if waiting is not None or view is not View.ALL]
     views = [
         Pill(
             label=VIEW_WORDS[view] if waiting is not None else READING_WORDS[view],
-            href=f"/queue?view={view}" if view is not queries.View.WAITING else "/queue",
+            href=f"/queue?view={view}" if view is not View.WAITING else "/queue",
             current=view is filters.view and named is None,
-            count=waiting if view is queries.View.WAITING else None,
+            count=waiting if view is View.WAITING else None,
         )
         for view in shown
     ]
@@ -130,13 +134,13 @@ def bar(filters: queries.Filters, query: str, read: Around, reader: queries.Read
     )
 
 
-READING_WORDS = {queries.View.WAITING: "Waiting", queries.View.DECIDED: "Decided"}
+READING_WORDS = {View.WAITING: "Waiting", View.DECIDED: "Decided"}
 """For who only reads, everything that waits is one view."""
 
 
-def may_tick(rows: Sequence[QueueRow], view: queries.View, reader: queries.Reader) -> bool:
+def may_tick(rows: Sequence[QueueRow], view: View, reader: Reader) -> bool:
     """Whether there is anything to tick for this reader."""
-    is_theirs = view is queries.View.WAITING and not reader.is_only_reading
+    is_theirs = view is View.WAITING and not reader.is_only_reading
     return is_theirs and any(row.may_be_ticked for row in rows)
 
 
@@ -144,18 +148,18 @@ def may_tick(rows: Sequence[QueueRow], view: queries.View, reader: queries.Reade
 class Links:
     """Where the page leads: `back` to once the opened request is decided, as an address and as a query to carry along.
 
-    `stay`: to the same list. `shown`: what the list shows, as a query, to ask what became of it.
+    `stay`: to the same list; `open`: to the same with the request opened whose id is put behind. `shown`: what the
+    list shows, as a query, to ask what became of it.
     """
 
     back: str
     tail: str
     stay: str
+    open: str
     shown: str
 
 
-def links(
-    address: Mapping[str, str], rows: Sequence[AccessRequest], opened: AccessRequest | None
-) -> Links:
+def links(address: Mapping[str, str], rows: Sequence[Listed], opened: Listed | None) -> Links:
     """The links of a page with this address; after a decision the same list is shown, the next request opened."""
     kept = {name: value for name, value in address.items() if name != "selected" and value}
     after = rows[rows.index(opened) + 1 :] if opened else []
@@ -164,6 +168,7 @@ def links(
         back=back,
         tail=f"?{urlencode({'back': back})}",
         stay=_queue_address(kept),
+        open=f"/{_queue_address({**kept, 'selected': ''})}",
         shown=urlencode([("shown", f"{row.pk}:{row.revision}") for row in rows]),
     )
 

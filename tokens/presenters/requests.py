@@ -186,7 +186,7 @@ def card(
     return Card(
         access_request=access_request,
         groups=facts.groups,
-        role_is_new=policies.role_is_new(access_request.acts_as, now=now),
+        role_is_new=policies.role_is_new(access_request.acts_as.role_changed_at, now=now),
         scopes=_asked(access_request, facts, table),
         verdict=_verdict(access_request),
         precedent=precedent_words(facts.precedent),

@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache, reduce
+from operator import or_
+from typing import NamedTuple
 
 from django.db.models import (
     CharField,
     Count,
     Max,
     OuterRef,
+    Q,
     QuerySet,
     Subquery,
 )
@@ -26,8 +29,10 @@ from tokens.models import (
     Scope,
 )
 from tokens.queries import people
+from tokens.queries.listed import Listed
 from tokens.queries.requests import links_of_deciders
 from tokens.queries.together import Prepared, Read, Row, given, together
+from tokens.queries.whole import REQUEST, request_from, whole_request
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 
 MOST_EARLIER = 20
@@ -90,28 +95,64 @@ class Facts:
     links: Mapping[int, HelpdeskLink]
 
 
-def facts(
-    access_request: AccessRequest, reader: User, *, beside: Collection[AccessRequest] = ()
-) -> Facts:
-    """Everything about one request, and what the helpdesk users of those `beside` it hold."""
-    version = access_request.profile_version
-    helpdesk = version.profile.helpdesk
-    acts_as = {access_request.acts_as_id, *(row.acts_as_id for row in beside)}
+class Names(NamedTuple):
+    """What names the rows that a decision on a request rests on."""
+
+    request: int
+    revision: int
+    requester: int
+    profile: int
+    helpdesk: int
+    kind: str
+    asked: people.Asked
+
+
+def names_of(access_request: AccessRequest) -> Names:
+    """Those of a request that was read with its profile and helpdesk."""
+    helpdesk = access_request.profile_version.profile.helpdesk
+    return Names(
+        access_request.pk, access_request.revision, access_request.requester_id,
+        access_request.profile_id, helpdesk.pk, helpdesk.kind, people.asked_by(access_request),
+    )  # fmt: skip
+
+
+def names_of_listed(row: Listed) -> Names:
+    """Those of a request in a list."""
+    groups = frozenset({row.terms_group, row.escalated_to} - {""})
+    return Names(
+        row.pk, row.revision, row.requester_id, row.profile_id, row.helpdesk_id, row.helpdesk_kind,
+        people.Asked(groups, row.requester_id, row.lead_id),
+    )  # fmt: skip
+
+
+def facts(access_request: AccessRequest, reader: User) -> Facts:
+    """Everything about one request beside itself."""
+    return _facts(together(_reads(names_of(access_request), [access_request.acts_as_id], reader)))
+
+
+def opened(row: Listed, reader: User, *, listed: Collection[Listed]) -> tuple[AccessRequest, Facts]:
+    """One request of a list with everything about it, and what the helpdesk users of all of them hold."""
+    acts_as = {one.acts_as_id for one in listed}
+    whole = {name: Prepared(read, {"request": row.pk}) for name, read in whole_request().items()}
+    found = together({**whole, **_reads(names_of_listed(row), acts_as, reader)})
+    return request_from(found), _facts(found)
+
+
+def _reads(names: Names, acts_as_ids: Collection[int], reader: User) -> dict[str, Read | Prepared]:
     values = {
-        "request": access_request.pk,
-        "revision": access_request.revision,
-        "requester": access_request.requester_id,
-        "profile": access_request.profile_id,
-        "kind": helpdesk.kind,
-    }
-    found = together({
+        "request": names.request, "revision": names.revision, "requester": names.requester,
+        "profile": names.profile, "kind": names.kind,
+    }  # fmt: skip
+    links = links_of_deciders(reader, names.helpdesk)
+    return {
         **{name: Prepared(read, values) for name, read in _of_any_request().items()},
-        "held": held_as(acts_as),
-        "deciders": people.deciding(people.asked_by(access_request)),
-        "links": links_of_deciders(reader, helpdesk.pk).values(
-            "user_id", "helpdesk_user_id", "problem"
-        ),
-    })  # fmt: skip
+        "held": held_as(acts_as_ids),
+        "deciders": people.deciding(names.asked),
+        "links": links.values("user_id", "helpdesk_user_id", "problem"),
+    }
+
+
+def _facts(found: Mapping[str, list[Row]]) -> Facts:
     return Facts(
         scopes=[Scope(**row) for row in found["scopes"]],
         groups=sorted(row["group"] for row in found["groups"]),
@@ -124,8 +165,7 @@ def facts(
     )
 
 
-REQUEST, REVISION = given("request"), given("revision")
-REQUESTER, PROFILE = given("requester"), given("profile")
+REVISION, REQUESTER, PROFILE = given("revision"), given("requester"), given("profile")
 KIND = given("kind", CharField())
 
 
@@ -142,11 +182,16 @@ def _of_any_request() -> Mapping[str, Read]:
     }
 
 
-def held_as(acts_as_ids: Collection[int]) -> Read:
+def held_as(acts_as_ids: Collection[int]) -> Prepared:
     """The living credentials of these helpdesk users."""
-    rows = Credential.objects.filter(
-        acts_as__in=acts_as_ids, state__in=CREDENTIAL_USABLE, ended_at=None
-    )
+    values = {f"acts as {place}": pk for place, pk in enumerate(acts_as_ids)}
+    return Prepared(_held_as(len(acts_as_ids)), values)
+
+
+@lru_cache(200)
+def _held_as(how_many: int) -> Read:
+    one_of = reduce(or_, [Q(acts_as=given(f"acts as {place}")) for place in range(how_many)])
+    rows = Credential.objects.filter(one_of, state__in=CREDENTIAL_USABLE, ended_at=None)
     return rows.values("acts_as_id", "scopes")
 
 

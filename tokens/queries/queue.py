@@ -4,12 +4,9 @@ A page looks at the next few hundred requests of each group along an index and a
 filters by; where it finds too few it says how far it looked and goes on from there (ADR 11).
 """
 
-import base64
-import binascii
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import cache, lru_cache, reduce
 from operator import or_
 from typing import Any, NamedTuple
@@ -23,20 +20,23 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
-    Subquery,
 )
 
 from accounts.models import AuditEvent, User
 from tokens.models import (
     AccessProfile,
     AccessRequest,
-    Comment,
     Decision,
     HelpdeskLink,
     SavedView,
 )
+from tokens.queries import order
+from tokens.queries.listed import LAST_WORD_BY, Listed, as_listed
+from tokens.queries.order import Place, View, make_cursor, read_cursor
+from tokens.queries.readers import Kind, Reader
+from tokens.queries.requests import readable
 from tokens.queries.seats import Seat
-from tokens.queries.together import Prepared, Read, Row, given
+from tokens.queries.together import Prepared, Read, Row, given, together
 from tokens.states import RequestState
 
 PAGE = 50
@@ -47,64 +47,6 @@ COUNTED_AMONG = 150
 """Among how many of each group those that wait for a person are counted."""
 MOST_KINDS = 200
 """Of how many kinds of readers the statements are kept."""
-
-
-class View(StrEnum):
-    """Which requests: those that wait for the reader, all that wait and they may see, those that are over."""
-
-    WAITING = "waiting"
-    ALL = "all"
-    DECIDED = "decided"
-
-
-@dataclass(frozen=True)
-class Reader:
-    """Whose queue it is: the seats they decide from (None: an admin, who needs none), or somebody who only reads."""
-
-    user: User
-    seats: Sequence[Seat] | None
-    reads_all: bool = False
-
-    @property
-    def is_only_reading(self) -> bool:
-        """Whether nothing waits for them: an auditor who decides nothing."""
-        return self.reads_all and self.seats is not None and not self.seats
-
-    @property
-    def kind(self) -> "Kind":
-        """What the statements of their queue depend on; the rest are values in them."""
-        seats = None if self.seats is None else tuple((s.column, s.is_own) for s in self.seats)
-        return Kind(seats, self.reads_all)
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What stands in the places of a reader of this kind."""
-        found: dict[str, Any] = {"reader": self.user.pk}
-        for place, seat in enumerate(self.seats or ()):
-            found |= {f"seat {place}": seat.value, f"holder {place}": seat.holder.pk}
-        return found
-
-
-class Kind(NamedTuple):
-    """Readers whose pages ask the database in the same words."""
-
-    seats: tuple[tuple[str, bool], ...] | None
-    reads_all: bool
-
-    def any_reader(self) -> Reader:
-        """A reader with a place wherever one of this kind has a value."""
-        if self.seats is None:
-            return Reader(given("reader"), None, self.reads_all)
-        seats = [
-            Seat(
-                column,
-                given(f"seat {place}", None if column == "lead" else CharField()),
-                given(f"holder {place}"),
-                is_own,
-            )
-            for place, (column, is_own) in enumerate(self.seats)
-        ]
-        return Reader(given("reader"), seats, self.reads_all)
 
 
 NOW = given("now", DateTimeField())
@@ -125,27 +67,48 @@ class Filters:
     @property
     def narrows(self) -> bool:
         """Whether it leaves out some of what the view holds."""
-        return any((
-            self.profile_id, self.requester_id, self.helpdesk_id, self.risk, self.older_than, self.text,
-        ))  # fmt: skip
+        return self.shape != Shape(self.view)
+
+    @property
+    def shape(self) -> "Shape":
+        """What the statement of a page depends on; the rest are values in it."""
+        narrowed = tuple(name for name in NARROWED if getattr(self, name))
+        return Shape(self.view, narrowed, len(self.text.split()))
+
+    def values(self, *, now: datetime) -> dict[str, Any]:
+        """What stands in the places of filters of this shape."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in self.shape.narrowed}
+        if self.older_than:
+            found["older_than"] = now - self.older_than
+        return found | {f"word {place}": word for place, word in enumerate(self.text.split())}
 
 
-@dataclass(frozen=True, order=True)
-class Place:
-    """Where a request stands in its view's order: its moment, then its id."""
+class Shape(NamedTuple):
+    """Filters whose pages ask the database in the same words: these columns, and so many words to be found."""
 
-    at: datetime
-    pk: int
+    view: View
+    narrowed: tuple[str, ...] = ()
+    words: int = 0
+
+
+NARROWED = {
+    "profile_id": Q(profile=given("profile_id")),
+    "requester_id": Q(requester=given("requester_id")),
+    "helpdesk_id": Q(profile__helpdesk=given("helpdesk_id")),
+    "risk": Q(profile_version__risk=given("risk", CharField())),
+    "older_than": Q(revised_at__lte=given("older_than", DateTimeField())),
+}
+"""Filter → what it leaves."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Up to fifty rows, each with `last_word_by`, and where the next ones start ("": these were the last).
+    """Up to fifty rows, and where the next ones start ("": these were the last).
 
     `looked_until` is given where the page ends because it has looked far enough, not because it is full.
     """
 
-    rows: list[AccessRequest]
+    rows: list[Listed]
     after: str = ""
     looked_until: datetime | None = None
 
@@ -158,13 +121,13 @@ Parts = Mapping[str, QuerySet[AccessRequest]]
 
 def _parts(reader: Reader, view: View, *, start: Place | None, now: datetime) -> Parts:
     """What this reader may see of a view, from behind `start` on."""
-    rows = AccessRequest.objects.order_by(*_order(view))
+    rows = AccessRequest.objects.order_by(*order.of(view))
     if view is View.DECIDED:
         rows = rows.filter(ended_at__isnull=False)
     else:
         rows = rows.filter(state=RequestState.PENDING, decide_by__gt=now)
     if start is not None:
-        rows = rows.filter(_behind(view, start))
+        rows = rows.filter(order.behind(view, start))
     reads_all = reader.is_only_reading or (reader.reads_all and view is not View.WAITING)
     if reader.seats is None or reads_all:
         return {"all": rows}
@@ -192,44 +155,21 @@ def _all_of(parts: Iterable[QuerySet[AccessRequest]], *, most: int) -> QuerySet[
 def edges(reader: Reader, view: View, *, after: str, now: datetime) -> dict[str, Prepared]:
     """For each group the last request a page looks at, where there are further ones; `page` needs them."""
     start = read_cursor(after)
-    values = {**reader.values, "now": now}
-    if start is not None:
-        values |= {"start at": start.at, "start": start.pk}
+    values = {**reader.values, "now": now, **order.values("start", start)}
     reads = _edges(reader.kind, view, WINDOW, is_first=start is None)
     return {name: Prepared(read, values) for name, read in reads.items()}
 
 
 @lru_cache(MOST_KINDS)
 def _edges(kind: Kind, view: View, window: int, *, is_first: bool) -> Mapping[str, Read]:
-    start = None if is_first else Place(given("start at", DateTimeField()), given("start"))
+    start = None if is_first else order.somewhere("start")
     parts = _parts(kind.any_reader(), view, start=start, now=NOW)
     return {
-        f"edge {name}": part.annotate(at=F(_at(view))).values("pk", "at")[window - 1 : window]
+        f"edge {name}": part.annotate(at=F(order.moment_of(view))).values("pk", "at")[
+            window - 1 : window
+        ]
         for name, part in parts.items()
     }
-
-
-def _at(view: View) -> str:
-    return "ended_at" if view is View.DECIDED else "decide_by"
-
-
-def _order(view: View) -> tuple[str, str]:
-    return ("-ended_at", "-id") if view is View.DECIDED else ("decide_by", "id")
-
-
-def _behind(view: View, start: Place) -> Q:
-    """What comes after a place; the first condition is what an index is read from."""
-    if view is View.DECIDED:
-        further = Q(ended_at__lt=start.at) | Q(id__lt=start.pk)
-        return Q(ended_at__lte=start.at) & further
-    return Q(decide_by__gte=start.at) & (Q(decide_by__gt=start.at) | Q(id__gt=start.pk))
-
-
-def _up_to(view: View, edge: Place) -> Q:
-    """What comes no later than a place."""
-    if view is View.DECIDED:
-        return Q(ended_at__gte=edge.at) & (Q(ended_at__gt=edge.at) | Q(id__gte=edge.pk))
-    return Q(decide_by__lte=edge.at) & (Q(decide_by__lt=edge.at) | Q(id__lte=edge.pk))
 
 
 def _wait_for(reader: Reader, rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
@@ -296,47 +236,49 @@ def page(reader: Reader, filters: Filters, *, after: str, edges: list[Row], now:
 
     `edges`: what the reads of `edges` for the same reader, view and cursor have found.
     """
-    view, parts = filters.view, _parts(reader, filters.view, start=read_cursor(after), now=now)
+    view, start = filters.view, read_cursor(after)
     ends = [Place(edge["at"], edge["pk"]) for edge in edges]
     edge = (max(ends) if view is View.DECIDED else min(ends)) if ends else None
-    looked_at = [part.filter(_up_to(view, edge)) if edge else part for part in parts.values()]
-    wanted = [_filtered(part, filters, reader, now=now) for part in looked_at]
-    found = _readable(_all_of(wanted, most=PAGE + 1)).order_by(*_order(view))[: PAGE + 1]
-    rows = list(found)
+    read = _page(reader.kind, filters.shape, is_first=start is None, is_last=edge is None)
+    values = {
+        **reader.values, **filters.values(now=now), "now": now, **order.values("start", start), **order.values("edge", edge),
+    }  # fmt: skip
+    rows = [Listed(**row) for row in together({"page": Prepared(read, values)})["page"]]
     if len(rows) > PAGE:
-        return Page(rows[:PAGE], make_cursor(_place(view, rows[PAGE - 1])))
+        return Page(rows[:PAGE], make_cursor(_place_of(view, rows[PAGE - 1])))
     if edge is not None:
         return Page(rows, make_cursor(edge), looked_until=edge.at)
     return Page(rows)
 
 
-def _place(view: View, row: AccessRequest) -> Place:
+def _place_of(view: View, row: Listed) -> Place:
     at = row.ended_at if view is View.DECIDED else row.decide_by
     assert at is not None  # what is over has its end
     return Place(at, row.pk)
 
 
-def _readable(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
-    last_word = Comment.objects.filter(access_request=OuterRef("pk")).order_by("-id")
-    return rows.select_related(
-        "requester", "deputy", "acts_as", "credential", "profile_version__profile__helpdesk"
-    ).annotate(last_word_by=Subquery(last_word.values("author_id")[:1]))
+@lru_cache(MOST_KINDS)
+def _page(kind: Kind, shape: Shape, *, is_first: bool, is_last: bool) -> Read:
+    """The requests between two places, but for what the filters leave out; one more than a page holds."""
+    reader, view = kind.any_reader(), shape.view
+    parts = _parts(
+        reader, view, start=None if is_first else order.somewhere("start"), now=NOW
+    ).values()
+    if not is_last:
+        parts = [part.filter(order.up_to(view, order.somewhere("edge"))) for part in parts]
+    wanted = [_filtered(part, shape, reader) for part in parts]
+    return as_listed(_all_of(wanted, most=PAGE + 1)).order_by(*order.of(view))[: PAGE + 1]
 
 
 def _filtered(
-    rows: QuerySet[AccessRequest], filters: Filters, reader: Reader, *, now: datetime
+    rows: QuerySet[AccessRequest], shape: Shape, reader: Reader
 ) -> QuerySet[AccessRequest]:
-    if filters.view is View.WAITING:
+    if shape.view is View.WAITING:
         rows = _wait_for(reader, rows)
-    wanted = {
-        "profile": filters.profile_id,
-        "requester": filters.requester_id,
-        "profile__helpdesk": filters.helpdesk_id,
-        "profile_version__risk": filters.risk,
-        "revised_at__lte": now - filters.older_than if filters.older_than else None,
-    }
-    rows = rows.filter(**{name: value for name, value in wanted.items() if value})
-    for word in filters.text.split():
+    for name in shape.narrowed:
+        rows = rows.filter(NARROWED[name])
+    for place in range(shape.words):
+        word = given(f"word {place}", CharField())
         rows = rows.filter(
             Q(script_name__icontains=word)
             | Q(purpose__icontains=word)
@@ -348,13 +290,8 @@ def _filtered(
 
 def ticked(pks: Collection[int]) -> list[AccessRequest]:
     """Requests by their ids, in the order of the queue, each with `last_word_by`."""
-    rows = _readable(AccessRequest.objects.filter(pk__in=pks))
-    return list(rows.order_by(*_order(View.WAITING)))
-
-
-def is_asked(row: AccessRequest) -> bool:
-    """Whether the last word on a request that was read here is a question."""
-    return getattr(row, "last_word_by", None) not in (None, row.requester_id)
+    rows = readable(AccessRequest.objects.filter(pk__in=pks))
+    return list(rows.annotate(last_word_by=LAST_WORD_BY).order_by(*order.of(View.WAITING)))
 
 
 def changed(reader: Reader, shown: Mapping[int, int]) -> dict[AccessRequest, AuditEvent]:
@@ -374,22 +311,3 @@ def changed(reader: Reader, shown: Mapping[int, int]) -> dict[AccessRequest, Aud
     newest = events.order_by().values("target_id").annotate(newest=Max("id")).values("newest")
     last = {int(event.target_id): event for event in AuditEvent.objects.filter(pk__in=newest)}
     return {row: last[row.pk] for row in since if row.pk in last}
-
-
-# --- Cursors -----------------------------------------------------------------------------------------
-
-
-def make_cursor(place: Place) -> str:
-    """Where a page ends, as one opaque word."""
-    return base64.urlsafe_b64encode(f"{place.at.isoformat()} {place.pk}".encode()).decode()
-
-
-def read_cursor(word: str) -> Place | None:
-    """What `make_cursor` wrote; None for anything else."""
-    try:
-        at, pk = base64.urlsafe_b64decode(word.encode()).decode().split()
-        start = Place(datetime.fromisoformat(at), int(pk))
-    except (ValueError, binascii.Error):
-        return None
-    is_ours = start.at.utcoffset() == timedelta(0) and 0 < start.pk < 2**63
-    return start if is_ours else None

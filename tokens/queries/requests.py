@@ -41,10 +41,9 @@ def as_table(scopes: Iterable[Scope]) -> ScopeTable:
     return {(scope.kind, scope.name): scope for scope in scopes}
 
 
-def risks_of(access_request: AccessRequest, table: ScopeTable) -> list[str]:
+def risks_of(scopes: Iterable[str], kind: str, table: ScopeTable) -> list[str]:
     """The risks of what is asked for, as the table has them today; what left it is wide."""
-    kind = access_request.profile_version.profile.helpdesk.kind
-    found = [table.get((kind, name)) for name in access_request.scopes]
+    found = [table.get((kind, name)) for name in scopes]
     return [scope.risk if scope else Risk.WIDE for scope in found]
 
 
@@ -112,7 +111,7 @@ def held_by(user: User) -> list[Held]:
     return [Held(row, row.last_used, row.secret) for row in rows]
 
 
-def _readable(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+def readable(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
     """With everything a page says about a request in the same query."""
     return rows.select_related(
         "requester", "deputy", "acts_as", "credential", "profile_version__profile__helpdesk"
@@ -121,12 +120,12 @@ def _readable(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
 
 def request_by_id(pk: int) -> AccessRequest | None:
     """One request, for a page; whether this reader may see it is for permissions to say."""
-    return _readable(AccessRequest.objects.filter(pk=pk)).first()
+    return readable(AccessRequest.objects.filter(pk=pk)).first()
 
 
 def waiting_of(user: User) -> list[AccessRequest]:
     """A person's requests that wait for a decision."""
-    rows = _readable(AccessRequest.objects.filter(requester=user, state=RequestState.PENDING))
+    rows = readable(AccessRequest.objects.filter(requester=user, state=RequestState.PENDING))
     return list(rows.order_by("decide_by", "id"))
 
 
@@ -148,7 +147,7 @@ def turned_down_lately(user: User, *, now: datetime, within: timedelta) -> list[
         id__gt=OuterRef("id"),
     )
     rows = AccessRequest.objects.filter(requester=user, state__in=ended, ended_at__gt=now - within)
-    return list(_readable(rows.exclude(Exists(later))).order_by("-id")[:5])
+    return list(readable(rows.exclude(Exists(later))).order_by("-id")[:5])
 
 
 def ended_of(user: User) -> QuerySet[Credential]:
@@ -165,7 +164,7 @@ def not_granted_to(user: User) -> QuerySet[AccessRequest]:
         RequestState.CLOSED,
         RequestState.WITHDRAWN,
     )
-    return _readable(AccessRequest.objects.filter(requester=user, state__in=over)).order_by("-id")
+    return readable(AccessRequest.objects.filter(requester=user, state__in=over)).order_by("-id")
 
 
 def approvers_of(credentials: Iterable[Credential]) -> dict[int, list[str]]:
@@ -184,7 +183,7 @@ def approvers_of(credentials: Iterable[Credential]) -> dict[int, list[str]]:
 
 def own_request(user: User, pk: int) -> AccessRequest | None:
     """One request of this person."""
-    return _readable(AccessRequest.objects.filter(pk=pk, requester=user)).first()
+    return readable(AccessRequest.objects.filter(pk=pk, requester=user)).first()
 
 
 def own_credential(user: User, pk: int) -> Credential | None:

@@ -6,7 +6,7 @@ its statement is written once; a page only fills in the values (`Prepared`).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,18 @@ from weakref import WeakKeyDictionary
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import BigIntegerField, DateTimeField, Expression, Field, JSONField, QuerySet
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    DateTimeField,
+    Expression,
+    Field,
+    ForeignKey,
+    IntegerField,
+    JSONField,
+    QuerySet,
+    TextField,
+)
 
 if TYPE_CHECKING:
     AnyField = Field[Any, Any]
@@ -57,35 +68,42 @@ def together(reads: Mapping[str, Read | Prepared]) -> dict[str, list[Row]]:
 
     Each is bounded by its caller and names its columns by `.values(…)`; a row comes as the dictionary that gives.
     """
-    parts: dict[str, _Part] = {}
-    params: list[Any] = []
-    for name, asked in reads.items():
-        if isinstance(asked, Prepared):
-            part = _kept(asked.read)
-            params += [p.filled(asked.values) if isinstance(p, _Given) else p for p in part.params]
-        else:
-            part = _written(asked)
-            params += part.params
-        parts[name] = part
-    columns = ", ".join(f"({part.sql})" for part in parts.values())
+    parts = {name: _part(asked) for name, asked in reads.items()}
+    columns = ", ".join(f"({part.sql})" for part, _ in parts.values())
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns}", params)
+        cursor.execute(f"SELECT {columns}", [one for _, params in parts.values() for one in params])
         found = cursor.fetchone()
-    return {
-        name: [part.row(values) for values in _from_json(text)]
-        for (name, part), text in zip(parts.items(), found, strict=True)
-    }
+    texts = zip(parts.items(), found, strict=True)
+    return {name: part.rows(text) for (name, (part, _)), text in texts}
+
+
+def _part(asked: Read | Prepared) -> tuple["_Part", list[Any]]:
+    """A read as a column, with its values."""
+    if not isinstance(asked, Prepared):
+        part = _written(asked)
+        return part, part.params
+    part, values = _kept(asked.read), asked.values
+    return part, [one.filled(values) if isinstance(one, _Given) else one for one in part.params]
 
 
 class _Part:
     """One read: its statement as a column of JSON, and how the values of a row become Python's."""
 
     def __init__(self, sql: str, params: list[Any], fields: Mapping[str, AnyField]) -> None:
-        self.sql, self.params, self.fields = sql, params, fields
+        self.sql, self.params = sql, params
+        self._columns = [(name, _reading(field)) for name, field in fields.items()]
 
-    def row(self, values: list[Any]) -> Row:
-        pairs = zip(self.fields.items(), values, strict=True)
-        return {name: _value(field, value) for (name, field), value in pairs}
+    def rows(self, found: Any) -> list[Row]:
+        """The rows in what the database gave for this column."""
+        lists: list[list[Any]] = json.loads(found) if isinstance(found, str) else found
+        return [self._row(values) for values in lists]
+
+    def _row(self, values: list[Any]) -> Row:
+        pairs = zip(self._columns, values, strict=True)
+        return {
+            name: read(value) if read and value is not None else value
+            for (name, read), value in pairs
+        }
 
 
 _written_so_far: WeakKeyDictionary[Read, _Part] = WeakKeyDictionary()
@@ -118,18 +136,21 @@ AS_JSON = {
 """A statement's rows as one array of arrays, in the order of the statement."""
 
 
-def _from_json(value: Any) -> list[list[Any]]:
-    found: list[list[Any]] = json.loads(value) if isinstance(value, str) else value
-    return found
-
-
-def _value(field: AnyField, value: Any) -> Any:
-    """A value of JSON as the column's type: moments aware and in UTC."""
-    if value is None:
+def _reading(field: AnyField) -> Callable[[Any], Any] | None:
+    """How a value of JSON becomes the column's type; None: it is one. Moments come aware and in UTC."""
+    if isinstance(field, ForeignKey):
+        return _reading(field.target_field)
+    if isinstance(field, IntegerField) or type(field) in (CharField, TextField):
         return None
     if isinstance(field, JSONField):
-        return json.loads(value) if isinstance(value, str) else value
-    if isinstance(field, DateTimeField):
-        moment = datetime.fromisoformat(value)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return field.to_python(value)
+        return _unpacked
+    return _moment if isinstance(field, DateTimeField) else field.to_python
+
+
+def _unpacked(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,5 +1,7 @@
 """The queue: what waits for whom, narrowed as its address says, one request opened beside the list."""
 
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -10,7 +12,6 @@ from accounts.decorators import fresh_groups, has_fresh_groups, requires, signed
 from accounts.models import User
 from tokens import permissions
 from tokens.forms.queue import QueueForm, SaveViewForm, read_ticked
-from tokens.models import AccessRequest
 from tokens.operations import views as operations
 from tokens.presenters import queue as presenters
 from tokens.presenters import requests as request_presenters
@@ -18,6 +19,7 @@ from tokens.presenters.around import around, queue_reader
 from tokens.presenters.history import sentence_of
 from tokens.queries import deciding
 from tokens.queries import queue as queries
+from tokens.queries.listed import Listed
 from tokens.queries.together import Prepared, Read
 from tokens.refusals import Invalid
 
@@ -36,15 +38,13 @@ def queue(request: HttpRequest) -> HttpResponse:
     form = QueueForm(request.GET, profiles=read.found["profiles"])
     ends = [row for name in edges for row in read.found[name]]
     page = queries.page(reader, form.filters, after=after, edges=ends, now=now)
-    opened = _opened(page.rows, request.GET.get("selected", ""))
-    facts = deciding.facts(opened, user, beside=page.rows) if opened else None
-    rows = presenters.queue_rows(page.rows, facts, now=now) if facts else []
+    chosen = _chosen(page.rows, request.GET.get("selected", ""))
+    rows, card = _shown(page.rows, chosen, user, now=now) if chosen else ([], None)
     context = {
-        "rows": rows,
-        "card": request_presenters.card(opened, user, now=now, facts=facts) if opened else None,
+        "rows": rows, "card": card,
         "bar": presenters.bar(form.filters, form.address, read, reader),
         "may_tick": presenters.may_tick(rows, view, reader),
-        "links": presenters.links(request.GET, page.rows, opened),
+        "links": presenters.links(request.GET, page.rows, chosen),
         "form": form, "page": page, "reader": reader, "now": now, "absent": absent_of(user),
         "may_be_away": bool(permissions.may_name_stand_in(user)),
     }  # fmt: skip
@@ -62,9 +62,18 @@ def _beside(request: HttpRequest, user: User) -> dict[str, Read | Prepared]:
     return reads
 
 
-def _opened(rows: list[AccessRequest], word: str) -> AccessRequest | None:
+def _chosen(rows: list[Listed], word: str) -> Listed | None:
     """The row that was chosen, else the first."""
     return next((row for row in rows if str(row.pk) == word), rows[0] if rows else None)
+
+
+def _shown(
+    listed: list[Listed], chosen: Listed, user: User, *, now: datetime
+) -> tuple[list[presenters.QueueRow], request_presenters.Card]:
+    """What stands in the list, and the card of the row that was chosen."""
+    opened, facts = deciding.opened(chosen, user, listed=listed)
+    rows = presenters.queue_rows(listed, chosen, facts, now=now)
+    return rows, request_presenters.card(opened, user, now=now, facts=facts)
 
 
 @requires(permissions.may_use_queue)
