@@ -56,7 +56,7 @@ def read(claims: Mapping[str, object], *, groups_claim: str, manager_claim: str 
     return Claims(
         issuer=_identifier(claims, "iss"),
         subject=subject,
-        name=_name(claims) or email or subject[:LONGEST_NAME],
+        name=(_name(claims) or email or subject)[:LONGEST_NAME],
         email=email,
         email_verified=bool(email) and claims.get("email_verified") in (True, "true"),
         time_zone=_time_zone(claims),

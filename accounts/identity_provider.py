@@ -1,16 +1,20 @@
 """How does Keydesk talk to the identity provider? JSON over HTTP, with deadlines; keys and metadata cached.
 
 Every failure is a `Refused` with status 503 for the person and a log line for the operator. What the
-answers mean is settled in accounts/oidc.py and accounts/id_token.py.
+answers mean is settled in accounts/oidc.py and accounts/id_token.py. Who waits for the provider holds no
+database connection, and at most an eighth of a process's threads do, so that a slow one holds up sign-ins alone.
 """
 
 import json
 import logging
 import time
 from collections.abc import Mapping
+from threading import BoundedSemaphore
 from typing import Any
 
 import requests
+from django.conf import settings
+from django.db import connection, connections
 
 from accounts.refusals import Refused
 
@@ -22,6 +26,10 @@ MOST_BYTES = 1_000_000
 METADATA_LIFE = 600.0
 """Seconds for which the discovery document is believed without asking again."""
 
+PATIENCE = 2.0
+"""Seconds for which one waits while as many as may are asking already."""
+
+_asking = BoundedSemaphore(max(1, settings.WEB_THREADS // 8))
 _metadata: dict[str, tuple[float, dict[str, Any]]] = {}
 _keys: dict[str, list[Mapping[str, Any]]] = {}
 
@@ -79,10 +87,20 @@ def ask(
 
     A 4xx to a POST is an OAuth error (RFC 6749 section 5.2): it refuses with status 400.
     """
+    if not connection.in_atomic_block:
+        connections.close_all()
+    if not _asking.acquire(timeout=PATIENCE):
+        raise _unwell("too many wait for it already")
+    try:
+        return _ask(method, url, headers=headers, data=data, auth=auth)
+    finally:
+        _asking.release()
+
+
+def _ask(method: str, url: str, **parts: Any) -> dict[str, Any]:
     try:
         with requests.request(
-            method, url, headers=headers, data=data, auth=auth, stream=True,
-            timeout=(CONNECT, READ), allow_redirects=False,
+            method, url, stream=True, timeout=(CONNECT, READ), allow_redirects=False, **parts
         ) as response:  # fmt: skip
             body = _body(response)
     except requests.RequestException as error:

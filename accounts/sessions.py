@@ -5,6 +5,7 @@ provider's `auth_time`). No clock here: `now` is an argument.
 """
 
 from datetime import datetime, timedelta
+from importlib import import_module
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
@@ -53,6 +54,11 @@ def is_recent(session: SessionBase, *, now: datetime) -> bool:
     """Whether the person proved who they are within RECENT_AUTHENTICATION."""
     at = stamp(session, AUTHENTICATED_AT)
     return at is not None and now - at <= settings.RECENT_AUTHENTICATION
+
+
+def forget_ended() -> None:
+    """Delete the sessions whose time is over, also those of people who only looked at the sign-in page."""
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
 
 
 def stamp(session: SessionBase, key: str) -> datetime | None:

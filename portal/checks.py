@@ -88,7 +88,7 @@ def secrets(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
 
 @register()
 def places(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
-    """E005 no helpdesk, E006 the portal over plain http, E008 time zone, E009 proxies."""
+    """E005 no helpdesk, E006 the portal or E012 a helpdesk over plain http, E008 time zone, E009 proxies."""
     found: list[CheckMessage] = []
     if not settings.HELPDESKS:
         hint = "HELPDESKS=production, then HELPDESK_PRODUCTION_URL and its siblings. " + INSTALL
@@ -96,6 +96,15 @@ def places(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     if _is_open(settings.PORTAL_URL):
         hint = "Put TLS in front and set PORTAL_URL to the https:// address. " + INSTALL
         found.append(Error("PORTAL_URL is plain http.", hint=hint, id="keydesk.E006"))
+    found += [
+        Error(
+            f"HELPDESK_…_URL of {helpdesk.name} is plain http, so anybody on the way could read its tokens.",
+            hint="Use the https:// address of the helpdesk.",
+            id="keydesk.E012",
+        )
+        for helpdesk in settings.HELPDESKS.values()
+        if _is_open(helpdesk.url)
+    ]
     if settings.READERS_TIME_ZONE not in available_timezones():
         message = f"TIME_ZONE is {settings.READERS_TIME_ZONE!r}, which is no time zone."
         found.append(Error(message, hint="Such as Europe/Amsterdam.", id="keydesk.E008"))

@@ -84,6 +84,8 @@ class TrustedProxy:
                 ip_address(address)
             except ValueError:
                 break
+            if "%" in address:  # a zone of somebody else's machine, which no database keeps
+                break
             peer = address
             if not self._is_trusted(address):
                 break

@@ -259,6 +259,8 @@ BACKOFF = env_pauses("BACKOFF_SECONDS", "2,5,15,30,60,120,300,600")
 INVENTORY_EVERY = env_seconds("INVENTORY_SECONDS", 300)
 # How many consents of one person may come to nothing within an hour, on one helpdesk.
 CONSENTS_PER_HOUR = env_int("CONSENTS_PER_HOUR", 20, least=1)
+# How often one person may ask, or change what they asked, within an hour: each is a message to whoever decides.
+ASKS_PER_HOUR = env_int("ASKS_PER_HOUR", 60, least=1)
 CONNECT_WITHIN = env_seconds("CONNECT_STATE_SECONDS", 600)
 SECRET_OVERLAP = env_seconds("SECRET_OVERLAP_SECONDS", 86_400)
 DECIDE_WITHIN = env_seconds("DECIDE_WITHIN_SECONDS", 3 * 86_400)

@@ -21,6 +21,7 @@ from tokens.models import (
     ProfileVersion,
 )
 from tokens.queries import emergencies
+from tokens.queries.humans import accounts_of
 from tokens.queries.seats import has_seat, seats_of
 from tokens.refusals import YES, Answer, no
 from tokens.states import CredentialState, RequestState
@@ -41,8 +42,8 @@ def may_operate(user: User) -> Answer:
 
 
 def may_confirm(user: User, version: ProfileVersion) -> Answer:
-    """An admin who did not write these terms."""
-    if version.editor_id == user.pk:
+    """An admin who did not write these terms, with no account of theirs."""
+    if accounts_of(user).filter(pk=version.editor_id).exists():
         return no("You wrote these terms; another admin has to confirm them.")
     return may_operate(user)
 

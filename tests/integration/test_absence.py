@@ -152,8 +152,19 @@ def test_two_accounts_of_one_person_are_one_voice(away):
     User.objects.filter(subject="piotr").update(email=away.person("ben").email.upper())
     away.people["piotr"].refresh_from_db()
     row = away.approve(away.ask(), by="ben")
-    with pytest.raises(StaleState, match="with your address"):
+    with pytest.raises(StaleState, match="from another account"):
         away.approve(row, by="piotr")
+
+
+def test_two_accounts_that_are_one_helpdesk_user_are_one_voice(away):
+    ProfileVersion.objects.update(approvals_needed=2)
+    ben, june = away.person("ben"), away.person("june")
+    known = ben.helpdesk_links.get(helpdesk=away.helpdesk).helpdesk_user
+    june.helpdesk_links.update(problem="Taken.", helpdesk_user=known)
+    row = away.approve(away.ask(), by="june")
+    ben.stand_ins.update(ended_at=clock.now())
+    with pytest.raises(StaleState, match="from another account"):
+        away.approve(row, by="ben")
 
 
 def test_of_two_absent_people_the_one_not_heard_yet_speaks(away):

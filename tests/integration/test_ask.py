@@ -10,8 +10,9 @@ from accounts import clock
 from accounts.models import AuditEvent
 from tests import people
 from tests.integration._people import browser, filled, words
-from tokens.models import AccessProfile, AccessRequest, HelpdeskLink, ProfileVersion
+from tokens.models import AccessProfile, AccessRequest, HelpdeskLink, Notification, ProfileVersion
 from tokens.operations import credentials, requests
+from tokens.refusals import Denied
 from tokens.states import RequestState
 
 pytestmark = pytest.mark.django_db
@@ -375,6 +376,32 @@ def test_a_bad_amendment_changes_nothing(world, ada, changes, sentence):
     assert sentence in words(response)
     row.refresh_from_db()
     assert row.revision == 1
+
+
+def test_an_amendment_that_changes_nothing_is_none_and_tells_nobody(world, ada):
+    row = world.ask()
+    told = Notification.objects.count()
+    response = ada.post(f"/requests/{row.pk}/amend", amended(row, purpose=row.purpose))
+    assert response.status_code == 422
+    assert "Nothing is different from what you asked before." in words(response)
+    row.refresh_from_db()
+    assert (row.revision, Notification.objects.count()) == (1, told)
+
+
+def test_how_often_one_person_asks_and_amends_within_an_hour_is_bounded(world, ada, settings):
+    settings.ASKS_PER_HOUR = 3
+    row = world.ask()
+    for number in (2, 3):
+        row.refresh_from_db()
+        sent = amended(row, purpose=f"Said {number} times")
+        assert ada.post(f"/requests/{row.pk}/amend", sent).status_code == 302
+    row.refresh_from_db()
+    with pytest.raises(Denied, match="3 times within an hour"):
+        world.ask(script_name="another")
+    assert ada.post(f"/requests/{row.pk}/amend", amended(row)).status_code == 403
+    assert world.ask(by="noor").state == "pending"
+    world.wait(hours=1, minutes=1)
+    assert world.ask(script_name="another").state == "pending"
 
 
 def test_amending_what_was_amended_meanwhile_is_a_409(world, ada):

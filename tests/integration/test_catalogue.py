@@ -92,6 +92,8 @@ def broken(starter, change):
         ),
         (lambda c: c["profiles"][0].update(helpdesks=["moon"]), "no such helpdesk: moon"),
         (lambda c: c["profiles"][0].pop("approver_group"), "approver_group must be text"),
+        (lambda c: c["profiles"][0].update(ask_groups=["Support Leads"]), "a blank in it"),
+        (lambda c: c["profiles"][0].update(ask_groups=[""]), "or an empty one"),
     ],
 )
 def test_a_wrong_file_is_refused_in_a_sentence_and_changes_nothing(starter, change, sentence):

@@ -131,3 +131,17 @@ def test_an_owner_who_is_no_longer_that_user_gets_no_token(world):
     assert credential.state == "cancelled"
     assert "no longer that user" in credential.end_reason
     assert "exchange" not in world.desk.calls
+
+
+def test_an_end_user_with_somebodys_external_id_takes_nothing_from_them(world):
+    """Agents can make end users with any external id; whoever it belongs to is found by their address."""
+    on_helpdesk(world, external_id="")
+    look_up(world)
+    on_helpdesk(world, id=4711, email="other@acme.test", role="end-user", external_id="ada")
+    link = look_up(world)
+    assert (link.problem, link.helpdesk_user.remote_id) == ("", BY_KEY["ada"].helpdesk_id)
+
+
+def test_who_is_found_as_an_end_user_alone_reads_that_they_are_no_agent(world):
+    on_helpdesk(world, role="end-user", email="other@acme.test")
+    assert "is no agent" in look_up(world).problem

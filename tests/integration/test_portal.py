@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -38,6 +39,7 @@ def seen(peer: str, **headers: str) -> HttpRequest:
         ("10.1.2.3", "1.1.1.1, 198.51.100.1, 10.9.9.9", "198.51.100.1"),
         ("10.1.2.3", "", "10.1.2.3"),
         ("10.1.2.3", "<script>", "10.1.2.3"),
+        ("10.1.2.3", "fe80::1%eth0", "10.1.2.3"),
         ("10.1.2.3", "<script>, 198.51.100.1", "198.51.100.1"),
         ("10.1.2.3", "2001:db8::1", "2001:db8::1"),
         ("::1", "198.51.100.1", "::1"),
@@ -132,6 +134,7 @@ def test_a_portal_that_is_set_up_has_nothing_to_say() -> None:
         ("OIDC_SERVER_URL", "http://id.acme.test", "E007"),
         ("READERS_TIME_ZONE", "Mars/Olympus", "E008"), ("TRUSTED_PROXIES", ["x"], "E009"),
         ("ESCALATE_TO_GROUP", "agents", "E010"),
+        ("HELPDESKS", {"a": SimpleNamespace(name="A", url="http://desk.acme.test")}, "E012"),
     ],
 )  # fmt: skip
 def test_each_thing_that_is_missing_has_an_id(

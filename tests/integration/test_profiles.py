@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.models import User
 from tests.integration._people import browser, words
 from tests.world import STARTER, World
 from tokens.forms.profiles import start_of
@@ -98,6 +99,30 @@ def test_policy_never_approves_for_whoever_wrote_the_terms(world, omar, second):
     send(second, world, words="A trivial edit by somebody else.")
     again = world.ask(by="omar", profile="read-users", days=5, script_name="again")
     assert again.state == "pending", "the terms are still omar's"
+
+
+@pytest.mark.parametrize("same", ["address", "helpdesk user"])
+def test_another_account_of_whoever_wrote_the_terms_is_no_second_admin(world, omar, second, same):
+    author, other = world.person("omar"), world.person("june")
+    if same == "address":
+        User.objects.filter(pk=other.pk).update(email=author.email.upper())
+    else:
+        known = author.helpdesk_links.get(helpdesk=world.helpdesk).helpdesk_user
+        other.helpdesk_links.update(problem="Taken.", helpdesk_user=known)
+    send(omar, world, policy_days=10)
+    page = f"/profiles/{world.profile('read-users').pk}"
+    refused = second.post(f"{page}/confirm", {"number": 2, "seen": 1})
+    assert refused.status_code == 403
+    assert "another admin has to confirm" in words(refused)
+    assert world.profile("read-users").current.number == 1
+
+
+def test_policy_never_approves_for_another_account_of_whoever_wrote_the_terms(world, omar, second):
+    send(omar, world, policy_days=10)
+    second.post(f"/profiles/{world.profile('read-users').pk}/confirm", {"number": 2, "seen": 1})
+    User.objects.filter(pk=world.person("ada").pk).update(email=world.person("omar").email)
+    world.person("ada").refresh_from_db()
+    assert world.ask(by="ada", profile="read-users", days=5).state == "pending"
 
 
 def test_a_proposal_can_be_given_up_and_a_newer_one_takes_its_place(world, omar, second):

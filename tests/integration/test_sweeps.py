@@ -1,6 +1,7 @@
 """What time changes and what messages miss: each sweep finds its rows from the database alone, and twice is once."""
 
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import pytest
 from django.conf import settings
@@ -358,3 +359,15 @@ def test_an_end_that_cannot_be_moved_is_not_the_next_one(world, monkeypatch):
     monkeypatch.setattr(credentials, "expire", lame)
     assert sweeps.expire_credentials(now=world.clock()) == 0
     assert sweeps.next_end(after=world.clock()) is None
+
+
+def test_sessions_that_are_over_are_forgotten(world):
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    over, lasts = store(), store()
+    for session, seconds in ((over, -1), (lasts, 60)):
+        session["anything"] = 1
+        session.set_expiry(seconds)
+        session.save()
+    sweeps.sweep(now=world.clock())
+    assert not store().exists(over.session_key)
+    assert store().exists(lasts.session_key)

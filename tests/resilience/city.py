@@ -40,6 +40,7 @@ FAST = {
     "RECENT_AUTHENTICATION_SECONDS": "40",
     "GROUPS_FRESH_SECONDS": "30",
     "CONSENTS_PER_HOUR": "1000000",
+    "ASKS_PER_HOUR": "1000000",
 }
 """Minimum age: code life, time to send and three seconds for late commits."""
 LATEST = 2.8

@@ -162,6 +162,11 @@ class RemoteUser:
     suspended: bool
 
     @property
+    def is_agent(self) -> bool:
+        """Whether it has API access to give, suspended or not."""
+        return self.role in ("agent", "admin")
+
+    @property
     def is_acting_admin(self) -> bool:
         """An administrator who is neither suspended nor switched off."""
         return self.role == "admin" and self.active and not self.suspended

@@ -1,5 +1,7 @@
 """What an admin writes on the operator's page: why a helpdesk is frozen, and which list is confirmed."""
 
+from typing import Any
+
 from django import forms
 
 from tokens.forms.credentials import MOST_ID, UNSEEN
@@ -25,11 +27,21 @@ class FreezeForm(forms.Form):
     )
 
 
+class Findings(forms.JSONField):
+    """JSON as the page wrote it; brackets in brackets without end are none."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except RecursionError as error:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from error
+
+
 class ConfirmForm(forms.Form):
     """Which list and which findings stood on the page when the button was pressed: nothing else is confirmed by it."""
 
     run = forms.IntegerField(min_value=1, max_value=MOST_ID, widget=forms.HiddenInput)
-    shown = forms.JSONField(widget=forms.HiddenInput)
+    shown = Findings(widget=forms.HiddenInput)
 
     def clean_shown(self) -> dict[str, list[int]]:
         """Numbers by kind, as `findings.ids_of` has them."""

@@ -175,6 +175,8 @@ def _words(entry: dict[str, Any], key: str, where: str) -> frozenset[str]:
     value = entry.get(key, [])
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise Invalid(f"{where}: {key} must be a list of words.")
+    if any(len(word.split()) != 1 or not word.isprintable() for word in value):
+        raise Invalid(f"{where}: {key} holds a name with a blank in it, or an empty one.")
     return frozenset(value)
 
 

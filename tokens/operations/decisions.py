@@ -15,6 +15,7 @@ from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
 from tokens.operations.moves import moment_words, move, stale
 from tokens.queries import emergencies
+from tokens.queries.humans import accounts_of
 from tokens.queries.listed import is_asked
 from tokens.queries.queue import ticked
 from tokens.queries.requests import links_to_decide, risks_of, scope_table
@@ -149,7 +150,7 @@ def decide_by_policy(access_request: AccessRequest, *, now: datetime) -> bool:
     answer = policies.approves_by_itself(
         version,
         days=access_request.days,
-        requester_id=access_request.requester_id,
+        requester=access_request.requester,
         is_renewal=access_request.is_renewal,
     )
     if not answer:
@@ -245,9 +246,8 @@ def _demand_unheard(access_request: AccessRequest, by: User, absent: User | None
     answer = policies.is_unheard(said, by=by.pk, absent=absent.pk if absent else None)
     if not answer:
         raise StaleState(already_decided(access_request, by) or answer.reason)
-    spoke = User.objects.filter(pk__in=policies.voices(said)).exclude(email="")
-    if spoke.filter(email__iexact=by.email).exists():
-        raise StaleState("Somebody with your address has decided it already.")
+    if accounts_of(by).filter(pk__in=policies.voices(said)).exists():
+        raise StaleState("You have decided it already, from another account.")
 
 
 def _in_place_of(absent: User | None) -> dict[str, str]:

@@ -5,6 +5,8 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Value
+from django.db.models.functions import Lower
 
 from accounts import audit
 from accounts.leads import lead_under
@@ -43,6 +45,12 @@ class Wish:
     renews: Credential | None = None
 
 
+WISHED = (
+    "scopes", "days", "script_name", "runs_where", "rhythm", "deputy", "purpose", "ticket_url",
+)  # fmt: skip
+"""What of a wish a request keeps as it was said."""
+
+
 def submit(*, wish: Wish, by: User, key: str, now: datetime) -> AccessRequest:
     """Ask for access. The same `key` by the same person is the same request, however often it is sent.
 
@@ -54,6 +62,7 @@ def submit(*, wish: Wish, by: User, key: str, now: datetime) -> AccessRequest:
     if sent_before := AccessRequest.objects.filter(submission_key=sent).first():
         return sent_before
     _check(wish, by=by, now=now)
+    insist(policies.may_ask_again(by, now=now))
     access_request = AccessRequest(
         requester=by, acts_as=acts_as, profile=wish.profile,
         credential=wish.renews, is_renewal=wish.renews is not None,
@@ -86,12 +95,16 @@ def _same_or_open(access_request: AccessRequest, error: IntegrityError) -> Acces
     same = AccessRequest.objects.filter(submission_key=access_request.submission_key).first()
     if same:
         return same
-    first = AccessRequest.objects.filter(
-        requester=access_request.requester,
-        profile=access_request.profile,
-        script_name__iexact=access_request.script_name,
-        state=RequestState.PENDING,
-    ).first()
+    first = (
+        AccessRequest.objects.filter(
+            requester=access_request.requester,
+            profile=access_request.profile,
+            state=RequestState.PENDING,
+        )
+        .annotate(same=Lower("script_name"))
+        .filter(same=Lower(Value(access_request.script_name)))
+        .first()
+    )
     if first is None:
         raise error
     raise StaleState(
@@ -110,6 +123,9 @@ def amend(
     if _asked_as(wish, by) != access_request.acts_as:
         raise Denied("You are another user on the helpdesk than when you asked. Ask anew.")
     _check(wish, by=by, now=now)
+    if revision == access_request.revision and not _changes(wish, access_request):
+        raise Invalid("Nothing is different from what you asked before.")
+    insist(policies.may_ask_again(by, now=now))
     try:
         with transaction.atomic():
             move(
@@ -123,6 +139,13 @@ def amend(
         raise StaleState("You already have an open request for this access and script.") from error
     access_request.refresh_from_db()
     return access_request
+
+
+def _changes(wish: Wish, access_request: AccessRequest) -> bool:
+    """Whether a wish differs from what was asked, or comes under terms that do."""
+    asked = {name: getattr(access_request, name) for name in WISHED}
+    wished = {name: getattr(wish, name) for name in WISHED}
+    return asked != wished or wish.profile.current_id != access_request.profile_version_id
 
 
 def _stale(access_request: AccessRequest) -> StaleState:
@@ -213,14 +236,7 @@ def _terms(wish: Wish, by: User, now: datetime) -> dict[str, object]:
         "lead": lead,
         "escalate_at": _escalate_at(now) if lead or _other_group(version) else None,
         "escalated_to": "",
-        "scopes": wish.scopes,
-        "days": wish.days,
-        "script_name": wish.script_name,
-        "runs_where": wish.runs_where,
-        "rhythm": wish.rhythm,
-        "deputy": wish.deputy,
-        "purpose": wish.purpose,
-        "ticket_url": wish.ticket_url,
+        **{name: getattr(wish, name) for name in WISHED},
         "revised_at": now,
         "decide_by": calendar().later(now, settings.DECIDE_WITHIN),
     }

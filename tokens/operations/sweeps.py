@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from accounts import sessions
 from tokens import notifications, outbox
 from tokens.models import (
     AccessRequest,
@@ -227,6 +228,12 @@ def tell_connect_waiting(*, now: datetime) -> int:
     )
 
 
+def forget_sessions(*, now: datetime) -> int:
+    """Sessions that are over. `now` is the other sweeps'; a session's end is by the process's own time."""
+    sessions.forget_ended()
+    return 0
+
+
 SWEEPS: tuple[Callable[..., int], ...] = (
     carry_on_emergencies,
     name_groups,
@@ -241,6 +248,7 @@ SWEEPS: tuple[Callable[..., int], ...] = (
     tell_ends_soon,
     tell_connect_waiting,
     messages.give_up,
+    forget_sessions,
 )
 
 

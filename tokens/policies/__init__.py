@@ -4,6 +4,7 @@ It changes no row and asks no clock and no network. Who may act stands in permis
 """
 
 from tokens.policies.absence import absence_fits, may_stand_in
+from tokens.policies.asking import may_ask_again
 from tokens.policies.connecting import (
     ended_by_connecting,
     ended_by_new_access,
@@ -87,6 +88,7 @@ __all__ = [
     "is_unheard",
     "keeps_one_per_person",
     "lacks_proof",
+    "may_ask_again",
     "may_be_ticked",
     "may_stand_in",
     "needs_keep_alive",

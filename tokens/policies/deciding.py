@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from accounts.models import User
 from tokens.models import AccessRequest, ProfileVersion
 from tokens.policies.terms import is_risky
+from tokens.queries.humans import accounts_of
 from tokens.refusals import YES, Answer, no
 
 ROLE_IS_NEW = timedelta(days=7)
@@ -16,14 +18,14 @@ def is_decidable(access_request: AccessRequest, *, now: datetime) -> Answer:
 
 
 def approves_by_itself(
-    version: ProfileVersion, *, days: int, requester_id: int, is_renewal: bool
+    version: ProfileVersion, *, days: int, requester: User, is_renewal: bool
 ) -> Answer:
     """Whether policy decides: yes and no both say which rule."""
     if not version.policy_days:
         return no("This access is always decided by a person.")
     if days > version.policy_days:
         return no(f"Not approved by itself: longer than {version.policy_days} days.")
-    if _has_written(version, requester_id):
+    if _has_written(version, requester):
         return no("Not approved by itself: the requester had a hand in these terms.")
     what = "Renewals" if is_renewal else "Requests"
     return Answer(
@@ -33,12 +35,12 @@ def approves_by_itself(
     )
 
 
-def _has_written(version: ProfileVersion, user_id: int) -> bool:
-    """Whether somebody wrote these terms or, since they are edited on a page, any before them."""
+def _has_written(version: ProfileVersion, requester: User) -> bool:
+    """Whether somebody wrote these terms, or any before them that were edited on a page, from whichever account."""
     if version.editor_id is None:
         return False
     edits = ProfileVersion.objects.filter(profile=version.profile_id, number__lte=version.number)
-    return edits.filter(editor=user_id).exists()
+    return edits.filter(editor__in=accounts_of(requester)).exists()
 
 
 def granted(decisions: Iterable[tuple[frozenset[str], int]]) -> tuple[frozenset[str], int]:

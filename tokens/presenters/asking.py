@@ -130,7 +130,7 @@ def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> st
     """The sentence that says before sending what will happen: by rule up to so many days, else by whom."""
     names = who.names(would_be_asked(version, requester), but=[requester.pk])
     rule = policies.approves_by_itself(
-        version, days=version.policy_days or 1, requester_id=requester.pk, is_renewal=False
+        version, days=version.policy_days or 1, requester=requester, is_renewal=False
     )
     by_people = _by_people(version, names)
     if not rule:

@@ -156,9 +156,10 @@ class Card:
 
     @property
     def ticket_words(self) -> str:
-        """The last word of the ticket's address, which is mostly its number."""
+        """The last word of the ticket's address, which is mostly its number, and where that leads."""
         address = urlsplit(self.access_request.ticket_url)
-        return (address.path.rstrip("/").rsplit("/", 1)[-1] or address.netloc)[:40]
+        number = address.path.rstrip("/").rsplit("/", 1)[-1][:40]
+        return f"{number} on {address.netloc}" if number else address.netloc
 
     @property
     def is_last_approval(self) -> bool:
@@ -253,7 +254,7 @@ def _verdict(access_request: AccessRequest) -> Answer:
     return policies.approves_by_itself(
         access_request.profile_version,
         days=access_request.days,
-        requester_id=access_request.requester_id,
+        requester=access_request.requester,
         is_renewal=access_request.is_renewal,
     )
 

@@ -1,5 +1,6 @@
 """Finding a person on a helpdesk: by external id, or by exactly one verified e-mail address.
 
+Agents can make end users with any external id, so one that is no agent's outranks no address.
 A search may lag behind, and access ends over a person who is not found: who was found before is looked up by id too.
 """
 
@@ -25,7 +26,7 @@ def _find(line: Line, user: User) -> tuple[RemoteUser | None, str]:
     by_id = line.as_service(
         lambda t: line.connector.user_by_external_id(external_id=user.subject, access_token=t)
     )
-    if by_id is not None:
+    if by_id is not None and by_id.is_agent:
         return by_id, "external id"
     if user.email and user.email_verified:
         by_email = line.as_service(
@@ -34,7 +35,8 @@ def _find(line: Line, user: User) -> tuple[RemoteUser | None, str]:
         usable = [remote for remote in by_email if remote.active]
         if usable:
             return (usable[0], "e-mail") if len(usable) == 1 else (None, "")
-    return _known(line, user)
+    known, matched_by = _known(line, user)
+    return (by_id, "external id") if known is None and by_id is not None else (known, matched_by)
 
 
 def _known(line: Line, user: User) -> tuple[RemoteUser | None, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 
 from accounts.absence import absent_of
 from accounts.models import User
@@ -179,6 +179,12 @@ def approvers_of(credentials: Iterable[Credential]) -> dict[int, list[str]]:
         if name not in names:
             names.append(name)
     return found
+
+
+def asks_since(user: User, *, since: datetime) -> int:
+    """How often a person has asked, or changed what they asked, in requests they touched since then."""
+    rows = AccessRequest.objects.filter(requester=user, revised_at__gt=since)
+    return rows.aggregate(n=Sum("revision"))["n"] or 0
 
 
 def own_request(user: User, pk: int) -> AccessRequest | None:
