@@ -173,12 +173,7 @@ def sweep() -> None:
 @_bearing_outages
 def expire() -> None:
     """End what has reached its end, at its moment: who finds that an end falls before beat's next message waits for it."""
-    if not _expiring.acquire(blocking=False):
-        return
-    try:
-        _expire_until(clock.now() + settings.DUE_SWEEP)
-    finally:
-        _expiring.release()
+    _once_at_a_time(_expiring, lambda: _expire_until(clock.now() + settings.DUE_SWEEP))
 
 
 def _expire_until(last: datetime) -> None:

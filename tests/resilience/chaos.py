@@ -167,7 +167,8 @@ class Chaos:
 
     def _kill(self) -> None:
         self.city.kill(
-            self.random.choice(("worker-1", "worker-2", "worker-1", "worker-2", "web", "beat"))
+            self.random.choice(("worker-1", "worker-2", "worker-1", "worker-2", "web", "beat")),
+            self.random,
         )
 
     def _flush(self) -> None:

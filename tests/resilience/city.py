@@ -85,10 +85,10 @@ class City(Stack):
     def _keep(self, name: str) -> None:
         self.supervisor.start(name, [*PYTHON, "tests.resilience.processes", name], self.environment)
 
-    def kill(self, name: str) -> None:
-        """SIGKILL the child that `name` is at present; whoever keeps it starts another."""
+    def kill(self, name: str, chance: random.Random) -> None:
+        """SIGKILL the child that `name` is at present, one of several by chance; whoever keeps it starts another."""
         if name == "web":
-            return self._kill_web()
+            return self._kill_web(chance)
         with suppress(OSError, ValueError):
             os.kill(int((self.crashes / "alive" / name).read_text()), signal.SIGKILL)
             self._count()
@@ -106,11 +106,11 @@ class City(Stack):
         """A client of the city's broker."""
         return redis.Redis.from_url(self.environment["REDIS_URL"], socket_timeout=2)
 
-    def _kill_web(self) -> None:
+    def _kill_web(self, chance: random.Random) -> None:
         parent = self.pid("web")
         listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         with suppress(OSError):
-            os.kill(int(random.choice(listed)), signal.SIGKILL)
+            os.kill(int(chance.choice(listed)), signal.SIGKILL)
             self._count()
 
     def _count(self) -> None:

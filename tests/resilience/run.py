@@ -155,7 +155,7 @@ class Run:
             client_id=environment["HELPDESK_PRODUCTION_CLIENT_ID"],
             helpdesk_slug="production", ledger_path=ledger, times=times(budget),
             requests_per_minute=budget, window=60,
-            redis_url=environment["REDIS_URL"], folders=[self.city.folder / "log"],
+            redis_url=environment["REDIS_URL"], folders=[self.city.folder / "log", self.city.folder / "broker"],
         )  # fmt: skip
         book = Ledger(ledger)
         self.people = [

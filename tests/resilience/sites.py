@@ -60,7 +60,7 @@ APART = {
     "commit tokens.operations.messages.choose": "keeps how somebody wants their mail; test_messages.py",
     "commit tokens.outbox.release": "when a worker that is told to end has work in hand; test_outbox.py",
 }
-"""Places that no running process comes to, with the reason."""
+"""Places at which the storm need not die, with the reason."""
 
 
 @cache

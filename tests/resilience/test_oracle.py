@@ -933,9 +933,7 @@ def test_a_world_at_rest_has_no_violation_though_a_stray_was_a_swapped_pair(scen
     ],
     ids=("access token", "refresh token", "client secret", "code", "message"),
 )
-def test_a_secret_in_a_log_or_a_column_or_the_brokers_file_is_seen(
-    scene: Scene, tmp_path: Path, leak: str
-) -> None:
+def test_a_secret_in_a_file_or_a_column_is_seen(scene: Scene, tmp_path: Path, leak: str) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
     (logs / "worker.log").write_text(f"what was said: {leak}\n")

@@ -25,7 +25,7 @@ def test_twenty_kills_and_a_handful_of_faults_break_no_promise(tmp_path):
     assert report.lacks == [], "Too little went wrong, so this proves nothing."
 
 
-def test_nor_where_a_token_may_not_say_whose_it_is(tmp_path):
+def test_a_helpdesk_that_refuses_current_breaks_no_promise_either(tmp_path):
     """Then lists before and after a call are its proof."""
     habits = {"DEMO_HELPDESK_CURRENT_NEEDS": "tickets:read", "plans": BY_LIST}
     with own_database() as database, prepared(tmp_path, seed=4, **habits, **database) as run:

@@ -21,9 +21,9 @@ for name in wrong.portals():
 """
 
 
-def test_there_are_at_least_twenty_and_each_names_rules_of_the_judge():
+def test_there_are_many_and_each_names_rules_of_the_judge():
     found = portals()
-    assert len(found) >= 20
+    assert len(found) > 30
     for one in found.values():
         assert one.says, one.name
         assert one.caught_by, one.name

@@ -46,7 +46,7 @@ class BudgetGate:
         except LimiterDown as error:
             raise Retry(str(error)) from error
         if not has_come:
-            raise Retry("The helpdesk's budget of requests had no room in time.")
+            raise Retry("No slot of the helpdesk's budget of requests came free in time.")
 
     def heard(
         self, *, limit: int | None, remaining: Remaining | None, retry_after: float | None

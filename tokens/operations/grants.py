@@ -72,7 +72,7 @@ def _must_want(credential: Credential, purpose: Grant.Purpose, *, now: datetime)
         has_time = Q(lives_until=None) | Q(lives_until__gt=policies.reaches_until(now))
         held = held.filter(has_time, state=state)
     if not held.update(state=F("state")):
-        raise StaleState("This access wants no new token any more.")
+        raise StaleState("This access needs no new token any longer.")
 
 
 def send(grant: Grant, *, now: datetime) -> None:

@@ -14,6 +14,8 @@ from tokens.refusals import Invalid, StaleState, insist
 from tokens.states import CredentialState
 
 LONGEST_REASON = 300
+FREEZING = ("helpdesk.frozen", "helpdesk.unfrozen", "helpdesk.restored")
+"""What says since when a helpdesk is frozen or not."""
 
 
 def stop(*, helpdesk: Helpdesk, reason: str, now: datetime, of_agents: bool = False) -> None:
@@ -65,7 +67,7 @@ def freeze(*, helpdesk: Helpdesk, by: User, reason: str, now: datetime) -> None:
     with transaction.atomic():
         thawed = Helpdesk.objects.filter(pk=helpdesk.pk, frozen_at=None)
         if not thawed.update(frozen_at=now, frozen_reason=reason.strip()):
-            raise stale(helpdesk)
+            raise stale(helpdesk, *FREEZING)
         audit.record("helpdesk.frozen", by=by, target=helpdesk, now=now, reason=reason.strip())
     helpdesk.refresh_from_db()
 
@@ -87,7 +89,7 @@ def unfreeze(*, helpdesk: Helpdesk, by: User, now: datetime) -> None:
             pk=helpdesk.pk, frozen_at__isnull=False, restored_at__isnull=True
         )
         if not frozen.update(frozen_at=None, frozen_reason=""):
-            raise stale(helpdesk)
+            raise stale(helpdesk, *FREEZING)
         audit.record("helpdesk.unfrozen", by=by, target=helpdesk, now=now)
         carry_on(helpdesk=helpdesk, now=now)
     helpdesk.refresh_from_db()

@@ -46,13 +46,12 @@ def try_move(
     return True
 
 
-def stale(row: models.Model) -> StaleState:
-    """The refusal that says who changed `row` last, and when."""
-    last = (
-        AuditEvent.objects.filter(target_type=type(row).__name__, target_id=str(row.pk))
-        .order_by("-id")
-        .first()
-    )
+def stale(row: models.Model, *events: str) -> StaleState:
+    """The refusal that says who changed `row` last, and when; of these events, where others are about it as well."""
+    told = AuditEvent.objects.filter(target_type=type(row).__name__, target_id=str(row.pk))
+    if events:
+        told = told.filter(event__in=events)
+    last = told.order_by("-id").first()
     if last is None:
         return StaleState("This has changed since you opened the page.")
     return StaleState(

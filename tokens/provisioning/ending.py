@@ -18,13 +18,12 @@ from tokens.provisioning.looks import delete, look
 from tokens.provisioning.proof import from_list, is_ours
 from tokens.provisioning.turns import end_turn, line_up, must_not_cross
 from tokens.queries import inventories as lists
+from tokens.queries.inventories import STILL_ALIVE
 from tokens.refusals import StaleState
 from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 _LIVING = (CredentialState.ISSUING, CredentialState.ACTIVE)
 """States in which an open call is somebody's who will take it up."""
-_STILL_ALIVE = timedelta(seconds=5)
-"""An access half counts as alive at its deletion only with this much left."""
 STILL_LISTED = "By its id the token is gone, but the list of all tokens still shows it."
 UNNAMED = "The helpdesk does not say which token it made to close the one before."
 NOT_OURS = "The helpdesk describes the token as another one, so it is not deleted by that id."
@@ -112,7 +111,7 @@ def _was_alive(line: Line, shown: TokenRecord | None) -> bool:
     """Deleting a living access half kills the refresh half too."""
     if shown is None or shown.expires_at is None:
         return False
-    return shown.expires_at > line.clock() + _STILL_ALIVE
+    return shown.expires_at > line.clock() + STILL_ALIVE
 
 
 def _kill_refresh_half(line: Line, grant: Grant) -> None:

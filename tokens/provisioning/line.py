@@ -68,10 +68,12 @@ class Line:
         try:
             me = self._with_living_token(lambda t: self.connector.whoami(access_token=t))
         except GiveUp as refused:
-            raise Broken(f"Keydesk's own access may not even ask. {refused.reason}") from refused
+            raise Broken(
+                f"Keydesk's own access may not even ask who it is. {refused.reason}"
+            ) from refused
         if not me.is_acting_admin:
             raise Broken(
-                f"Keydesk's own user on the helpdesk ({me.name}) is no administrator any more."
+                f"Keydesk's own user on the helpdesk ({me.name}) is no longer an administrator."
             )
 
     def _with_living_token(self, call: Callable[[str], T]) -> T:

@@ -21,7 +21,7 @@ OWNING = (GrantState.ANSWERED, GrantState.LIVE, GrantState.DOOMED)
 CLOCKS_APART = settings.INVENTORY_EVERY
 """So much the clocks of two machines may differ: a call may have made what a list had that ended so long before."""
 STILL_ALIVE = timedelta(seconds=5)
-"""An access half is expected in a list only with this much left."""
+"""An access half is expected in a list, and counts as alive at its deletion, only with this much left."""
 
 
 def newest(helpdesk: Helpdesk, *, begun_after: datetime | None = None) -> InventoryRun | None:

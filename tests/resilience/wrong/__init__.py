@@ -16,7 +16,7 @@ NO_STORM: dict[str, Any] = {"is_deadly": False, "has_council": False}
 
 @dataclass(frozen=True)
 class Wrong:
-    """One wrong portal: how it is made, which lines of the oracle may tell, and the life in which it shows."""
+    """One wrong portal: how it is made, which rules of the judge may tell, and the life in which it shows."""
 
     name: str
     says: str

@@ -1,4 +1,4 @@
-"""The rules by name. `docs/resilience.md` calls these names the lines of the oracle."""
+"""The rules by the names that `docs/resilience.md` explains."""
 
 from tests.resilience.oracle.rules.calls import over_limit, repeated, unaudited
 from tests.resilience.oracle.rules.deciding import decided, disobeyed, early_judgement

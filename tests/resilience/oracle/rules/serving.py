@@ -139,7 +139,7 @@ def _terms(view: View) -> Iterator[Finding]:
 
 
 def killed_early(view: View) -> Iterator[Finding]:
-    """No token dies before the `expires_in` its client was told, but for four reasons that are on record."""
+    """No token dies before the `expires_in` its client was told, but for reasons on record."""
     for one in view.served:
         if one.made is None or one.credential is None:
             continue
