@@ -43,7 +43,7 @@ def may_operate(user: User) -> Answer:
 
 def may_confirm(user: User, version: ProfileVersion) -> Answer:
     """An admin who did not write these terms, with no account of theirs."""
-    if accounts_of(user).filter(pk=version.editor_id).exists():
+    if version.editor_id and accounts_of(user).filter(pk=version.editor_id).exists():
         return no("You wrote these terms; another admin has to confirm them.")
     return may_operate(user)
 

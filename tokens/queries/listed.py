@@ -65,7 +65,8 @@ ELSEWHERE = {
 def as_listed(rows: QuerySet[AccessRequest]) -> Read:
     own = [name for name in Listed.__annotations__ if name not in {*ELSEWHERE, "last_word_by"}]
     there = {name: F(where) for name, where in ELSEWHERE.items()}
-    return rows.values(*own, last_word_by=LAST_WORD_BY, **there)
+    read: Read = rows.values(*own, last_word_by=LAST_WORD_BY, **there)
+    return read
 
 
 LAST_WORD_BY = Subquery(

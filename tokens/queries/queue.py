@@ -261,12 +261,10 @@ def _place_of(view: View, row: Listed) -> Place:
 def _page(kind: Kind, shape: Shape, *, is_first: bool, is_last: bool) -> Read:
     """The requests between two places, but for what the filters leave out; one more than a page holds."""
     reader, view = kind.any_reader(), shape.view
-    parts = _parts(
-        reader, view, start=None if is_first else order.somewhere("start"), now=NOW
-    ).values()
-    if not is_last:
-        parts = [part.filter(order.up_to(view, order.somewhere("edge"))) for part in parts]
-    wanted = [_filtered(part, shape, reader) for part in parts]
+    start = None if is_first else order.somewhere("start")
+    until = Q() if is_last else order.up_to(view, order.somewhere("edge"))
+    parts = _parts(reader, view, start=start, now=NOW)
+    wanted = [_filtered(part.filter(until), shape, reader) for part in parts.values()]
     return as_listed(_all_of(wanted, most=PAGE + 1)).order_by(*order.of(view))[: PAGE + 1]
 
 
