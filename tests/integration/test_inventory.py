@@ -13,9 +13,11 @@ from tests.fakes import INTEGRATION, FakeConnector, Pair
 from tests.integration._people import browser
 from tests.world import World
 from tokens import findings, outbox
+from tokens.capabilities import ENDS
 from tokens.connectors.base import Broken, GiveUp, Retry, TokenRecord, Unknown
 from tokens.models import Credential, Grant, Helpdesk, InventoryRun, Job, Notification, SeenToken
 from tokens.operations import (
+    capabilities,
     credentials,
     grants,
     helpdesks,
@@ -284,7 +286,7 @@ def test_our_user_demoted_between_the_list_and_the_look_judges_nothing(world):
     take(world)
     credential.refresh_from_db()
     assert credential.state == CredentialState.ACTIVE
-    assert "no administrator" in world.helpdesk.stopped_reason
+    assert "no longer an administrator" in world.helpdesk.stopped_reason
 
 
 # --- Changed -----------------------------------------------------------------------------------------
@@ -1003,6 +1005,28 @@ def test_a_token_that_neither_may_delete_fails_in_the_open_and_is_deleted_when_o
         world.work()
     grant.refresh_from_db()
     assert grant.state == GrantState.GONE
+
+
+@pytest.mark.parametrize("may_again", [True, False])
+def test_a_token_whose_access_half_is_over_ends_though_ours_was_refused_once(world, may_again):
+    """That our access may not delete may have been learned while its user was no administrator."""
+    credential = world.active()
+    grant = credential.grants.get()
+    capabilities.learn(helpdesk=world.helpdesk, name=ENDS, is_so=False, now=world.clock())
+    if not may_again:
+        world.desk.forbidden = {"delete"}
+    world.now = grant.access_expires_at + timedelta(seconds=1)
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    for _ in range(6):
+        world.work()
+        world.wait(seconds=61)
+        sweeps.sweep(now=world.clock())
+    credential.refresh_from_db()
+    assert credential.state == CredentialState.REVOKED
+    assert world.desk.living() == []
+    assert not Job.objects.filter(done_at=None, kind=Job.Kind.CLOSE).exists()
+    if may_again:
+        assert world.helpdesk.capabilities[ENDS] == "yes"
 
 
 def test_a_token_deletes_itself_where_our_access_may_not(world):

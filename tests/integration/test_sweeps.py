@@ -161,8 +161,8 @@ def test_a_list_read_without_an_administrators_eyes_does_not_count(world):
     world.work()
     run = InventoryRun.objects.get()
     assert not run.is_complete
-    assert "no administrator" in run.error
-    assert "no administrator" in world.helpdesk.stopped_reason
+    assert "no longer an administrator" in run.error
+    assert "no longer an administrator" in world.helpdesk.stopped_reason
 
 
 def test_more_strays_than_a_restored_backup_may_end_wait_for_a_person(world):

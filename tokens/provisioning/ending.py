@@ -24,6 +24,7 @@ from tokens.states import GRANT_OPEN, CredentialState, GrantState
 
 _LIVING = (CredentialState.ISSUING, CredentialState.ACTIVE)
 """States in which an open call is somebody's who will take it up."""
+STILL_SHOWN = "The helpdesk still shows the token, though it was to be deleted."
 STILL_LISTED = "By its id the token is gone, but the list of all tokens still shows it."
 UNNAMED = "The helpdesk does not say which token it made to close the one before."
 NOT_OURS = "The helpdesk describes the token as another one, so it is not deleted by that id."
@@ -86,17 +87,35 @@ def _is_access_over(grant: Grant, line: Line) -> bool:
 def _delete(line: Line, grant: Grant) -> None:
     shown = look(line, grant)
     if shown is not None:
-        delete(line, grant)
-        if look(line, grant) is not None:
-            raise Retry("The helpdesk said it deleted the token, and still shows it.")
+        is_refused = not _try_delete(line, grant, shown)
+        if is_refused or look(line, grant) is not None:
+            if not _was_alive(line, shown):
+                _end_by_refresh(line, grant)
+            raise Retry(STILL_SHOWN)
     elif _is_still_listed(line, grant):
-        if grant.refresh_sealed and not is_refresh_half_dead(grant, at=line.clock()):
-            _kill_refresh_half(line, grant)
+        _end_by_refresh(line, grant)
         raise Retry(STILL_LISTED)
     grants.mark_deleted(
         grant, was_there=shown is not None, is_refresh_dead=_was_alive(line, shown),
         now=line.clock(),
     )  # fmt: skip
+
+
+def _try_delete(line: Line, grant: Grant, shown: TokenRecord) -> bool:
+    """False where nobody may delete it: our own access is refused, and the access half, which could, is over."""
+    try:
+        delete(line, grant)
+    except GiveUp as refused:
+        if refused.code != "forbidden" or _was_alive(line, shown):
+            raise
+        return False
+    return True
+
+
+def _end_by_refresh(line: Line, grant: Grant) -> None:
+    """What no deletion ends: a refresh ends the pair, and what it makes can be deleted by its own access half."""
+    if grant.refresh_sealed and not is_refresh_half_dead(grant, at=line.clock()):
+        _kill_refresh_half(line, grant)
 
 
 def _is_still_listed(line: Line, grant: Grant) -> bool:

@@ -54,7 +54,8 @@ def _id(grant: Grant) -> int:
 def _ask(line: Line, grant: Grant, capability: str, call: Callable[[str], T]) -> T | None:
     """Our own access first, unless it is known that it may not; what neither may is asked of it again.
 
-    None where the token itself was asked and is dead.
+    None where the token itself was asked to show itself and is dead. A dead one can delete nothing, so then too
+    our own access is asked again: what is known of it may have been learned while its user was no administrator.
     """
     if not grant.access_sealed:
         return line.as_service_where_allowed(call)
@@ -68,9 +69,9 @@ def _ask(line: Line, grant: Grant, capability: str, call: Callable[[str], T]) ->
     try:
         return call(access_half(grant))
     except GiveUp as refused:
-        if refused.code == "invalid_token":
+        if refused.code == "invalid_token" and capability == SHOWS:
             return None
-        if refused.code != "forbidden":
+        if refused.code not in ("forbidden", "invalid_token"):
             raise
     answer = line.as_service_where_allowed(call)
     line.learn(capability, is_so=True)
