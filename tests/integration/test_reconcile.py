@@ -250,7 +250,7 @@ def test_verify_believes_no_list_that_is_no_administrators(world):
         world.desk.next_answers["whoami"] = list(before)
         said = run("verify")
         assert said.status == 2
-        assert "is no longer an administrator" in said.err
+        assert "is no administrator" in said.err
 
 
 def test_verify_changes_nothing(world):
