@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from accounts.together import Prepared, together
 from tests.world import World
 from tokens.models import AccessRequest
 from tokens.operations import comments
@@ -12,7 +13,6 @@ from tokens.presenters.around import queue_reader
 from tokens.queries import deciding, queue
 from tokens.queries.listed import ELSEWHERE, Listed, is_asked
 from tokens.queries.requests import request_by_id
-from tokens.queries.together import Prepared, together
 from tokens.queries.whole import REFERRED, request_from, whole_request
 
 pytestmark = pytest.mark.django_db

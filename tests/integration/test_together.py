@@ -9,8 +9,8 @@ from django.db.models import BigIntegerField, CharField, DateTimeField
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Membership, User
+from accounts.together import Prepared, given, together
 from tests.world import World
-from tokens.queries.together import Prepared, given, together
 
 pytestmark = pytest.mark.django_db
 

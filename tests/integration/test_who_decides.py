@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from accounts import clock
 from accounts.models import Membership, StandIn, User
 from accounts.roles import fresh
+from accounts.together import together
 from tests.world import World
 from tokens import permissions, policies
 from tokens.models import AccessRequest, ProfileVersion
@@ -18,7 +19,6 @@ from tokens.presenters.around import queue_reader
 from tokens.queries import queue as queue_queries
 from tokens.queries.people import asked_by, deciders
 from tokens.queries.requests import links_to_decide
-from tokens.queries.together import together
 from tokens.refusals import Refusal
 
 pytestmark = pytest.mark.django_db

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlencode
 from django import forms
 from django.core.exceptions import ValidationError
 
+from accounts.together import Row
 from tokens.forms.fields import INCOMPLETE, RefusableForm, one_line, text_field
 from tokens.models.catalogue import Risk
 from tokens.queries.order import View
 from tokens.queries.queue import PAGE, Filters
-from tokens.queries.together import Row
 from tokens.refusals import Invalid
 
 RISK_WORDS = {

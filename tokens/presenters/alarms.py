@@ -6,10 +6,10 @@ from functools import cache
 
 from django.urls import reverse
 
+from accounts.together import Prepared, Read, together
 from tokens import outbox
 from tokens.models import Helpdesk
 from tokens.queries import operations as queries
-from tokens.queries.together import Prepared, Read, together
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from accounts.models import User
 from accounts.roles import Role, roles_of
+from accounts.together import Prepared, Read, Row, together
 from tokens import permissions
 from tokens.presenters import alarms
 from tokens.queries import operations, queue
 from tokens.queries.readers import Reader
 from tokens.queries.seats import seats_of
-from tokens.queries.together import Prepared, Read, Row, together
 
 
 @dataclass(frozen=True)

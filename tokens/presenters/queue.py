@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from accounts.models import User
+from accounts.together import Row
 from tokens import policies
 from tokens.models import AccessRequest
 from tokens.presenters.around import Around
@@ -17,7 +18,6 @@ from tokens.queries.listed import Listed, is_asked
 from tokens.queries.order import View
 from tokens.queries.readers import Reader
 from tokens.queries.requests import ScopeTable, as_table, risks_of, scope_table
-from tokens.queries.together import Row
 from tokens.refusals import Answer
 from tokens.states import RequestState
 

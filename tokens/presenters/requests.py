@@ -12,6 +12,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from accounts.models import User
+from accounts.together import together
 from tokens import permissions, policies
 from tokens.models import (
     AccessRequest,
@@ -23,7 +24,6 @@ from tokens.models.catalogue import RISKS, Risk
 from tokens.presenters.words import days_words, one_of, span_words
 from tokens.queries import deciding, people
 from tokens.queries import requests as queries
-from tokens.queries.together import together
 from tokens.queries.usual_waits import usual_waits
 from tokens.refusals import YES, Answer
 from tokens.states import CredentialState, RequestState

@@ -19,6 +19,7 @@ from django.db.models import (
 )
 
 from accounts.models import Membership, User
+from accounts.together import Prepared, Read, Row, given, together
 from tokens.models import (
     AccessRequest,
     Comment,
@@ -31,7 +32,6 @@ from tokens.models import (
 from tokens.queries import people
 from tokens.queries.listed import Listed
 from tokens.queries.requests import links_of_deciders
-from tokens.queries.together import Prepared, Read, Row, given, together
 from tokens.queries.whole import REQUEST, request_from, whole_request
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 

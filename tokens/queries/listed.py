@@ -6,8 +6,8 @@ from typing import NamedTuple
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from accounts.models import User
+from accounts.together import Read
 from tokens.models import AccessRequest, Comment
-from tokens.queries.together import Read
 
 
 class Listed(NamedTuple):

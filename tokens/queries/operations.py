@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db.models import Count, Min, OuterRef, Q, Subquery
 
 from accounts.models import AuditEvent, User
+from accounts.together import Read, Row
 from tokens.models import (
     Credential,
     Grant,
@@ -16,7 +17,6 @@ from tokens.models import (
     InventoryRun,
     Job,
 )
-from tokens.queries.together import Read, Row
 from tokens.states import GrantState
 
 MOST_SHOWN = 50

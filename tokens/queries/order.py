@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import DateTimeField, Q
 
-from tokens.queries.together import given
+from accounts.together import given
 
 
 class View(StrEnum):

@@ -10,8 +10,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from accounts.leads import lead_under
 from accounts.models import Membership, StandIn, User
 from accounts.roles import Role, groups_that_give, named_admins
+from accounts.together import Prepared, Read, Row, given
 from tokens.models import AccessRequest, ProfileVersion
-from tokens.queries.together import Prepared, Read, Row, given
 
 MOST_NAMED = 50
 

@@ -23,6 +23,7 @@ from django.db.models import (
 )
 
 from accounts.models import AuditEvent, User
+from accounts.together import Prepared, Read, Row, given, together
 from tokens.models import (
     AccessProfile,
     AccessRequest,
@@ -36,7 +37,6 @@ from tokens.queries.order import Place, View, make_cursor, read_cursor
 from tokens.queries.readers import Kind, Reader
 from tokens.queries.requests import readable
 from tokens.queries.seats import Seat
-from tokens.queries.together import Prepared, Read, Row, given, together
 from tokens.states import RequestState
 
 PAGE = 50

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from django.db.models import CharField
 
 from accounts.models import User
+from accounts.together import given
 from tokens.queries.seats import Seat
-from tokens.queries.together import given
 
 
 @dataclass(frozen=True)

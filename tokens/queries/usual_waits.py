@@ -7,8 +7,8 @@ from math import ceil
 
 from django.db.models import F
 
+from accounts.together import Read, together
 from tokens.models import AccessRequest
-from tokens.queries.together import Read, together
 from tokens.states import RequestState
 
 LOOKED_AT = 300

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
-from django.db import connection
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 
 from accounts.models import User
+from accounts.together import Read, Row, columns_of, given, object_from
 from tokens.models import (
     AccessProfile,
     AccessRequest,
@@ -16,7 +15,6 @@ from tokens.models import (
     HelpdeskUser,
     ProfileVersion,
 )
-from tokens.queries.together import Read, Row, given
 
 REQUEST = given("request")
 REFERRED: Mapping[str, type[Model]] = {
@@ -35,14 +33,10 @@ REFERRED: Mapping[str, type[Model]] = {
 def whole_request() -> Mapping[str, Read]:
     """The reads of `request_from`, with a place for the request's id."""
     one = AccessRequest.objects.filter(pk=REQUEST)
-    return {"": _columns(one)} | {
-        path: _columns(model._default_manager.filter(pk__in=one.values(path)))
+    return {"": one.values(*columns_of(AccessRequest))} | {
+        path: model._default_manager.filter(pk__in=one.values(path)).values(*columns_of(model))
         for path, model in REFERRED.items()
     }
-
-
-def _columns(rows: QuerySet[Any]) -> Read:
-    return rows.values(*[field.attname for field in rows.model._meta.concrete_fields])
 
 
 def request_from(found: Mapping[str, list[Row]]) -> AccessRequest:
@@ -58,4 +52,4 @@ def request_from(found: Mapping[str, list[Row]]) -> AccessRequest:
 
 
 def _object(model: type[Model], rows: list[Row]) -> Model | None:
-    return model.from_db(connection.alias, [*rows[0]], [*rows[0].values()]) if rows else None
+    return object_from(model, rows[0]) if rows else None

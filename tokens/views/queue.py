@@ -10,6 +10,7 @@ from accounts import clock
 from accounts.absence import absent_of
 from accounts.decorators import fresh_groups, has_fresh_groups, requires, signed_in
 from accounts.models import User
+from accounts.together import Prepared, Read
 from tokens import permissions
 from tokens.forms.queue import QueueForm, SaveViewForm, read_ticked
 from tokens.operations import views as operations
@@ -20,7 +21,6 @@ from tokens.presenters.history import sentence_of
 from tokens.queries import deciding
 from tokens.queries import queue as queries
 from tokens.queries.listed import Listed
-from tokens.queries.together import Prepared, Read
 from tokens.refusals import Invalid
 
 

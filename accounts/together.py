@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from django.core.exceptions import EmptyResultSet
@@ -23,6 +23,7 @@ from django.db.models import (
     ForeignKey,
     IntegerField,
     JSONField,
+    Model,
     QuerySet,
     TextField,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 else:
     AnyField = Field
 
+M = TypeVar("M", bound=Model)
 Row = dict[str, Any]
 Read = QuerySet[Any, Any]
 """A queryset with `.values(…)`, whose rows are dictionaries."""
@@ -75,6 +77,16 @@ def together(reads: Mapping[str, Read | Prepared]) -> dict[str, list[Row]]:
         found = cursor.fetchone()
     texts = zip(parts.items(), found, strict=True)
     return {name: part.rows(text) for (name, (part, _)), text in texts}
+
+
+def columns_of(model: type[Model]) -> list[str]:
+    """The names by which `.values(…)` gives whole rows, to be made into objects again."""
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+def object_from(model: type[M], row: Row) -> M:
+    """The object of a row that was read by `columns_of`."""
+    return model.from_db(connection.alias, [*row], [*row.values()])
 
 
 def _part(asked: Read | Prepared) -> tuple["_Part", list[Any]]:
