@@ -42,6 +42,7 @@ def _people(_is_lead_named: bool) -> Read:
     absent = StandIn.objects.in_force().filter(instead=given("user")).values("away")
     both = User.objects.filter(pk=given("user")).values("pk").union(absent)
     found = User.objects.filter(pk__in=both, deactivated_at=None).order_by("pk")
-    return found.values(
+    read: Read = found.values(
         *columns_of(User), group=F("memberships__group"), moment=Now(), leads=is_named_by_somebody()
     )
+    return read
