@@ -14,8 +14,8 @@ from typing import Any
 
 import requests
 from django.conf import settings
-from django.db import connection, connections
 
+from accounts import database
 from accounts.refusals import Refused
 
 log = logging.getLogger(__name__)
@@ -87,8 +87,7 @@ def ask(
 
     A 4xx to a POST is an OAuth error (RFC 6749 section 5.2): it refuses with status 400.
     """
-    if not connection.in_atomic_block:
-        connections.close_all()
+    database.let_go()
     if not _asking.acquire(timeout=PATIENCE):
         raise _unwell("too many wait for it already")
     try:

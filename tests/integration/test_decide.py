@@ -300,6 +300,11 @@ def test_the_card_says_what_a_scope_really_lets_the_role_do(world, ben):
     )
 
 
+def test_the_card_says_where_the_ticket_is(world, ben):
+    row = world.ask(ticket_url="https://elsewhere.example/browse/OPS-2291")
+    assert "OPS-2291 on elsewhere.example" in words(ben.get(f"/requests/{row.pk}"))
+
+
 def test_the_card_says_policy_precedent_and_who_else(world, ben):
     world.person("june")
     world.active(days=7, script_name="before")

@@ -95,7 +95,7 @@ class Facts:
     links: Mapping[int, HelpdeskLink]
 
 
-class Names(NamedTuple):
+class About(NamedTuple):
     """What names the rows that a decision on a request rests on."""
 
     request: int
@@ -107,47 +107,49 @@ class Names(NamedTuple):
     asked: people.Asked
 
 
-def names_of(access_request: AccessRequest) -> Names:
+def about(access_request: AccessRequest) -> About:
     """Those of a request that was read with its profile and helpdesk."""
     helpdesk = access_request.profile_version.profile.helpdesk
-    return Names(
+    return About(
         access_request.pk, access_request.revision, access_request.requester_id,
         access_request.profile_id, helpdesk.pk, helpdesk.kind, people.asked_by(access_request),
     )  # fmt: skip
 
 
-def names_of_listed(row: Listed) -> Names:
+def about_listed(row: Listed) -> About:
     """Those of a request in a list."""
-    groups = frozenset({row.terms_group, row.escalated_to} - {""})
-    return Names(
+    asked = people.asked(
+        row.terms_group, row.escalated_to, requester_id=row.requester_id, lead_id=row.lead_id
+    )
+    return About(
         row.pk, row.revision, row.requester_id, row.profile_id, row.helpdesk_id, row.helpdesk_kind,
-        people.Asked(groups, row.requester_id, row.lead_id),
+        asked,
     )  # fmt: skip
 
 
 def facts(access_request: AccessRequest, reader: User) -> Facts:
     """Everything about one request beside itself."""
-    return _facts(together(_reads(names_of(access_request), [access_request.acts_as_id], reader)))
+    return _facts(together(_reads(about(access_request), [access_request.acts_as_id], reader)))
 
 
 def opened(row: Listed, reader: User, *, listed: Collection[Listed]) -> tuple[AccessRequest, Facts]:
     """One request of a list with everything about it, and what the helpdesk users of all of them hold."""
     acts_as = {one.acts_as_id for one in listed}
     whole = {name: Prepared(read, {"request": row.pk}) for name, read in whole_request().items()}
-    found = together({**whole, **_reads(names_of_listed(row), acts_as, reader)})
+    found = together({**whole, **_reads(about_listed(row), acts_as, reader)})
     return request_from(found), _facts(found)
 
 
-def _reads(names: Names, acts_as_ids: Collection[int], reader: User) -> dict[str, Read | Prepared]:
+def _reads(one: About, acts_as_ids: Collection[int], reader: User) -> dict[str, Read | Prepared]:
     values = {
-        "request": names.request, "revision": names.revision, "requester": names.requester,
-        "profile": names.profile, "kind": names.kind,
+        "request": one.request, "revision": one.revision, "requester": one.requester,
+        "profile": one.profile, "kind": one.kind,
     }  # fmt: skip
-    links = links_of_deciders(reader, names.helpdesk)
+    links = links_of_deciders(reader, one.helpdesk)
     return {
         **{name: Prepared(read, values) for name, read in _of_any_request().items()},
         "held": held_as(acts_as_ids),
-        "deciders": people.deciding(names.asked),
+        "deciders": people.deciding(one.asked),
         "links": links.values("user_id", "helpdesk_user_id", "problem"),
     }
 

@@ -63,6 +63,7 @@ ELSEWHERE = {
 
 
 def as_listed(rows: QuerySet[AccessRequest]) -> Read:
+    """These requests as rows of `Listed`."""
     own = [name for name in Listed.__annotations__ if name not in {*ELSEWHERE, "last_word_by"}]
     there = {name: F(where) for name, where in ELSEWHERE.items()}
     read: Read = rows.values(*own, last_word_by=LAST_WORD_BY, **there)

@@ -37,8 +37,13 @@ class Asked:
 
 def asked_by(access_request: AccessRequest) -> Asked:
     """Who decides a request as it stands."""
-    groups = {access_request.profile_version.approver_group, access_request.escalated_to} - {""}
-    return Asked(frozenset(groups), access_request.requester_id, access_request.lead_id)
+    groups = access_request.profile_version.approver_group, access_request.escalated_to
+    return asked(*groups, requester_id=access_request.requester_id, lead_id=access_request.lead_id)
+
+
+def asked(*groups: str, requester_id: int, lead_id: int | None) -> Asked:
+    """Who decides what these groups may decide; one that is "" is none."""
+    return Asked(frozenset(groups) - {""}, requester_id, lead_id)
 
 
 def would_be_asked(version: ProfileVersion, requester: User) -> Asked:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.absence import absent_of
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from tokens.models import (
     AccessProfile,
     AccessRequest,
@@ -181,10 +181,15 @@ def approvers_of(credentials: Iterable[Credential]) -> dict[int, list[str]]:
     return found
 
 
+ASKING = ("request.submitted", "request.amended")
+
+
 def asks_since(user: User, *, since: datetime) -> int:
-    """How often a person has asked, or changed what they asked, in requests they touched since then."""
-    rows = AccessRequest.objects.filter(requester=user, revised_at__gt=since)
-    return rows.aggregate(n=Sum("revision"))["n"] or 0
+    """How often a person has asked, or changed what they asked, since then."""
+    touched = AccessRequest.objects.filter(requester=user, revised_at__gt=since)
+    ids = [str(pk) for pk in touched.values_list("pk", flat=True)]
+    told = AuditEvent.objects.filter(target_type=AccessRequest.__name__, target_id__in=ids)
+    return told.filter(event__in=ASKING, at__gt=since).count()
 
 
 def own_request(user: User, pk: int) -> AccessRequest | None:

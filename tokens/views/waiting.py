@@ -15,9 +15,9 @@ from threading import BoundedSemaphore, Condition, Lock
 from typing import Literal, NamedTuple
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, connections
+from django.db import InterfaceError, OperationalError
 
-from accounts import clock
+from accounts import clock, database
 from accounts.models import User
 from tokens import outbox, policies
 from tokens.models import ClientSecret, Credential, Grant
@@ -241,7 +241,7 @@ def current_token(
 
 def _wait_for(credential_id: int) -> bool:
     """Whether it is over; who has waited in vain looks once more for itself."""
-    _let_go_of_database()
+    database.let_go()
     seconds = settings.TOKEN_WAIT.total_seconds()
     try:
         return WAITS.wait(credential_id, seconds=seconds) or bool(_look([credential_id]))
@@ -264,7 +264,7 @@ def _order(credential_id: int) -> Nudge | None:
         at = time.monotonic() + (grant.serve_until - now).total_seconds()
         return Nudge(at, credential.helpdesk.slug)
     finally:
-        _let_go_of_database()
+        database.let_go()
 
 
 def _look(credential_ids: Collection[int]) -> set[int]:
@@ -277,7 +277,7 @@ def _look(credential_ids: Collection[int]) -> set[int]:
         logger.warning("Nobody can look for those who wait: %s", error)
         return set()
     finally:
-        _let_go_of_database()
+        database.let_go()
 
 
 def _is_settled(credential: Credential, grant: Grant | None, *, now: datetime) -> bool:
@@ -287,12 +287,6 @@ def _is_settled(credential: Credential, grant: Grant | None, *, now: datetime) -
     if credential.state != CredentialState.ACTIVE:
         return True
     return grant is not None and policies.seconds_to_tell(grant, now=now) is not None
-
-
-def _let_go_of_database() -> None:
-    """Who waits holds no connection; inside a transaction there is nothing that could be let go."""
-    if not connection.in_atomic_block:
-        connections.close_all()
 
 
 WAITS = Waits(settings.WEB_THREADS * 7 // 8, order=_order, look=_look, nudge=outbox.nudge_now)
