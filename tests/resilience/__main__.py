@@ -119,7 +119,7 @@ def _die_everywhere() -> tuple[Report, set[str]]:
     for point in missing:
         print(f"not reached: {point}")
     print(
-        f"points kills={report.kills} hit={len(report.deaths)} missing={len(missing)} "
+        f"points kills={report.kills} hit={len(report.deaths)} late={report.late} missing={len(missing)} "
         f"violations={len(report.violations)} seconds={report.seconds:.0f}",
         flush=True,
     )

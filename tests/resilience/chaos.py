@@ -90,7 +90,7 @@ class Chaos:
             (60, self._arm), (self.random_deaths, self._kill), (5, self._flush), (1, self._silence_broker),
             (1, self._kill_broker), (2, self._demote_somebody), (1, self._refuse_service),
             (3, self._change_token), (self.losses, self._delete_token), (self.losses, self._end_service_token),
-            (self.losses, self._hide_token), (self.climate_changes, self._change_climate),
+            (self.losses, self._hide_token), (1, self.make_late), (self.climate_changes, self._change_climate),
         ]  # fmt: skip
         self._change_climate()
         while not self.is_deadly and not is_over():
@@ -104,8 +104,11 @@ class Chaos:
                 self.random.choices(acts, weights)[0]()
             time.sleep(self.random.uniform(0.05, 0.4) * self.pace)
 
-    def begin_late(self) -> None:
-        """Two refreshes and an exchange that are done after their caller has given up, whatever the weather brings."""
+    def make_late(self) -> None:
+        """Two refreshes and an exchange that are done after their caller has given up, whatever the weather brings.
+
+        In the place of what is ordered and has not struck yet.
+        """
         self.city.helpdesk.order_faults(
             *(
                 {

@@ -192,9 +192,12 @@ class Run:
     ) -> Report:
         """Live, go wrong until the goal is reached or time is over, calm down, be judged.
 
-        `until`: go on until this holds instead. `is_enough`: end it all at once, without a calm.
+        `until`: go on, at one pace, until this holds as well. `is_enough`: end it all at once, without a calm.
         """
-        reached = until or (lambda: self._has_reached(goal))
+
+        def reached() -> bool:
+            return self._has_reached(goal) if until is None else until() and not self._lacks(goal)
+
         began = self._began = time.monotonic()
         stop, threads = threading.Event(), list[threading.Thread]()
         for household in self.people:
@@ -208,7 +211,7 @@ class Run:
             thread.start()
         try:
             time.sleep(warm)
-            self.chaos.begin_late()
+            self.chaos.make_late()
             deadline = time.monotonic() + goal.most_seconds
             self.chaos.rage(lambda: is_enough() or time.monotonic() > deadline or reached())
             self.judged = self.judge.figures()["judged"]
@@ -327,6 +330,9 @@ class Run:
         for household in self.people:
             household.at_once, household.plans = CROWD, (*self.plans, *SETTLED)
         return not so_far.lacks_so_far
+
+    def _lacks(self, goal: Goal) -> list[str]:
+        return self._report(goal, time.monotonic() - self._began).lacks_so_far
 
     def _report(self, goal: Goal, seconds: float) -> Report:
         found = self.judge.figures()

@@ -27,7 +27,7 @@ class City:
 
 
 def _storm(monkeypatch: pytest.MonkeyPatch, **options: float) -> City:
-    """Four seconds of a storm that throws one thing again and again; its first quiet comes after half of one."""
+    """Four seconds of a storm that throws one thing again and again; its first quiet comes after half a second."""
     monkeypatch.setattr(chaos, "QUIET_EVERY", 2.0)
     city = City()
     storm = chaos.Chaos(city, seed=1, points=set, outside=lambda _: None, pace=0.1, **options)
@@ -58,3 +58,16 @@ def test_it_lasts_until_the_longest_bound_of_what_was_hit_last_has_run_out():
 
 def test_without_one_it_never_stops(monkeypatch):
     assert _storm(monkeypatch).when("clear_weather") == []
+
+
+def test_late_commits_are_ordered_again_and_again():
+    """Few of them make a token: mostly the caller has asked again before. A run with none of these is void."""
+    city = City()
+    storm = chaos.Chaos(city, seed=1, points=set, outside=lambda _: None, pace=0.1)
+    late: list[dict] = []
+    city.order_faults = lambda *orders: late.extend(o for o in orders if o["kind"] == "late_commit")
+    storm.random.choices = lambda acts, _: [act for act in acts if act == storm.make_late]
+    storm.rage(lambda: len(late) >= 6)
+    assert Counter(order["grant_type"] for order in late) == {
+        "refresh_token": 3, "authorization_code": 3,
+    }  # fmt: skip
