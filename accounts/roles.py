@@ -23,14 +23,17 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+BY_GROUP = {
+    Role.APPROVER: "ROLE_APPROVER_GROUPS",
+    Role.ADMIN: "ROLE_ADMIN_GROUPS",
+    Role.AUDITOR: "ROLE_AUDITOR_GROUPS",
+}
+"""Role → the setting that names the groups whose members have it."""
+
+
 def groups_that_give(role: Role) -> frozenset[str]:
     """The groups whose members have `role`; none for agents, who need no group."""
-    return {
-        Role.AGENT: frozenset[str](),
-        Role.APPROVER: frozenset(settings.ROLE_APPROVER_GROUPS),
-        Role.ADMIN: frozenset(settings.ROLE_ADMIN_GROUPS),
-        Role.AUDITOR: frozenset(settings.ROLE_AUDITOR_GROUPS),
-    }[role]
+    return frozenset(getattr(settings, BY_GROUP[role]) if role in BY_GROUP else ())
 
 
 def named_admins() -> frozenset[str]:
@@ -40,7 +43,7 @@ def named_admins() -> frozenset[str]:
 
 def roles_given(*, subject: str, groups: frozenset[str]) -> frozenset[Role]:
     """The roles of an active person with this subject, in these groups. Pure but for the settings."""
-    by_group = {role for role in Role if groups & groups_that_give(role)}
+    by_group = {role for role in BY_GROUP if groups & groups_that_give(role)}
     is_named = subject in named_admins()
     return frozenset(by_group | {Role.AGENT} | ({Role.ADMIN} if is_named else set()))
 

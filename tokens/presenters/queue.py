@@ -169,7 +169,7 @@ def links(address: Mapping[str, str], rows: Sequence[Listed], opened: Listed | N
         tail=f"?{urlencode({'back': back})}",
         stay=_queue_address(kept),
         open=f"/{_queue_address({**kept, 'selected': ''})}",
-        shown=urlencode([("shown", f"{row.pk}:{row.revision}") for row in rows]),
+        shown="&".join(f"shown={row.pk}:{row.revision}" for row in rows),
     )
 
 

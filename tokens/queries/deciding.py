@@ -31,7 +31,7 @@ from tokens.models import (
 )
 from tokens.queries import people
 from tokens.queries.listed import Listed
-from tokens.queries.requests import links_of_deciders
+from tokens.queries.requests import links_from, links_of_deciders
 from tokens.queries.whole import REQUEST, request_from, whole_request
 from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
 
@@ -145,12 +145,11 @@ def _reads(one: About, acts_as_ids: Collection[int], reader: User) -> dict[str, 
         "request": one.request, "revision": one.revision, "requester": one.requester,
         "profile": one.profile, "kind": one.kind,
     }  # fmt: skip
-    links = links_of_deciders(reader, one.helpdesk)
     return {
         **{name: Prepared(read, values) for name, read in _of_any_request().items()},
         "held": held_as(acts_as_ids),
         "deciders": people.deciding(one.asked),
-        "links": links.values("user_id", "helpdesk_user_id", "problem"),
+        "links": links_of_deciders(reader, one.helpdesk),
     }
 
 
@@ -163,7 +162,7 @@ def _facts(found: Mapping[str, list[Row]]) -> Facts:
         remarks=[_remark(row) for row in reversed(found["remarks"])],
         precedent=_precedent(found["earlier"], found["last_granted"]),
         deciders=people.deciders_from(found["deciders"]),
-        links={row["user_id"]: HelpdeskLink(**row) for row in found["links"]},
+        links=links_from(found["links"]),
     )
 
 

@@ -1,6 +1,6 @@
 """What stands in the queue: pages of requests in the order they are to be decided, at a cost that does not grow.
 
-A page looks at the next few hundred requests of each group along an index and at no more, whatever it
+A page looks at the next two hundred requests of each seat along an index and at no more, whatever it
 filters by; where it finds too few it says how far it looked and goes on from there (ADR 11).
 """
 
@@ -40,7 +40,7 @@ from tokens.queries.seats import Seat
 from tokens.states import RequestState
 
 PAGE = 50
-WINDOW = 300
+WINDOW = 200
 """How many requests of a group a page looks at."""
 MOST_COUNTED = 100
 COUNTED_AMONG = 150
