@@ -645,6 +645,7 @@ def test_it_goes_on_when_the_owner_and_the_admin_have_left_meanwhile(world):
         "By order of Omar Said. All access of Ada Lindqvist was ended: Laptop stolen"
     )
     assert AuditEvent.objects.get(event="credential.revoked").actor == "system"
+    assert set(Job.objects.filter(done_at=None).values_list("urgency", flat=True)) <= {0}
 
 
 def test_an_admin_can_end_everything_of_their_own(world):

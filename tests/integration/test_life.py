@@ -245,6 +245,39 @@ def test_a_revoke_during_an_exchange_ends_what_the_exchange_makes(world):
     assert world.desk.living() == []
 
 
+def urgency_of_its_end(credential: Credential) -> list[int]:
+    ends = Job.objects.filter(kind=Job.Kind.CLOSE, target_id__in=credential.grants.values("pk"))
+    return [job.urgency for job in ends]
+
+
+def test_what_comes_after_a_click_to_end_it_is_in_nobodys_line(world):
+    credential = world.ordered()
+    world.consent(credential)
+
+    def revoked_meanwhile() -> None:
+        credential.refresh_from_db()
+        credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+
+    world.desk.next_answers["exchange"].append(revoked_meanwhile)
+    world.work()
+    assert urgency_of_its_end(credential) == [outbox.AT_ONCE]
+
+
+def test_what_is_thrown_away_already_is_hastened_by_a_click_to_end_it(world):
+    credential = world.active()
+    credentials.lose(credential=credential, reason="Changed.", now=world.clock())
+    assert urgency_of_its_end(credential) == [outbox.ENDING]
+    credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
+    assert urgency_of_its_end(credential) == [outbox.AT_ONCE]
+
+
+def test_what_time_ended_goes_after_what_somebody_ended(world):
+    credential = world.active()
+    world.now = credential.lives_until
+    sweeps.sweep(now=world.now)
+    assert urgency_of_its_end(credential) == [outbox.ENDING]
+
+
 def test_an_unused_token_needs_a_refused_refresh_to_be_gone(world):
     credential = world.active()
     grant = credential.grants.get()

@@ -196,10 +196,10 @@ def go_live(grant: Grant, *, lives_until: datetime, now: datetime) -> None:
     audit.record("grant.proved", by=None, target=grant, now=now, remote_id=grant.remote_id)
 
 
-def doom(grant: Grant, *, reason: str, now: datetime, at_once: bool = False) -> None:
+def doom(grant: Grant, *, reason: str, now: datetime) -> None:
     """This pair must go: nothing of it is served from this commit on, workers delete it.
 
-    `at_once`: before those that time ended, because somebody asked for it.
+    Where its access was ended before its time, before those that time ended.
     """
     with transaction.atomic():
         if not try_move(
@@ -207,25 +207,34 @@ def doom(grant: Grant, *, reason: str, now: datetime, at_once: bool = False) -> 
         ):
             return
         audit.record("grant.doomed", by=None, target=grant, now=now, reason=reason)
-        outbox.order(
-            Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=now,
-            urgency=outbox.AT_ONCE if at_once else None,
-        )  # fmt: skip
+        _order_end(grant, now=now)
 
 
-def doom_all(credential: Credential, *, reason: str, now: datetime, at_once: bool = False) -> int:
-    """Doom what a credential holds; how many workers have to delete now. `at_once` as for `doom`.
+def _order_end(grant: Grant, *, now: datetime) -> None:
+    ended_early = Credential.objects.filter(pk=grant.credential_id, state=CredentialState.REVOKING)
+    is_asked_for = ended_early.exclude(lives_until__lte=now).exists()
+    outbox.order(
+        Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=now,
+        urgency=outbox.AT_ONCE if is_asked_for else None,
+    )  # fmt: skip
+
+
+def doom_all(credential: Credential, *, reason: str, now: datetime) -> int:
+    """Doom what a credential holds; how many workers have to delete now. What is doomed already is hastened.
 
     A call that is out cannot be called back: its answer is doomed later.
     """
     doomed = 0
     for grant in credential.grants.filter(
-        Q(state=GrantState.LIVE) | Q(state__in=GRANT_OPEN)
+        Q(state__in=(GrantState.LIVE, GrantState.DOOMED)) | Q(state__in=GRANT_OPEN)
     ).select_related("helpdesk"):
         if grant.state == GrantState.INTENDED:
             abandon(grant, now=now)
+        elif grant.state == GrantState.DOOMED:
+            _order_end(grant, now=now)
+            doomed += 1
         elif grant.state in (GrantState.LIVE, GrantState.ANSWERED):
-            doom(grant, reason=reason, now=now, at_once=at_once)
+            doom(grant, reason=reason, now=now)
             doomed += 1
         else:
             later = (grant.sent_at or now) + settings.MINIMUM_AGE
