@@ -83,19 +83,33 @@ def may_ask(user: User, profile: AccessProfile, link: HelpdeskLink | None) -> An
     return may_hold(user, version) and can_ever_be_decided(version, user)
 
 
-def can_ever_be_decided(version: ProfileVersion, requester: User) -> Answer:
-    """Whether enough people can come to decide: a group may get members at any time, named admins are who they are."""
+def can_ever_be_decided(
+    version: ProfileVersion, requester: User, *, days: int = 1, is_renewal: bool = False
+) -> Answer:
+    """Whether policy or enough people can come to decide: a group may get members, named admins are who they are.
+
+    `days`: asked for; 1 while that is not known.
+    """
     can_grow = groups_that_give(Role.ADMIN) or (
         version.approver_group in groups_that_give(Role.APPROVER)
     )
-    lead = lead_under(requester, lead_decides=version.lead_decides)
-    others = named_admins() - {requester.subject} | ({lead.subject} if lead else set())
-    if can_grow or version.policy_days or len(others) >= version.approvals_needed:
+    if can_grow or len(_named_to_decide(version, requester)) >= version.approvals_needed:
+        return YES
+    if policies.approves_by_itself(version, days=days, requester=requester, is_renewal=is_renewal):
         return YES
     return no(
         f"Nobody could ever decide this: {version.approver_group} is no group of approvers, and there are "
         "not enough admins. Ask your Keydesk admin."
     )
+
+
+def _named_to_decide(version: ProfileVersion, requester: User) -> frozenset[str]:
+    """The subjects of the requester's lead and of the admins by name, but for their own and of who has left."""
+    lead = lead_under(requester, lead_decides=version.lead_decides)
+    named = named_admins() | ({lead.subject} if lead else set())
+    own = accounts_of(requester).values_list("subject", flat=True)
+    left = User.objects.filter(subject__in=named).exclude(deactivated_at=None)
+    return named - set(own) - set(left.values_list("subject", flat=True))
 
 
 def may_hold(user: User, version: ProfileVersion) -> Answer:

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.test import Client
 
 from accounts import clock
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, User
 from tests import people
 from tests.integration._people import browser, filled, words
 from tokens.models import AccessProfile, AccessRequest, HelpdeskLink, Notification, ProfileVersion
@@ -525,9 +525,29 @@ def test_what_could_never_be_decided_is_refused_with_the_reason(world, settings)
     assert why in words(response)
     assert not AccessRequest.objects.exists()
     assert ada.post("/requests/new", filled(world, "read-users")).status_code == 302, "omar can"
-    assert (
-        ada.post("/requests/new", filled(world, key="a-key-of-the-page-0002")).status_code == 302
-    ), "policy can"
+    settings.ROLE_ADMIN_SUBJECTS = []
+    short = filled(world, key="a-key-of-the-page-0002", days="7")
+    assert ada.post("/requests/new", short).status_code == 302, "policy can"
+    longer = filled(world, key="a-key-of-the-page-0003", script_name="longer", days="60")
+    response = ada.post("/requests/new", longer)
+    assert response.status_code == 422, "policy cannot for so long"
+    assert why in words(response)
+    assert 'value="longer"' in words(response)
+
+
+def test_admins_by_name_count_while_they_are_here_and_somebody_else(world, settings):
+    settings.ROLE_APPROVER_GROUPS, settings.ROLE_ADMIN_GROUPS = ["security-reviewers"], []
+    settings.ROLE_ADMIN_SUBJECTS = ["omar"]
+    ada, omar = browser(world, "ada"), world.person("omar")
+    asked = filled(world, "read-users")
+    User.objects.filter(pk=omar.pk).update(deactivated_at=world.now)
+    assert ada.post("/requests/new", asked).status_code == 422, "omar has left"
+    User.objects.filter(pk=omar.pk).update(
+        deactivated_at=None, email=world.person("ada").email.upper()
+    )
+    assert ada.post("/requests/new", asked).status_code == 422, "omar is ada"
+    User.objects.filter(pk=omar.pk).update(email="omar@acme.test")
+    assert ada.post("/requests/new", asked).status_code == 302
 
 
 def test_the_only_named_admin_cannot_decide_for_himself(world, settings):

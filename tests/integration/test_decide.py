@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from tests import people
 from tests.integration._people import browser, words
-from tokens.models import AccessRequest, Decision, HelpdeskUser
+from tokens.models import AccessRequest, Decision, Fetch, HelpdeskUser
+from tokens.operations import credentials, decisions, requests
 from tokens.operations import people as looking_up
-from tokens.operations import requests
 from tokens.states import RequestState
 
 pytestmark = pytest.mark.django_db
@@ -275,13 +275,15 @@ def test_a_role_lost_between_page_and_click_counts(world, ben):
 # --- The card ----------------------------------------------------------------------------------------
 
 
-def test_the_card_says_what_is_new_and_what_they_hold_already(world, ben):
+def test_the_card_says_what_is_new_what_is_wider_and_what_they_hold_already(world, ben):
     world.active(scopes=frozenset({"tickets:read"}), days=7, script_name="other")
-    row = world.ask(scopes=frozenset({"tickets:read", "users:read"}))
+    row = world.ask(
+        profile="update-tickets", scopes={"tickets:read", "tickets:write", "users:read"}
+    )
     lines = {
-        line.name: line.is_new for line in ben.get(f"/requests/{row.pk}").context["card"].scopes
+        line.name: line.change for line in ben.get(f"/requests/{row.pk}").context["card"].scopes
     }
-    assert lines == {"tickets:read": False, "users:read": True}
+    assert lines == {"tickets:read": "same", "tickets:write": "wider", "users:read": "new"}
 
 
 def test_the_card_says_what_a_scope_really_lets_the_role_do(world, ben):
@@ -315,6 +317,40 @@ def test_the_card_says_policy_precedent_and_who_else(world, ben):
     assert "of 3 days. June Moreno." in page
     first = world.ask(by="noor", days=60)
     assert "This person has never asked for this access." in words(ben.get(f"/requests/{first.pk}"))
+
+
+@pytest.mark.parametrize(
+    ("by", "words_of_the_end"),
+    [("ada", "was used 3 times and given back early."), ("omar", "was used 3 times.")],
+)
+def test_precedent_says_how_often_it_was_used_and_who_gave_it_back(
+    world, ben, by, words_of_the_end
+):
+    held = world.active(days=7, script_name="before")
+    for _ in range(3):
+        Fetch.objects.create(credential=held, grant=held.grants.get(), at=world.clock())
+    ender = world.person(by)
+    credentials.revoke(credential=held, by=ender, reason="Done.", now=world.clock())
+    for _ in range(3):
+        world.work()
+        world.wait(seconds=5)
+    row = world.ask(days=60)
+    page = words(ben.get(f"/requests/{row.pk}"))
+    assert f"The last access {words_of_the_end}" in page
+    address = f"/queue?view=decided&amp;requester={row.requester_id}"
+    assert f'href="{address}"' in page
+    decided = ben.get(address.replace("&amp;", "&"))
+    assert [one.asked.script_name for one in decided.context["rows"]] == ["before"]
+    assert "Asked by Ada Lindqvist." in words(decided)
+
+
+def test_precedent_says_who_asked_and_never_got_it(world, ben):
+    decisions.deny(
+        access_request_id=world.ask(days=60).pk, revision=1, reason="No.",
+        by=world.person("june"), now=world.clock(),
+    )  # fmt: skip
+    page = words(ben.get(f"/requests/{world.ask(days=60).pk}"))
+    assert "Asked once before and never got it" in page
 
 
 def test_a_role_that_changed_this_week_is_said_in_red(world, ben):

@@ -12,9 +12,12 @@ from django.test.utils import CaptureQueriesContext
 from accounts import clock
 from accounts.models import AuditEvent, User
 from tests.integration._people import browser, words
+from tokens.capabilities import SEVERAL_GRANTS
 from tokens.models import (
+    AccessProfile,
     AccessRequest,
     Decision,
+    Helpdesk,
     HelpdeskUser,
     ProfileVersion,
     SavedView,
@@ -23,6 +26,7 @@ from tokens.models import (
 from tokens.operations import comments, requests, sweeps, views
 from tokens.queries import queue
 from tokens.queries.queue import Place, make_cursor, read_cursor
+from tokens.refusals import no
 
 pytestmark = pytest.mark.django_db
 MOST_QUERIES = 5
@@ -332,6 +336,11 @@ def test_a_filter_that_finds_nothing_near_says_how_far_it_looked(world, ben):
 # --- Approving together ------------------------------------------------------------------------------
 
 
+def ask_low(world, **changes) -> AccessRequest:
+    """What may be ticked."""
+    return world.ask(profile="read-rules", **changes)
+
+
 def box(row: AccessRequest) -> str:
     return f"{row.pk}:{row.revision}"
 
@@ -341,13 +350,10 @@ def boxes(response) -> list[str]:
 
 
 def test_what_is_flagged_has_to_be_opened(world, ben):
-    plain = world.ask(script_name="plain")
+    plain = ask_low(world, script_name="plain")
+    world.ask(script_name="personal", profile="read-users")
     world.ask(script_name="writes", profile="help-center")
-    world.ask(script_name="two of two", profile="update-tickets")
-    asked = world.ask(script_name="asked", by="noor")
-    comments.write(
-        access_request=asked, words="Why?", by=world.person("ben"), key="k" * 20, now=world.clock()
-    )
+    ask_about(world, ask_low(world, script_name="asked", by="noor"))
     response = ben.get("/queue")
     assert boxes(response) == ["plain"]
     assert f'value="{box(plain)}"' in words(response)
@@ -358,14 +364,14 @@ def test_what_is_flagged_has_to_be_opened(world, ben):
 
 
 def test_ticked_requests_are_approved_after_a_page_that_names_them(world, ben):
-    rows = [world.ask(script_name=name) for name in ("one", "two")]
-    left = world.ask(script_name="three")
-    sent = {"ticked": [box(row) for row in rows], "back": "queue?risk=medium&evil=1"}
+    rows = [ask_low(world, script_name=name) for name in ("one", "two")]
+    left = ask_low(world, script_name="three")
+    sent = {"ticked": [box(row) for row in rows], "back": "queue?risk=low&evil=1"}
     page = words(ben.post("/queue/approve", sent))
     assert "Approve 2 requests" in page
     assert not Decision.objects.exists()
     done = ben.post("/queue/approve", sent | {"confirmed": "yes"}, follow=True)
-    assert done.redirect_chain == [("/queue?risk=medium", 302)]
+    assert done.redirect_chain == [("/queue?risk=low", 302)]
     assert "Approved 2: one of Ada Lindqvist and two of Ada Lindqvist." in words(done)
     states = dict(AccessRequest.objects.values_list("script_name", "state"))
     assert states == {"one": "approved", "two": "approved", "three": "pending"}
@@ -373,7 +379,7 @@ def test_ticked_requests_are_approved_after_a_page_that_names_them(world, ben):
 
 
 def test_what_somebody_decided_meanwhile_is_left_and_said(world, ben):
-    rows = [world.ask(script_name=name) for name in ("one", "two")]
+    rows = [ask_low(world, script_name=name) for name in ("one", "two")]
     sent = {"ticked": [box(row) for row in rows], "confirmed": "yes"}
     world.approve(rows[0], by="june")
     done = words(ben.post("/queue/approve", sent, follow=True))
@@ -410,22 +416,63 @@ def test_what_has_to_be_opened_is_not_approved_by_a_tampered_page(world, ben):
     row = world.ask(profile="help-center")
     response = ben.post("/queue/approve", {"ticked": [box(row)], "confirmed": "yes"})
     assert response.status_code == 400
-    assert "It can write or is wide, so it has to be opened." in words(response)
+    assert "It is more than low risk, so it has to be opened." in words(response)
     assert not Decision.objects.exists()
 
 
 def test_a_row_says_why_it_cannot_be_ticked(world, ben):
-    world.ask(), world.ask(profile="help-center", script_name="writes")
+    ask_low(world), world.ask(profile="help-center", script_name="writes")
     page = words(ben.get("/queue"))
-    why = "It can write or is wide, so it has to be opened."
+    why = "It is more than low risk, so it has to be opened."
     assert f'<input type="checkbox" disabled title="{why}" aria-label="Tick writes of Ada' in page
     assert f">{why}</span>" in page
 
 
+def give_new_terms(row: AccessRequest) -> ProfileVersion:
+    newer = ProfileVersion.objects.get(pk=row.profile_version_id)
+    newer.pk, newer.number = None, 2
+    newer.save()
+    AccessProfile.objects.filter(pk=row.profile_id).update(current=newer)
+    return newer
+
+
+def ask_about(world, row: AccessRequest) -> None:
+    asker = world.person("ben")
+    comments.write(access_request=row, words="Why?", by=asker, key="k" * 20, now=world.clock())
+
+
+FLAGS = {
+    "It takes several approvals": lambda world, row: ProfileVersion.objects.update(
+        approvals_needed=2
+    ),
+    "Their role changed this week": lambda world, row: HelpdeskUser.objects.update(
+        role_changed_at=world.now
+    ),
+    "The terms have changed since it was asked for": lambda world, row: give_new_terms(row),
+    "It ends other access of theirs": lambda world, row: Helpdesk.objects.update(
+        capabilities={SEVERAL_GRANTS: "no"}
+    ),
+    "Somebody asked about it and has no answer yet": ask_about,
+}
+
+
+@pytest.mark.parametrize(("why", "flag"), FLAGS.items(), ids=FLAGS)
+def test_each_flag_keeps_a_box_from_being_ticked_and_a_tick_from_counting(world, ben, why, flag):
+    world.active(script_name="older", days=7)
+    row = ask_low(world)
+    assert boxes(ben.get("/queue")) == [row.script_name]
+    flag(world, row)
+    (shown,) = ben.get("/queue").context["rows"]
+    assert shown.may_be_ticked == no(f"{why}, so it has to be opened.")
+    refused = ben.post("/queue/approve", {"ticked": [box(row)], "confirmed": "yes"})
+    assert f"{why}, so it has to be opened." in words(refused)
+    assert not Decision.objects.filter(access_request=row).exists()
+
+
 def test_what_the_table_calls_risky_today_has_to_be_opened(world, ben):
-    row = world.ask(profile="read-users")
+    row = ask_low(world)
     assert boxes(ben.get("/queue")) == ["weekly-csat"]
-    Scope.objects.filter(name="users:read").update(risk="high")
+    Scope.objects.filter(name="macros:read").update(risk="high")
     assert boxes(ben.get("/queue")) == []
     refused = ben.post("/queue/approve", {"ticked": [box(row)], "confirmed": "yes"})
     assert "so it has to be opened" in words(refused)
@@ -433,25 +480,24 @@ def test_what_the_table_calls_risky_today_has_to_be_opened(world, ben):
 
 
 def test_other_terms_are_another_access_and_what_each_gives_is_named(world, ben):
-    rows = [world.ask(profile="read-users", script_name=name) for name in ("one", "two")]
+    scopes = frozenset({"macros:read", "ticket_views:read"})
+    rows = [ask_low(world, script_name=name, scopes=scopes) for name in ("one", "two")]
     page = words(ben.post("/queue/approve", {"ticked": [box(row) for row in rows]}))
-    assert page.count("Read users · Read organizations") == 2
-    newer = ProfileVersion.objects.get(pk=rows[0].profile_version_id)
-    newer.pk, newer.number = None, 2
-    newer.save()
-    AccessRequest.objects.filter(pk=rows[1].pk).update(profile_version=newer)
+    assert page.count("Read macros · Read views") == 2
+    newer = give_new_terms(rows[0])
+    AccessRequest.objects.filter(pk__in=[row.pk for row in rows[1:]]).update(profile_version=newer)
     refused = ben.post("/queue/approve", {"ticked": [box(row) for row in rows]})
     assert "under the same terms" in words(refused)
 
 
 def test_an_attempt_on_ones_own_leaves_its_row(world, ben):
-    own = world.ask(by="ben")
+    own = ask_low(world, by="ben")
     ben.post("/queue/approve", {"ticked": [box(own)], "confirmed": "yes"})
     assert AuditEvent.objects.filter(event="person.refused").count() == 1
 
 
 def test_ticks_of_what_is_not_theirs_do_nothing_and_say_nothing(world, ben):
-    own = world.ask(by="ben")
+    own = ask_low(world, by="ben")
     hidden = world.ask(profile="help-center", script_name="secret-plan")
     AccessRequest.objects.filter(pk=hidden.pk).update(approver_group="others")
     ProfileVersion.objects.filter(pk=hidden.profile_version_id).update(approver_group="others")
@@ -467,9 +513,13 @@ def test_ticks_of_what_is_not_theirs_do_nothing_and_say_nothing(world, ben):
 # --- Meanwhile ---------------------------------------------------------------------------------------
 
 
+def shown(row: AccessRequest) -> str:
+    return f"{row.pk}:{row.revision}:{row.approvals}"
+
+
 def test_what_became_of_a_row_meanwhile_is_told_to_those_who_may_see_it(world, ben):
     rows = [world.ask(script_name=name) for name in ("one", "two")]
-    asked = {"shown": [box(row) for row in rows]}
+    asked = {"shown": [shown(row) for row in rows]}
     assert "meanwhile-" not in words(
         ben.get("/queue/changes", asked, headers={"HX-Request": "true"})
     )
@@ -480,7 +530,7 @@ def test_what_became_of_a_row_meanwhile_is_told_to_those_who_may_see_it(world, b
     assert f"meanwhile-{rows[1].pk}" not in told
     hidden = world.ask(profile="read-everything", script_name="not for ben")
     world.approve(hidden, by="june")
-    quiet = ben.get("/queue/changes", {"shown": [box(hidden)]}, headers={"HX-Request": "true"})
+    quiet = ben.get("/queue/changes", {"shown": [shown(hidden)]}, headers={"HX-Request": "true"})
     assert "meanwhile-" not in words(quiet)
 
 
@@ -502,12 +552,30 @@ def test_nobody_is_led_elsewhere(world, ben, back):
     assert done.url == f"/requests/{row.pk}"
 
 
+def test_the_first_of_two_approvals_is_told(world, ben):
+    row = world.ask(profile="update-tickets")
+    asked = {"shown": [shown(row)]}
+    assert f"shown={shown(row)}" in ben.get("/queue").context["links"].shown
+    world.approve(row, by="june")
+    told = words(ben.get("/queue/changes", asked, headers={"HX-Request": "true"}))
+    assert "June Moreno approved it" in told
+
+
+@pytest.mark.parametrize("word", ["x", "1:1", "1:1:x", "1:1:1:1", "0:1:1", "9" * 30 + ":1:1"])
+def test_what_no_page_shows_is_a_sentence(ben, word):
+    response = ben.get("/queue/changes", {"shown": [word]}, headers={"HX-Request": "true"})
+    assert response.status_code == 400
+    assert "This page was incomplete." in words(response)
+
+
 def test_who_lost_their_groups_hears_nothing_of_changes(world, ben):
     row = world.ask()
     world.approve(row, by="june")
     User.objects.filter(subject="ben").update(groups_read_at=clock.now() - timedelta(hours=2))
-    quiet = ben.get("/queue/changes", {"shown": [box(row)]}, headers={"HX-Request": "true"})
+    quiet = ben.get("/queue/changes", {"shown": [shown(row)]}, headers={"HX-Request": "true"})
     assert "meanwhile-" not in words(quiet)
+    assert "Load it again." in words(quiet)
+    assert quiet.status_code == 286  # htmx asks no more
 
 
 def test_what_an_older_version_wrote_comes_into_its_groups_queue_with_the_next_sweep(world, ben):

@@ -184,3 +184,21 @@ def test_what_was_never_used_counts_from_its_issue():
         Credential(rhythm="once", issued_at=NOW), last_used_at=None, now=NOW
     )
     assert not policies.is_idle(Credential(rhythm="daily"), last_used_at=None, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("scope", "held", "change"),
+    [
+        ("tickets:read", {"tickets:read"}, "same"),
+        ("tickets:read", set(), "new"),
+        ("tickets:read", {"users:read"}, "new"),
+        ("tickets:write", {"tickets:read"}, "wider"),
+        ("tickets:read", {"tickets:write"}, "wider"),
+        ("read", {"tickets:read"}, "wider"),
+        ("write", {"read"}, "wider"),
+        ("write", {"tickets:read"}, "new"),
+        ("tickets:read", {"read"}, "new"),
+    ],
+)
+def test_what_a_scope_would_be_to_who_holds_others(scope, held, change):
+    assert policies.change_of(scope, frozenset(held)) == change

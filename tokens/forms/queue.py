@@ -14,7 +14,7 @@ from accounts.together import Row
 from tokens.forms.fields import INCOMPLETE, RefusableForm, one_line, text_field
 from tokens.models.catalogue import Risk
 from tokens.queries.order import View
-from tokens.queries.queue import PAGE, Filters
+from tokens.queries.queue import PAGE, Filters, Shown
 from tokens.refusals import Invalid
 
 RISK_WORDS = {
@@ -23,6 +23,7 @@ RISK_WORDS = {
 MOST_QUERY = 2_000
 TOO_LONG = "This is too long to be kept under a name. Look for less."
 TICKED = re.compile(r"[1-9][0-9]{0,17}:[1-9][0-9]{0,8}")
+SHOWN = re.compile(TICKED.pattern + r":[0-9]{1,2}")
 AGES = {1: "More than a day", 2: "More than 2 days", 7: "More than a week"}
 
 
@@ -100,6 +101,14 @@ def read_ticked(words: Sequence[str]) -> dict[int, int]:
     if len(words) > PAGE or not all(TICKED.fullmatch(word) for word in words):
         raise Invalid(INCOMPLETE)
     return {int(pk): int(revision) for pk, revision in (word.split(":") for word in words)}
+
+
+def read_shown(words: Sequence[str]) -> dict[int, Shown]:
+    """Request → how it was shown, as the list says it to ask what became of it. Raises `Invalid` as `read_ticked` does."""
+    if len(words) > PAGE or not all(SHOWN.fullmatch(word) for word in words):
+        raise Invalid(INCOMPLETE)
+    found = (word.split(":") for word in words)
+    return {int(pk): Shown(int(revision), int(approvals)) for pk, revision, approvals in found}
 
 
 class SaveViewForm(RefusableForm):

@@ -108,9 +108,13 @@ def to_approve_together(
     for row in rows:
         version = row.profile_version
         risks = risks_of(row.scopes, version.profile.helpdesk.kind, table)
+        helpdesk, is_new = version.profile.helpdesk, not row.is_renewal
         answer = policies.may_be_ticked(
             risks=[version.risk, *risks], approvals_needed=version.approvals_needed,
-            role_changed_at=row.acts_as.role_changed_at, is_asked=is_asked(row), now=now,
+            role_changed_at=row.acts_as.role_changed_at,
+            has_new_terms=version.profile.current_id != version.pk,
+            ends_others=is_new and bool(policies.ended_by_new_access(helpdesk, row.acts_as_id)),
+            is_asked=is_asked(row), now=now,
         )  # fmt: skip
         if not answer:
             raise Invalid(f"{row.script_name}, asked by {row.requester}: {answer.reason}")

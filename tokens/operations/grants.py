@@ -211,7 +211,9 @@ def doom(grant: Grant, *, reason: str, now: datetime) -> None:
 
 
 def _order_end(grant: Grant, *, now: datetime) -> None:
-    ended_early = Credential.objects.filter(pk=grant.credential_id, state=CredentialState.REVOKING)
+    ended_early = Credential.objects.filter(
+        pk=grant.credential_id or 0, state=CredentialState.REVOKING
+    )
     is_asked_for = ended_early.exclude(lives_until__lte=now).exists()
     outbox.order(
         Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=now,

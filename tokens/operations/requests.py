@@ -217,6 +217,9 @@ def _check(wish: Wish, *, by: User, now: datetime) -> None:
         policies.scopes_fit(wish.scopes, version.scopes),
         policies.days_fit(wish.days, version.longest_days),
         policies.is_renewable(wish.renews, now=now) if wish.renews else None,
+        permissions.can_ever_be_decided(
+            version, by, days=wish.days, is_renewal=wish.renews is not None
+        ),
     ):
         if answer is not None and not answer:
             raise Invalid(answer.reason)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from accounts.models import User
 from tokens.models import AccessRequest, ProfileVersion
-from tokens.policies.terms import is_risky
+from tokens.models.catalogue import Risk
 from tokens.queries.humans import accounts_of
 from tokens.refusals import YES, Answer, no
 
@@ -79,19 +79,23 @@ def may_be_ticked(
     risks: Iterable[str],
     approvals_needed: int,
     role_changed_at: datetime | None,
+    has_new_terms: bool,
+    ends_others: bool,
     is_asked: bool,
     now: datetime,
 ) -> Answer:
-    """Whether a request may be approved among others without being opened.
+    """Whether a request may be approved among others without being opened: of low risk, and nothing flagged.
 
-    `risks`: of its terms, and of its scopes as the table has them today. `is_asked`: a question about it has no answer.
+    `risks`: of its terms, and of its scopes as the table has them today. `has_new_terms`: they have changed since.
+    `ends_others`: connecting it ends other access of that person. `is_asked`: a question about it has no answer.
     """
-    if is_risky(risks):
-        return no("It can write or is wide, so it has to be opened.")
-    if approvals_needed > 1:
-        return no("It takes several approvals, so it has to be opened.")
-    if role_is_new(role_changed_at, now=now):
-        return no("Their role changed this week, so it has to be opened.")
-    if is_asked:
-        return no("Somebody asked about it and has no answer yet, so it has to be opened.")
-    return YES
+    flags = {
+        "It is more than low risk": any(risk != Risk.LOW for risk in risks),
+        "It takes several approvals": approvals_needed > 1,
+        "Their role changed this week": role_is_new(role_changed_at, now=now),
+        "The terms have changed since it was asked for": has_new_terms,
+        "It ends other access of theirs": ends_others,
+        "Somebody asked about it and has no answer yet": is_asked,
+    }
+    why = next((words for words, is_so in flags.items() if is_so), "")
+    return no(f"{why}, so it has to be opened.") if why else YES

@@ -1,6 +1,7 @@
 """What access may be on offer: scopes, risks and roles, the terms of a profile and their edits."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from tokens.models import HelpdeskUser, ProfileVersion, Scope
 from tokens.models.catalogue import RISKS, Risk, RoleKind
@@ -32,6 +33,30 @@ def scopes_fit(scopes: frozenset[str], offered: frozenset[str]) -> Answer:
     if beyond := scopes - offered:
         return no(f"Not part of this access: {', '.join(sorted(beyond))}.")
     return YES
+
+
+class Change(StrEnum):
+    """What a scope would be to somebody who holds others."""
+
+    NEW = "new"
+    WIDER = "wider"
+    SAME = "same"
+
+
+def change_of(scope: str, held: frozenset[str]) -> Change:
+    """Wider is more of what they have: writing what they read, or everything where they have a part of it."""
+    if scope in held:
+        return Change.SAME
+    thing, verb = _parts_of(scope)
+    have = [_parts_of(other) for other in held]
+    is_more = any(thing == other or (not thing and verb == by) for other, by in have)
+    return Change.WIDER if is_more else Change.NEW
+
+
+def _parts_of(scope: str) -> tuple[str, str]:
+    """ "tickets:read" is of tickets, "read" of everything."""
+    thing, _, verb = scope.rpartition(":")
+    return thing, verb
 
 
 def effect_of(scope: Scope, user: HelpdeskUser) -> Answer:

@@ -29,7 +29,8 @@ class QueueRow:
     asked: Listed
     is_opened: bool
     new_words: str
-    risk: str
+    is_wider: bool
+    """Whether something of it is more of what they hold."""
     time_to_decide: timedelta
     talk: str
     """Whether something was asked about it, and whether that was answered."""
@@ -47,18 +48,22 @@ def queue_rows(
 def _queue_row(
     row: Listed, facts: deciding.Facts, table: ScopeTable, *, is_opened: bool, now: datetime
 ) -> QueueRow:
-    new = len(row.scopes - facts.held.get(row.acts_as_id, frozenset()))
+    held = facts.held.get(row.acts_as_id, frozenset())
+    changes = [policies.change_of(scope, held) for scope in row.scopes]
+    new = changes.count(policies.Change.NEW)
     risks = risks_of(row.scopes, row.helpdesk_kind, table)
     return QueueRow(
         asked=row,
         is_opened=is_opened,
         new_words="1 new scope" if new == 1 else f"{new} new scopes" if new else "",
-        risk=row.risk if row.risk in policies.RISKY else "",
+        is_wider=policies.Change.WIDER in changes,
         time_to_decide=row.decide_by - row.revised_at,
         talk=_talk(row),
         may_be_ticked=policies.may_be_ticked(
             risks=[row.risk, *risks], approvals_needed=row.approvals_needed,
-            role_changed_at=row.role_changed_at, is_asked=is_asked(row), now=now,
+            role_changed_at=row.role_changed_at, has_new_terms=row.has_new_terms,
+            ends_others=row.keeps_one_per_person and not row.is_renewal and bool(held),
+            is_asked=is_asked(row), now=now,
         ),
     )  # fmt: skip
 
@@ -169,7 +174,7 @@ def links(address: Mapping[str, str], rows: Sequence[Listed], opened: Listed | N
         tail=f"?{urlencode({'back': back})}",
         stay=_queue_address(kept),
         open=f"/{_queue_address({**kept, 'selected': ''})}",
-        shown="&".join(f"shown={row.pk}:{row.revision}" for row in rows),
+        shown="&".join(f"shown={row.pk}:{row.revision}:{row.approvals}" for row in rows),
     )
 
 

@@ -36,12 +36,12 @@ NOBODY = "nobody at the moment; ask your Keydesk admin"
 
 @dataclass(frozen=True)
 class ScopeLine:
-    """One scope: in words, how risky, whether the person would hold it anew, and what it does for their role."""
+    """One scope: in words, how risky, what it would be to the person who asks, and what it does for their role."""
 
     name: str
     words: str
     risk: str
-    is_new: bool = True
+    change: policies.Change = policies.Change.NEW
     effect: Answer = YES
 
 
@@ -66,7 +66,7 @@ def scope_lines(
             s.name,
             s.words,
             s.risk,
-            s.name not in held,
+            policies.change_of(s.name, held),
             policies.effect_of(s, acts_as) if acts_as else YES,
         )
         for s in known
@@ -131,6 +131,7 @@ class Card:
     scopes: list[ScopeLine]
     verdict: Answer
     precedent: list[str]
+    has_precedent: bool
     decisions: list[DecisionLine]
     others: str
     missing: str
@@ -191,6 +192,7 @@ def card(
         scopes=_asked(access_request, facts, table),
         verdict=_verdict(access_request),
         precedent=precedent_words(facts.precedent),
+        has_precedent=bool(facts.precedent.earlier),
         decisions=[_decision_line(access_request, said, table) for said in facts.verdicts],
         others=names_of(facts.deciders, but=[access_request.requester_id, reader.pk, *spoken]),
         missing=_missing(access_request, facts, spoken),
@@ -344,7 +346,7 @@ ORDINALS = {2: "Second request", 3: "Third request", 4: "Fourth request", 5: "Fi
 
 
 def _used_before(before: deciding.Precedent) -> str:
-    early = " and given back early" if before.ended_early else ""
+    early = " and given back early" if before.given_back else ""
     if not before.fetches:
         return f"The last access was never used{early}."
     times = "once" if before.fetches == 1 else f"{before.fetches} times"

@@ -11,14 +11,18 @@ from typing import NamedTuple
 from django.db.models import (
     CharField,
     Count,
+    Exists,
     Max,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
+    TextField,
+    Value,
 )
+from django.db.models.functions import Cast, Concat
 
-from accounts.models import Membership, User
+from accounts.models import AuditEvent, Membership, User
 from accounts.together import Prepared, Read, Row, given, together
 from tokens.models import (
     AccessRequest,
@@ -33,7 +37,7 @@ from tokens.queries import people
 from tokens.queries.listed import Listed
 from tokens.queries.requests import links_from, links_of_deciders
 from tokens.queries.whole import REQUEST, request_from, whole_request
-from tokens.states import CREDENTIAL_USABLE, CredentialState, RequestState
+from tokens.states import CREDENTIAL_USABLE, RequestState
 
 MOST_EARLIER = 20
 MOST_REMARKS = 50
@@ -44,14 +48,14 @@ SCOPE = ("kind", "name", "words", "risk", "least_role", "light_words")
 class Precedent:
     """What became of earlier requests of the same person for the same profile.
 
-    `fetches`, `last_used_at` and `ended_early` are of the access that was granted last.
+    `fetches`, `last_used_at` and `given_back`, ended by its owner before its end, are of the access that was granted last.
     """
 
     earlier: int
     granted: int
     fetches: int
     last_used_at: datetime | None
-    ended_early: bool
+    given_back: bool
 
 
 @dataclass(frozen=True)
@@ -255,9 +259,19 @@ def _last_granted() -> Read:
     used = Fetch.objects.filter(credential=OuterRef("credential")).order_by()
     counted = used.values("credential").annotate(n=Count("pk"), last=Max("at"))
     return granted.values(
-        "credential__state", "credential__ended_at", "credential__lives_until",
+        "credential__ended_at", "credential__lives_until",
         fetches=Subquery(counted.values("n")), last=Subquery(counted.values("last")),
+        by_owner=Exists(_ended_by_owner()),
     )[:1]  # fmt: skip
+
+
+def _ended_by_owner() -> QuerySet[AuditEvent]:
+    """That whoever asked has ended the access of their request themselves."""
+    return AuditEvent.objects.filter(
+        event="credential.revoked", target_type=Credential.__name__,
+        target_id=Cast(OuterRef("credential"), TextField()),
+        actor=Concat(Value("user:"), Cast(OuterRef("requester"), TextField())),
+    )  # fmt: skip
 
 
 def _precedent(earlier: list[Row], last_granted: list[Row]) -> Precedent:
@@ -267,11 +281,10 @@ def _precedent(earlier: list[Row], last_granted: list[Row]) -> Precedent:
         granted=sum(row["state"] == RequestState.APPROVED for row in earlier),
         fetches=last.get("fetches") or 0,
         last_used_at=last.get("last"),
-        ended_early=_ended_early(last),
+        given_back=_was_given_back(last),
     )
 
 
-def _ended_early(last: Row) -> bool:
+def _was_given_back(last: Row) -> bool:
     ended, until = last.get("credential__ended_at"), last.get("credential__lives_until")
-    is_over = last.get("credential__state") == CredentialState.REVOKED
-    return bool(is_over and ended and until and ended < until)
+    return bool(last.get("by_owner") and ended and until and ended < until)

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models.fields.json import KeyTextTransform
 
 from accounts.models import User
 from accounts.together import Read
+from tokens.capabilities import SEVERAL_GRANTS
 from tokens.models import AccessRequest, Comment
 
 
@@ -17,6 +19,7 @@ class Listed(NamedTuple):
     revision: int
     state: str
     profile_id: int
+    profile_version_id: int
     requester_id: int
     acts_as_id: int
     lead_id: int | None
@@ -39,7 +42,20 @@ class Listed(NamedTuple):
     helpdesk_id: int
     helpdesk_name: str
     helpdesk_kind: str
+    several_grants: str | None
+    """What is known of whether the helpdesk lets a user have several accesses; see tokens/capabilities.py."""
+    current_version_id: int | None
     last_word_by: int | None
+
+    @property
+    def has_new_terms(self) -> bool:
+        """Whether the terms of this access have changed since it was asked for."""
+        return self.profile_version_id != self.current_version_id
+
+    @property
+    def keeps_one_per_person(self) -> bool:
+        """Whether its helpdesk is known to let a user have one access at a time."""
+        return self.several_grants == "no"
 
     @property
     def requester(self) -> str:
@@ -58,21 +74,27 @@ ELSEWHERE = {
     "helpdesk_id": "profile__helpdesk_id",
     "helpdesk_name": "profile__helpdesk__name",
     "helpdesk_kind": "profile__helpdesk__kind",
+    "current_version_id": "profile__current_id",
 }
 """What of `Listed` is read from other tables, and from where."""
 
 
 def as_listed(rows: QuerySet[AccessRequest]) -> Read:
     """These requests as rows of `Listed`."""
-    own = [name for name in Listed.__annotations__ if name not in {*ELSEWHERE, "last_word_by"}]
-    there = {name: F(where) for name, where in ELSEWHERE.items()}
-    read: Read = rows.values(*own, last_word_by=LAST_WORD_BY, **there)
+    there = {name: F(where) for name, where in ELSEWHERE.items()} | COMPUTED
+    read: Read = rows.values(
+        *(name for name in Listed.__annotations__ if name not in there), **there
+    )
     return read
 
 
 LAST_WORD_BY = Subquery(
     Comment.objects.filter(access_request=OuterRef("pk")).order_by("-id").values("author_id")[:1]
 )
+COMPUTED = {
+    "last_word_by": LAST_WORD_BY,
+    "several_grants": KeyTextTransform(SEVERAL_GRANTS, F("profile__helpdesk__capabilities")),
+}
 
 
 def is_asked(row: Listed | AccessRequest) -> bool:

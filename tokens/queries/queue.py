@@ -292,14 +292,23 @@ def ticked(pks: Collection[int]) -> list[AccessRequest]:
     return list(rows.annotate(last_word_by=LAST_WORD_BY).order_by(*order.of(View.WAITING)))
 
 
-def changed(reader: Reader, shown: Mapping[int, int]) -> dict[AccessRequest, AuditEvent]:
-    """Of requests this person may see, shown in these revisions: those that changed since, and by what last."""
+class Shown(NamedTuple):
+    """How a request stood when a page showed it waiting."""
+
+    revision: int
+    approvals: int
+
+
+def changed(reader: Reader, shown: Mapping[int, Shown]) -> dict[AccessRequest, AuditEvent]:
+    """Of requests this person may see, shown like this: those that changed since, and by what last."""
     rows = AccessRequest.objects.filter(pk__in=shown)
     if reader.seats is not None and not reader.reads_all:
         theirs = [seat.requests for seat in reader.seats]
         rows = rows.filter(reduce(or_, theirs, Q(pk__in=[])))
     since = [
-        row for row in rows if row.state != RequestState.PENDING or row.revision != shown[row.pk]
+        row
+        for row in rows
+        if row.state != RequestState.PENDING or shown[row.pk] != (row.revision, row.approvals)
     ]
     if not since:
         return {}

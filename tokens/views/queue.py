@@ -1,6 +1,7 @@
 """The queue: what waits for whom, narrowed as its address says, one request opened beside the list."""
 
 from datetime import datetime
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,7 +13,7 @@ from accounts.decorators import fresh_groups, has_fresh_groups, requires, signed
 from accounts.models import User
 from accounts.together import Prepared, Read
 from tokens import permissions
-from tokens.forms.queue import QueueForm, SaveViewForm, read_ticked
+from tokens.forms.queue import QueueForm, SaveViewForm, read_shown
 from tokens.operations import views as operations
 from tokens.presenters import queue as presenters
 from tokens.presenters import requests as request_presenters
@@ -22,6 +23,9 @@ from tokens.queries import deciding
 from tokens.queries import queue as queries
 from tokens.queries.listed import Listed
 from tokens.refusals import Invalid
+
+ASK_NO_MORE = 286
+"""The status by which htmx ends asking again and again; https://htmx.org/attributes/hx-trigger/."""
 
 
 @requires(permissions.may_use_queue)
@@ -79,12 +83,18 @@ def _shown(
 @requires(permissions.may_use_queue)
 @require_safe
 def changes(request: HttpRequest) -> HttpResponse:
-    """What became meanwhile of requests that a page shows: a sentence for each that changed, for htmx."""
-    user, shown = signed_in(request), read_ticked(request.GET.getlist("shown"))
-    may_know = has_fresh_groups(user, clock.of_page(user))  # else the page itself reads them again
+    """What became meanwhile of requests that a page shows: a sentence for each that changed, for htmx.
+
+    To whom it may not be told, since their groups were read too long ago: that the page has to be loaded again.
+    """
+    user, shown = signed_in(request), read_shown(request.GET.getlist("shown"))
+    may_know = has_fresh_groups(user, clock.of_page(user))
     changed = queries.changed(queue_reader(user), shown) if may_know else {}
     found = [(row.pk, sentence_of(event)) for row, event in changed.items()]
-    return render(request, "queue/_changes.html", {"changes": found})
+    status = HTTPStatus.OK if may_know else ASK_NO_MORE
+    return render(
+        request, "queue/_changes.html", {"changes": found, "is_old": not may_know}, status=status
+    )
 
 
 @requires(permissions.may_use_queue)
