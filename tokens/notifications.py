@@ -10,6 +10,7 @@ from accounts.models import StandIn, User
 from tokens.destinations import Kind, kind_of
 from tokens.models import AccessRequest, Comment, Credential, MailChoice, Notification
 from tokens.mornings import next_morning
+from tokens.queries.messages import end_event
 from tokens.queries.people import asked_by, deciders, first_asked
 
 AT_ONCE = (Kind.ACCESS_LOST, Kind.ACCESS_REVOKED, Kind.CONNECT_FAILED)
@@ -106,9 +107,15 @@ def access_ended(credential: Credential, *, now: datetime) -> None:
 def ends_soon(credential: Credential, days: int, *, now: datetime) -> None:
     """Owner and deputy hear that the end is near, once for each number of days and each end."""
     assert credential.lives_until is not None
-    event = f"{Kind.ENDS_SOON}:{credential.pk}:{credential.lives_until:%Y%m%d}:{days}"
     until = credential.lives_until - A_DAY_LEFT
-    _tell(_owners(credential), event, "ends_soon", credential.pk, now, until=until)
+    _tell(
+        _owners(credential),
+        end_event(credential, days),
+        "ends_soon",
+        credential.pk,
+        now,
+        until=until,
+    )
 
 
 def _revoked(credential: Credential) -> str:

@@ -30,6 +30,7 @@ from tokens.operations import (
     sweeps,
 )
 from tokens.operations.moves import StaleState
+from tokens.queries import messages as message_queries
 from tokens.refusals import Refusal
 from tokens.sealing import Place, Ring, worker_ring
 from tokens.states import CredentialState, GrantState, RequestState
@@ -123,6 +124,18 @@ def test_the_end_is_told_at_fourteen_seven_and_one_days_once_each(world):
             sweeps.tell_ends_soon(now=credential.lives_until - timedelta(days=days))
     told = Notification.objects.filter(template="ends_soon").values_list("event", flat=True)
     assert sorted(event.rsplit(":", 1)[1] for event in told) == ["1", "14", "7"]
+
+
+def test_who_is_told_already_is_in_nobodys_way(world, monkeypatch):
+    """More access ends in one day than a sweep tells of: the next sweeps tell of the rest."""
+    monkeypatch.setattr(sweeps, "BATCH", 2)
+    monkeypatch.setattr(message_queries, "LOOKED_UP", 2)
+    held = [world.active(script_name=f"script-{n}") for n in range(5)]
+    now = held[-1].lives_until - timedelta(days=14)
+    counts = [sweeps.tell_ends_soon(now=now) for _ in range(4)]
+    assert counts == [2, 2, 1, 0]
+    told = Notification.objects.filter(template="ends_soon").order_by("id")
+    assert list(told.values_list("target_id", flat=True)) == [row.pk for row in held]
 
 
 def test_a_frozen_helpdesk_takes_no_new_connection(world):

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -27,7 +28,7 @@ from tokens.models import (
 )
 from tokens.operations import credentials, emergencies, messages, requests
 from tokens.queries.credentials import needing_a_list
-from tokens.queries.messages import halfway_to_connect
+from tokens.queries.messages import halfway_to_connect, not_told
 from tokens.refusals import StaleState
 from tokens.states import (
     CREDENTIAL_USABLE,
@@ -212,8 +213,9 @@ def tell_ends_soon(*, now: datetime) -> int:
             lives_until__gt=now + timedelta(days=days - 1),
             lives_until__lte=now + timedelta(days=days),
         ).filter(lives_until__gt=F("issued_at") + timedelta(days=days))
+        ending = rows.select_related("owner", "deputy").order_by("lives_until", "id")
         told += _each(
-            rows.select_related("owner", "deputy").order_by("lives_until", "id")[:BATCH],
+            islice(not_told(ending, days), BATCH),
             partial(notifications.ends_soon, days=days, now=now),
         )
     return told

@@ -26,6 +26,8 @@ from tokens.states import CredentialState
 
 Failure = Notification.Failure
 MOST_SHOWN = 50
+LOOKED_UP = 500
+"""How many at a time are asked about."""
 REMEMBERED = timedelta(days=7)
 """How long a message that was given up is spoken of."""
 
@@ -39,6 +41,23 @@ def halfway_to_connect(*, now: datetime) -> QuerySet[Credential]:
         state=CredentialState.AWAITING_CONSENT, connect_by__gt=now,
     ).annotate(waited=at - F("ordered_at"), left=F("connect_by") - at)  # fmt: skip
     return rows.filter(waited__gte=F("left"))
+
+
+def end_event(credential: Credential, days: int) -> str:
+    """The one event that an access reaches so many days before its end; a renewed one reaches another."""
+    return f"{Kind.ENDS_SOON}:{credential.pk}:{credential.lives_until:%Y%m%d}:{days}"
+
+
+def not_told(rows: QuerySet[Credential], days: int) -> Iterator[Credential]:
+    """Those of which nobody has been told that their end is so many days away, in the order they come."""
+    pks = list(rows.values_list("pk", flat=True))
+    for start in range(0, len(pks), LOOKED_UP):
+        some = rows.filter(pk__in=pks[start : start + LOOKED_UP])
+        events = {end_event(row, days): row for row in some}
+        told = Notification.objects.filter(event__in=events).values_list("event", flat=True)
+        for event in set(told):
+            del events[event]
+        yield from events.values()
 
 
 # --- How somebody wants their mail ---------------------------------------------------------------------
