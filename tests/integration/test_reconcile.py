@@ -92,7 +92,7 @@ def test_it_ends_with_how_everything_stands_as_the_operators_page_has_it(world):
     strays(world, 1)
     lines = [line.removeprefix("production: ") for line in run("reconcile").out.splitlines()]
     (panel,) = presenters.panels_of(watches(), now=world.now)
-    assert lines[1:] == list(presenters.standing(panel))
+    assert lines[1:] == list(presenters.standing(panel, now=world.now))
     assert lines[1] == "tasks: 1 due, 0 running, 0 waiting; 0 stuck"
     assert lines[3].startswith("list of all tokens: 2 at ")
 

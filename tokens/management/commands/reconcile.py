@@ -89,9 +89,9 @@ class Command(BaseCommand):
 
     def _say_how_it_stands(self, helpdesk: Helpdesk) -> None:
         """In short what the operator's page says."""
-        watched = [watch for watch in watches() if watch.helpdesk == helpdesk]
-        for panel in panels_of(watched, now=clock.now()):
-            for line in standing(panel):
+        watched, now = [watch for watch in watches() if watch.helpdesk == helpdesk], clock.now()
+        for panel in panels_of(watched, now=now):
+            for line in standing(panel, now=now):
                 self.stdout.write(f"{helpdesk.slug}: {line}")
 
     def _failed(self, helpdesk: Helpdesk, reason: str) -> int:
