@@ -86,6 +86,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (Figure(2, ""), 2, "bench it 2.000 goal 2 ok"),
         (Figure(2, ""), 2.001, "bench it 2.001 goal 2 short"),
         (Figure(250, ""), -3.25, "bench it -3.250 goal 250 ok"),
+        (Figure(1.0, ""), 0.5, "bench it 0.500 goal 1 ok"),
         (Figure(0, ""), 1, "bench it 1.000 goal 0 short"),
     ],
 )
@@ -205,9 +206,11 @@ def test_the_page_in_docs_is_about_the_figures_there_are():
     }
     for name, figure in figures.items():
         assert f"\n- `{name}`: {figure.says}; {figure.bound}\n" in page
-    kept = [line for line in page.splitlines() if line.startswith("bench ")]
+    kept = [LINE.fullmatch(line) for line in page.splitlines() if line.startswith("bench ")]
     assert kept
-    for line in kept:
-        found = LINE.fullmatch(line)
-        assert found, line
-        assert bench.line(found[1], figures[found[1]], float(found[2])) == line
+    assert all(kept)
+    for name, value, goal, verdict in (found.groups() for found in kept):
+        figure = figures[name]
+        assert goal == f"{figure.goal:g}", name
+        is_on_the_line = float(value) == figure.goal  # it was judged before it was rounded
+        assert is_on_the_line or (verdict == "ok") is figure.is_met(float(value)), name
