@@ -33,6 +33,8 @@ crew = Crew(THREADS)
 _ENDS_AT_ONCE, _BREATH = 20, 0.2
 """So many leases are ended in a row, then so many seconds are left to those who delete their tokens: nothing is
 handed out past its end anyway, and ten thousand ends must not keep the database from the first deletion."""
+_KEEP_WITHIN = 1.0
+"""Seconds after the deadline of the last call in which its answer is kept by a process that ends."""
 _HAND_BACK_WITHIN = 1.0
 """Seconds a process that ends waits for the database to hear what it hands back."""
 _ending = Event()
@@ -92,11 +94,12 @@ def end(**_: object) -> None:
     """Begin no further job. A call in flight has its deadline to be answered and kept; then the process ends.
 
     Celery's thread pool would wait for ever. Who waits for a slot of the budget then holds nothing; what
-    is in hand is handed back, and a call that was cut off is one whose answer is unknown.
+    is in hand is handed back, and a call that was cut off is one whose answer is unknown. How long that takes at
+    most stands in docs/install.md.
     """
     crew.end()
     _ending.set()
-    patience = Timer(settings.CALL_DEADLINE.total_seconds() + 1, _leave)
+    patience = Timer(settings.CALL_DEADLINE.total_seconds() + _KEEP_WITHIN, _leave)
     patience.daemon = True
     patience.start()
 

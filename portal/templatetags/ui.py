@@ -21,6 +21,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import clock
+from tokens.presenters.words import time_off
 
 register = template.Library()
 
@@ -175,7 +176,7 @@ def when(
     _one_of(form, TimeForm)
     now = timezone.localtime(_now(context))
     if isinstance(moment, datetime) and form != "date":
-        words, beside = _absolute(timezone.localtime(moment), now, form), _time_off(moment, now)
+        words, beside = _absolute(timezone.localtime(moment), now, form), time_off(moment, now)
     else:
         day = timezone.localdate(moment) if isinstance(moment, datetime) else moment
         words, beside = _absolute(day, now, "date"), _days_off(day, now.date())
@@ -239,25 +240,6 @@ def _days_off(day: date, today: date) -> str:
     if abs(off) <= 1:
         return {-1: "yesterday", 0: "today", 1: "tomorrow"}[off]
     return f"in {days(off)}" if off > 0 else f"{days(-off)} ago"
-
-
-def _time_off(moment: datetime, now: datetime) -> str:
-    off = moment - now
-    size = abs(off)
-    if size < timedelta(minutes=1):
-        return "just now" if off <= timedelta(0) else "in under a minute"
-    words = _rough(size)
-    return f"in {words}" if off > timedelta(0) else f"{words} ago"
-
-
-def _rough(size: timedelta) -> str:
-    """One unit is enough for what lies days off; within a day the minutes count."""
-    if size >= timedelta(days=2):
-        return days(size.days)
-    minutes = int(size.total_seconds()) // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
 
 
 # --- Fields of a filter --------------------------------------------------------------------------

@@ -1095,6 +1095,14 @@ def test_that_our_own_access_is_asked_for_is_on_record_before_it_is(world):
     assert not AuditEvent.objects.filter(event="helpdesk.access_renewed").exists()
 
 
+def test_who_looked_before_another_had_renewed_our_access_does_not_renew_it_again(world):
+    world.person("ada")
+    looked = world.helpdesk
+    take(world)
+    assert service_access.take_turn(helpdesk=looked, now=world.clock()) is None
+    assert service_access.take_turn(helpdesk=world.helpdesk, now=world.clock()) is not None
+
+
 def test_a_refused_service_token_does_not_drop_the_one_renewed_meanwhile(world):
     world.person("ada")
     take(world)

@@ -25,7 +25,15 @@ from tokens import findings, outbox
 from tokens.connectors.base import Broken, GiveUp, Retry, Unknown
 from tokens.limiter import LimiterDown, LimiterState
 from tokens.management.commands import reconcile, verify
-from tokens.models import Credential, Heartbeat, Helpdesk, InventoryRun, Job, Notification
+from tokens.models import (
+    Credential,
+    Grant,
+    Heartbeat,
+    Helpdesk,
+    InventoryRun,
+    Job,
+    Notification,
+)
 from tokens.operations import connections, credentials, heartbeats, helpdesks, inventories
 from tokens.presenters import helpdesks as presenters
 from tokens.presenters.alarms import watches
@@ -76,7 +84,7 @@ def in_a_terminal(world: World) -> list[str]:
     """What `manage.py reconcile` says of how production stands."""
     panels = presenters.panels_of(watches(), now=world.clock())
     (panel,) = (one for one in panels if one.helpdesk.slug == "production")
-    return list(presenters.standing(panel))
+    return list(presenters.standing(panel, now=world.now))
 
 
 def take_list(world: World) -> InventoryRun:
@@ -224,7 +232,7 @@ def test_jobs_are_counted_by_kind_and_the_stuck_stand_with_error_and_next_try(wo
     said = in_a_terminal(world)
     assert "tasks: 0 due, 0 running, 1 waiting; 1 stuck" in said
     (line,) = [line for line in said if line.startswith("stuck: ")]
-    assert line.startswith("stuck: Make sure a token is gone (hard-to-kill): 6 tries; the last, ")
+    assert line.startswith("stuck: Make sure a token is gone (hard-to-kill): 6 tries since ")
     assert ": The helpdesk is away. Next try " in line
 
 
@@ -248,9 +256,11 @@ def test_reconcile_ends_with_what_the_page_says(world, omar, monkeypatch, has_li
     due, running, waiting = (sum(int(row[n]) for row in rows if row) for n in range(3))
     red = page.split('id="stuck"')[1].split("</section>")[0].count("<tr>") - 1
     assert (due + running + waiting > 0, red) == (True, 1)
-    assert f"tasks: {due} due, {running} running, {waiting} waiting; {red} stuck" in said
+    at = said.index(f"tasks: {due} due, {running} running, {waiting} waiting; {red} stuck")
     unknown = page.split('id="unknown"')[1].split("</section>")[0].count("<tr>") - 1
     assert f"calls without an answer: {unknown}" in said
+    assert f"<dt>Calls without an answer</dt><dd>{unknown}</dd>" in panel
+    assert f"<dt>Tasks</dt><dd>{said[at].removeprefix('tasks: ')}.</dd>" in panel
     assert unknown == 1
     assert lost.script_name in page
     listed = next(line for line in said if line.startswith("list of all tokens: "))
@@ -258,6 +268,78 @@ def test_reconcile_ends_with_what_the_page_says(world, omar, monkeypatch, has_li
     note = "700 configured, 700 announced, 512 left of this minute; 2 waiting in line"
     assert f"budget of calls: 693 a minute now, {note}" in said
     assert f'693 a minute now <span class="note">{note}.</span>' in panel
+
+
+def be_stuck(world: World, count: int, *, since: timedelta) -> None:
+    """So many tasks on a helpdesk that have failed too often; ordered so long ago, the first of them first."""
+    for n in range(count):
+        moment = world.now - since + timedelta(milliseconds=n)
+        outbox.order(Job.Kind.LINK, 1000 + n, helpdesk=world.helpdesk, now=moment)
+    Job.objects.filter(helpdesk=world.helpdesk, target_id__gte=1000).update(
+        tries=outbox.TRIES_BEFORE_RED,
+        error="The helpdesk is away.",
+        error_at=world.now - timedelta(minutes=3),
+        not_before=world.now + timedelta(minutes=10, seconds=30),
+    )
+
+
+def be_unanswered(world: World, count: int) -> None:
+    sent_at = world.now - timedelta(seconds=30)
+    Grant.objects.bulk_create(
+        Grant(helpdesk=world.helpdesk, purpose=Grant.Purpose.EXCHANGE, generation=1, state="unknown",
+              intended_at=sent_at, sent_at=sent_at)
+        for _ in range(count)
+    )  # fmt: skip
+
+
+def test_beyond_fifty_page_and_terminal_count_the_same_and_say_how_many_more(world, omar):
+    be_well(world)
+    for slug, red, unknown in (("sandbox", 3, 4), ("production", 52, 53)):
+        world.slug = slug
+        be_stuck(world, red, since=timedelta(hours=1, minutes=30))
+        be_unanswered(world, unknown)
+    said = in_a_terminal(world)
+    page = words(omar.get("/operations"))
+    panel = page.split('id="production"')[1].split("</section>")[0]
+    stuck, unknown = (
+        page.split(f'id="{name}"')[1].split("</section>")[0] for name in ("stuck", "unknown")
+    )
+    assert "55 tasks are stuck." in page
+    assert (stuck.count("<tr>") - 1, "And 5 more." in stuck) == (50, True)
+    assert (unknown.count("<tr>") - 1, "And 7 more." in unknown) == (50, True)
+    assert f"<dt>Tasks</dt><dd>{said[0].removeprefix('tasks: ')}.</dd>" in panel
+    assert said[0].endswith("; 52 stuck")
+    assert "<dt>Calls without an answer</dt><dd>53</dd>" in panel
+    assert "calls without an answer: 53" in said
+    lines = [line for line in said if line.startswith("stuck: ")]
+    assert (len(lines), lines[-1]) == (51, "stuck: and 2 more")
+
+
+def test_what_is_stuck_has_the_same_age_and_times_on_the_page_and_in_a_terminal(world, omar):
+    be_well(world)
+    be_stuck(world, 1, since=timedelta(hours=1, minutes=30))
+    (line,) = [line for line in in_a_terminal(world) if line.startswith("stuck: ")]
+    since, last, then = (
+        f"{world.now + timedelta(minutes=off, seconds=more):%F %T}"
+        for off, more in ((-90, 0), (-3, 0), (10, 30))
+    )
+    assert line == (
+        f"stuck: Find a person on the helpdesk: 6 tries since {since} (1 h 30 min ago); "
+        f"the last, {last}: The helpdesk is away. Next try {then} (in 10 min)."
+    )
+    page = words(omar.get("/operations")).split('id="stuck"')[1].split("</section>")[0]
+    for part in ("Find a person on the helpdesk", ">6<", "The helpdesk is away."):
+        assert part in page
+    assert re.findall(r'when-relative">([^<]+)<', page) == [
+        "3 min ago",
+        "1 h 30 min ago",
+        "in 10 min",
+    ]
+    Job.objects.update(not_before=world.now)
+    (line,) = [line for line in in_a_terminal(world) if line.startswith("stuck: ")]
+    assert line.endswith(" Next try now.")
+    page = words(omar.get("/operations")).split('id="stuck"')[1].split("</section>")[0]
+    assert '<td class="nowrap" data-label="Next try">now</td>' in page
 
 
 def what_reconcile_prints(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -1,17 +1,20 @@
 """Two at once: each race has one winner, and nothing stays half-done."""
 
+import time
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 
 from accounts import clock
-from accounts.models import StandIn
+from accounts.models import AuditEvent, StandIn
+from tests.fakes import SERVICE
 from tests.integration._threads import together
 from tests.world import World
-from tokens.models import AccessRequest, Credential, Decision, Grant, Job
+from tokens.models import AccessRequest, Credential, Decision, Grant, Helpdesk, Job
 from tokens.operations import grants, requests
 from tokens.outbox import claim, order
+from tokens.provisioning import Later, open_line
 from tokens.refusals import StaleState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -111,3 +114,29 @@ def test_a_job_is_claimed_by_one_worker(world):
     taken = [pk for result in together(*[drain] * 4) for pk in result]
     assert sorted(taken) == sorted(set(taken))
     assert len(taken) == 40
+
+
+def test_two_workers_at_once_renew_our_own_access_once(world):
+    """The slower finds the turn taken and comes back later; where it only comes when all is done, it takes what there is."""
+    came_later = 0
+    world.desk.at_mint = lambda: time.sleep(0.02)
+
+    def use() -> object:
+        try:
+            line = open_line(world.helpdesk, gate=None, clock=world.clock, connect=world._connect)
+            return line.as_service(lambda token: token)
+        except Later as later:
+            return later
+
+    for n in range(1, rounds() + 1):
+        Helpdesk.objects.update(service_token="")
+        answers = together(use, use)
+        assert world.desk.calls.count("mint") == n
+        late = [one for one in answers if isinstance(one, Later)]
+        assert [one for one in answers if one not in late] == [SERVICE] * (2 - len(late))
+        came_later += len(late)
+        kept = world.helpdesk
+        assert (kept.service_turn_until, kept.service_token != "") == (None, True)
+    assert came_later, "they never met"
+    for event in ("helpdesk.access_asked", "helpdesk.access_renewed"):
+        assert AuditEvent.objects.filter(event=event).count() == n

@@ -14,9 +14,9 @@ from accounts import clock
 from accounts.models import AuditEvent
 from tests.fakes import FreeLimiter
 from tests.world import World
-from tokens.connectors.base import Broken, RemoteUser, Retry
+from tokens.connectors.base import Broken, HelpdeskConfig, RemoteUser, Retry
 from tokens.management.commands import reconcile, verify
-from tokens.models import Credential, Grant, InventoryRun
+from tokens.models import Credential, Grant, Helpdesk, InventoryRun
 from tokens.operations import credentials, helpdesks
 from tokens.presenters import helpdesks as presenters
 from tokens.presenters.alarms import watches
@@ -92,7 +92,7 @@ def test_it_ends_with_how_everything_stands_as_the_operators_page_has_it(world):
     strays(world, 1)
     lines = [line.removeprefix("production: ") for line in run("reconcile").out.splitlines()]
     (panel,) = presenters.panels_of(watches(), now=world.now)
-    assert lines[1:] == list(presenters.standing(panel))
+    assert lines[1:] == list(presenters.standing(panel, now=world.now))
     assert lines[1] == "tasks: 1 due, 0 running, 0 waiting; 0 stuck"
     assert lines[3].startswith("list of all tokens: 2 at ")
 
@@ -160,6 +160,29 @@ def test_restored_freezes_first_and_says_how_it_ends(world):
     row = AuditEvent.objects.get(event="helpdesk.frozen")
     assert row.actor_name == "Keydesk"
     assert "backup" in row.body
+
+
+@pytest.mark.parametrize("said", ["WORKER_SEALING_KEYS", "Not loaded: moon"])
+def test_restored_freezes_whatever_is_missing_to_take_the_list(world, settings, said):
+    if said == "WORKER_SEALING_KEYS":
+        settings.WORKER_SEALING_KEYS = []
+    else:
+        moon = replace(settings.HELPDESKS["production"], slug="moon")
+        settings.HELPDESKS = {"moon": moon, **settings.HELPDESKS}
+    out = io.StringIO()
+    with pytest.raises(CommandError, match=said) as error:
+        call_command("reconcile", "--restored", stdout=out)
+    assert error.value.returncode == 2
+    assert world.helpdesk.is_frozen_as_restored
+    assert "production: new access is frozen." in out.getvalue()
+    assert world.desk.calls == []
+
+
+def test_nothing_is_frozen_where_nobody_said_restored(world, settings):
+    settings.WORKER_SEALING_KEYS = []
+    with pytest.raises(CommandError, match="WORKER_SEALING_KEYS"):
+        call_command("reconcile")
+    assert world.helpdesk.frozen_at is None
 
 
 def test_restored_acts_on_nothing_before_a_person_has_looked(world):
@@ -274,6 +297,39 @@ def test_a_list_that_cannot_be_had_for_verify(world):
     said = run("verify")
     assert said.status == 2
     assert "the list of tokens could not be had: The helpdesk is away." in said.err
+
+
+def test_a_helpdesk_that_is_away_keeps_back_nothing_of_another_nor_of_the_rows(
+    world, settings, monkeypatch
+):
+    """Sandbox comes first and is away: what is wrong on production and in the rows is said all the same."""
+    production = settings.HELPDESKS["production"]
+    settings.HELPDESKS = {
+        slug: replace(production, slug=slug) for slug in ("sandbox", "production", "moon")
+    }
+    Helpdesk.objects.create(slug="sandbox", name="Acme sandbox", kind="zendesk")
+    held = world.active()
+    AuditEvent.objects.filter(event="credential.activated").delete()
+    pair = world.desk.living()[0]
+    pair.record = replace(pair.record, user_id=7)
+
+    def connect(config: HelpdeskConfig, gate: object) -> object:
+        if config.slug == "sandbox":
+            raise Retry("The helpdesk is away.")
+        return world._connect(config, gate)
+
+    monkeypatch.setattr(verify, "connector_for", connect)
+    said = run("verify")
+    assert said.out.splitlines() == [
+        f"production: token {pair.record.id} of {held.client_id}: wrong user 7, approved for {ADA}",
+        f"{held.client_id}: no audit row says how it came to be active",
+        "verify: 2 violations; nothing could be found out of sandbox, moon",
+    ]
+    assert said.err.splitlines() == [
+        "sandbox: the list of tokens could not be had: The helpdesk is away.",
+        "moon: it is not loaded; run manage.py load_catalogue",
+    ]
+    assert said.status == 2
 
 
 def test_an_unknown_token_is_named_once_it_is_old_enough(world):

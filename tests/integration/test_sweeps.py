@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 from django.conf import settings
 from django.db import OperationalError
+from django.db.models import Model
 
 from accounts.operations import deactivate
 from tests.fakes import Pair
@@ -14,6 +15,7 @@ from tokens import findings, outbox
 from tokens.connectors.base import RemoteUser, Retry, Unknown
 from tokens.models import (
     AccessRequest,
+    Credential,
     Grant,
     Helpdesk,
     InventoryRun,
@@ -311,6 +313,76 @@ def test_a_proof_by_list_waits_for_the_turn_of_another(world):
     world.work()
     credential.refresh_from_db()
     assert credential.state == CredentialState.ACTIVE
+
+
+# --- The oldest first ----------------------------------------------------------------------------------
+
+AGED = {
+    # how old a row is by what column, of which kind of row, and the moment where all of them are due
+    "lapse_requests": (AccessRequest, "decide_by", timedelta(0)),
+    "escalate_requests": (AccessRequest, "escalate_at", timedelta(0)),
+    "lapse_credentials": (Credential, "connect_by", timedelta(0)),
+    "tell_connect_waiting": (Credential, "connect_by", timedelta(hours=9)),
+    "expire_credentials": (Credential, "lives_until", timedelta(0)),
+    "tell_ends_soon": (Credential, "lives_until", timedelta(days=14)),
+    "keep_alive": (Grant, "refresh_expires_at", timedelta(hours=9)),
+}
+
+
+@pytest.fixture
+def acted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Which rows a sweep acted on, one after the other; it takes two at a time."""
+    found: list[int] = []
+    right = sweeps._acted
+    monkeypatch.setattr(sweeps, "BATCH", 2)
+    monkeypatch.setattr(sweeps, "_acted", lambda row, act: found.append(row.pk) or right(row, act))
+    return found
+
+
+def three(world: World, model: type[Model], *, is_connected: bool) -> list[int]:
+    names = ("first", "second", "third")
+    if model is AccessRequest:
+        return [world.ask(script_name=name).pk for name in names]
+    make = world.active if is_connected else world.ordered
+    held = [make(script_name=name) for name in names]
+    return [row.pk if model is Credential else row.grants.get().pk for row in held]
+
+
+@pytest.mark.parametrize("name", AGED)
+def test_a_sweep_takes_the_oldest_first_and_no_more_than_it_should(world, acted, name):
+    """The second row is the oldest, then the third; the first is left for the next time."""
+    model, column, off = AGED[name]
+    first, second, third = three(world, model, is_connected=column != "connect_by")
+    for pk, hours in ((second, 3), (third, 2), (first, 1)):
+        at = world.now + off - timedelta(hours=hours)
+        assert model.objects.filter(pk=pk).update(**{column: at}) == 1
+    long_ago = world.now - timedelta(days=30)
+    Credential.objects.update(ordered_at=long_ago, issued_at=long_ago)
+    sweep = getattr(sweeps, name)
+    assert sweep(now=world.now, **({"most": 2} if name == "expire_credentials" else {})) == 2
+    assert acted == [second, third]
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_who_left_first_is_seen_to_first(world, acted, is_held):
+    people = ("ada", "noor", "lena")
+    rows = {key: world.ordered(by=key) if is_held else world.ask(by=key) for key in people}
+    for key in ("noor", "lena", "ada"):
+        world.wait(hours=1)
+        deactivate(user=world.person(key), by=None, reason="Left.", now=world.now)
+    assert sweeps.end_for_leavers(now=world.now) == 2
+    assert acted == [rows["noor"].pk, rows["lena"].pk]
+
+
+def test_what_has_waited_longest_without_a_job_gets_one_first(world, acted):
+    """Its number says how long: one on which something else moved since stands where it stood."""
+    held = [world.ordered(script_name=name) for name in ("first", "second", "third")]
+    for credential in reversed(held):
+        world.consent(credential)
+    forget_jobs()
+    assert sweeps.find_stuck(now=world.now) == 2
+    assert sweeps.find_stuck(now=world.now) == 1
+    assert acted == [credential.pk for credential in held]
 
 
 # --- One that fails stops no other -------------------------------------------------------------------

@@ -109,6 +109,11 @@ def stall(handling: Handling, seconds: float, *, looks: int = 0) -> None:
     handling.helpdesk.order_faults(*({**one, **slow} for one in (refresh, look) if one["times"]))
 
 
+def grace(handling: Handling) -> float:
+    """How long docs/install.md says a worker may take to end, times scaled; and a second for the process to go away."""
+    return float(handling.environment["CALL_DEADLINE_SECONDS"]) + 2 + SECOND
+
+
 def wait_until_sent(handling: Handling) -> None:
     until(lambda: handling.rows.count("SELECT count(*) FROM tokens_grant WHERE state = 'sent'") > 0)
 
@@ -259,7 +264,7 @@ def test_a_worker_told_to_end_keeps_the_answer_it_waits_for(
     wait_until_sent(handling)
     status, seconds = handling.terminate("worker", within=10)
     assert status == 0
-    assert seconds < 8
+    assert seconds < grace(handling)
     assert not script.has_open_work(), "it was answered in time, and kept"
     handling.start("worker")
     script.settle()
@@ -275,7 +280,7 @@ def test_a_worker_told_to_end_leaves_a_call_without_an_answer_as_unknown(
     wait_until_sent(handling)
     status, seconds = handling.terminate("worker", within=10)
     assert status == 0
-    assert seconds < 8
+    assert seconds < grace(handling)
     handling.start("worker")
     until(lambda: not script.has_open_work(), seconds=60)
     assert script.key.fetch().status_code == 200
@@ -292,7 +297,7 @@ def test_a_worker_told_to_end_hands_back_what_takes_longer(
     wait_until_sent(handling)
     status, seconds = handling.terminate("worker", within=10)
     assert status == 0
-    assert seconds < 8
+    assert seconds < grace(handling)
     assert "jobs handed back: 1" in handling.logged("worker")
     assert script.has_open_work()
     assert handling.rows.count("SELECT count(*) FROM tokens_job WHERE claimed_by <> ''") == 0

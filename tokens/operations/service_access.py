@@ -11,14 +11,14 @@ from tokens.models import Helpdesk
 
 
 def take_turn(*, helpdesk: Helpdesk, now: datetime) -> datetime | None:
-    """Be the one who renews our own access, until the moment returned. None: somebody else does.
+    """Be the one who renews our own access, until the moment returned. None: somebody else does, or has since it was looked at.
 
     That it will be asked for is on record before it is: an answer that is lost leaves a token nobody has.
     """
     until = now + settings.CLAIM
     free = Q(service_turn_until=None) | Q(service_turn_until__lte=now)
     with transaction.atomic():
-        mine = Helpdesk.objects.filter(free, pk=helpdesk.pk)
+        mine = Helpdesk.objects.filter(free, pk=helpdesk.pk, service_token=helpdesk.service_token)
         if not mine.update(service_turn_until=until):
             return None
         audit.record("helpdesk.access_asked", by=None, target=helpdesk, now=now)

@@ -1,11 +1,12 @@
-"""One helpdesk on the operator's page: its line, its jobs, its lists, its budget, what is known of it.
+"""One helpdesk on the operator's page and in a terminal: its line, its jobs, its lists, its budget, what is known of it.
 
-What is shown is what workers wrote down, and what Redis answers at once.
+What is shown is what workers wrote down, and what Redis answers at once. What both say is counted and worded here.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -14,9 +15,23 @@ from accounts.models import AuditEvent
 from tokens import capabilities, outbox
 from tokens.limiter import LimiterDown, LimiterState, shared_limiter
 from tokens.models import Helpdesk, InventoryRun
+from tokens.presenters.words import time_off
 from tokens.queries import operations as queries
 
+T = TypeVar("T")
 REDIS_GONE = "Redis does not answer: pages and keys go on, work waits."
+
+
+@dataclass(frozen=True)
+class Some(Generic[T]):
+    """The first of many things, and how many there are in all."""
+
+    shown: Sequence[T]
+    count: int
+
+    @property
+    def more(self) -> int:
+        return max(0, self.count - len(self.shown))
 
 
 @dataclass(frozen=True)
@@ -47,10 +62,20 @@ class Panel:
     frozen: AuditEvent | None
     next_try: datetime | None
     jobs: list[queries.JobCount]
+    unknown: int
+    """Calls without an answer."""
     last: InventoryRun | None
     complete: InventoryRun | None
     budget: Budget
     known: list[Known]
+
+    @property
+    def tasks(self) -> str:
+        """How many tasks there are, in words."""
+        due, running, waiting = (
+            sum(getattr(row, name) for row in self.jobs) for name in ("due", "running", "waiting")
+        )
+        return f"{due} due, {running} running, {waiting} waiting; {self.watch.stuck} stuck"
 
     @property
     def failed(self) -> InventoryRun | None:
@@ -65,10 +90,12 @@ def panels_of(watched: Sequence[queries.Watch], *, now: datetime) -> list[Panel]
         w.helpdesk for w in watched if w.helpdesk.stopped_at or w.helpdesk.frozen_at
     )
     jobs, runs = queries.job_counts(now=now), queries.inventories(watched)
+    unknown = queries.unknown_counts()
     budgets = _budgets([watch.helpdesk.slug for watch in watched])
     return [
-        _panel(watch, events, jobs.get(watch.helpdesk.pk, []), runs[watch.helpdesk.pk], budget)
+        _panel(watch, events, jobs.get(pk, []), unknown.get(pk, 0), runs[pk], budget)
         for watch, budget in zip(watched, budgets, strict=True)
+        for pk in [watch.helpdesk.pk]
     ]
 
 
@@ -76,6 +103,7 @@ def _panel(
     watch: queries.Watch,
     events: dict[tuple[int, str], AuditEvent],
     jobs: list[queries.JobCount],
+    unknown: int,
     runs: queries.Inventories,
     budget: Budget,
 ) -> Panel:
@@ -88,6 +116,7 @@ def _panel(
         frozen=events.get((helpdesk.pk, "helpdesk.frozen")) if helpdesk.frozen_at else None,
         next_try=stopped_at + settings.PROBE_EVERY if stopped_at else None,
         jobs=jobs,
+        unknown=unknown,
         last=runs.last,
         complete=runs.complete,
         budget=budget,
@@ -125,27 +154,42 @@ def _pace_note(pace: LimiterState) -> str:
     return f"{', '.join(said)}; {line}{paused}"
 
 
-def standing(panel: Panel) -> Iterator[str]:
+def stuck(watched: Sequence[queries.Watch], *, of: Helpdesk | None = None) -> Some[queries.RedJob]:
+    """What stands in red, the oldest first: of these, which are all helpdesks unless one is named."""
+    red = queries.red_jobs(least_tries=outbox.TRIES_BEFORE_RED, of=of)
+    return Some(red, sum(watch.stuck for watch in watched))
+
+
+def standing(panel: Panel, *, now: datetime) -> Iterator[str]:
     """What the operator's page says of one helpdesk, a line for each kind of thing, for a terminal."""
-    due, running, waiting = (
-        sum(getattr(row, name) for row in panel.jobs) for name in ("due", "running", "waiting")
-    )
-    yield f"tasks: {due} due, {running} running, {waiting} waiting; {panel.watch.stuck} stuck"
-    for red in queries.red_jobs(least_tries=outbox.TRIES_BEFORE_RED, of=panel.helpdesk):
-        yield _stuck(red)
-    yield f"calls without an answer: {queries.count_of_unknown(panel.helpdesk)}"
+    yield f"tasks: {panel.tasks}"
+    red = stuck([panel.watch], of=panel.helpdesk)
+    yield from (_stuck(row, now) for row in red.shown)
+    if red.more:
+        yield f"stuck: and {red.more} more"
+    yield f"calls without an answer: {panel.unknown}"
     run = panel.complete
     listed = f"{run.token_count} at {run.started_at:%F %T}" if run else "none that is complete yet"
     yield f"list of all tokens: {listed}"
+    if panel.failed:
+        yield f"the last attempt, {panel.failed.started_at:%F %T}, came to nothing: {panel.failed.error}"
     budget = panel.budget
     yield f"budget of calls: {budget.sentence}" + (f", {budget.note}" if budget.note else "")
 
 
-def _stuck(red: queries.RedJob) -> str:
+def _stuck(red: queries.RedJob, now: datetime) -> str:
     job = red.job
     about = f" ({red.about})" if red.about else ""
     last = f"; the last, {job.error_at:%F %T}: {job.error}" if job.error_at else "."
-    return f"stuck: {job.get_kind_display()}{about}: {job.tries} tries{last} Next try {job.not_before:%F %T}."
+    next_try = "now" if job.not_before <= now else _when(job.not_before, now)
+    return (
+        f"stuck: {job.get_kind_display()}{about}: {job.tries} tries since {_when(job.created_at, now)}"
+        f"{last} Next try {next_try}."
+    )
+
+
+def _when(moment: datetime, now: datetime) -> str:
+    return f"{moment:%F %T} ({time_off(moment, now)})"
 
 
 def known_of(helpdesk: Helpdesk) -> list[Known]:

@@ -3,16 +3,15 @@
 The web never calls the helpdesk: what is shown is what workers wrote down, and what Redis answers at once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 
-from tokens import outbox
 from tokens.models import Grant, Helpdesk, InventoryRun, Notification
 from tokens.presenters.alarms import Thing, alarms, place, watches
-from tokens.presenters.helpdesks import REDIS_GONE, Panel, panels_of
+from tokens.presenters.helpdesks import REDIS_GONE, Panel, Some, panels_of, stuck
 from tokens.presenters.messages import PlaceRow, place_rows, things_of
 from tokens.queries import operations as queries
 from tokens.queries import verification
@@ -39,10 +38,10 @@ class Page:
 
     things: list[Thing]
     panels: list[Panel]
-    red: list[queries.RedJob]
-    unknown: list[tuple[Grant, datetime]]
+    red: Some[queries.RedJob]
+    unknown: Some[tuple[Grant, datetime]]
     """Calls without an answer, and when each is settled."""
-    broken: list[Broken]
+    broken: Some[Broken]
     places: list[PlaceRow]
     """Mail and each destination: how many messages wait there."""
     messages: list[Notification]
@@ -58,20 +57,12 @@ class Page:
     def others(self) -> list[Thing]:
         return self.things[1:]
 
-    @property
-    def broken_shown(self) -> list[Broken]:
-        return self.broken[:MOST_VIOLATIONS]
-
-    @property
-    def broken_more(self) -> int:
-        return max(0, len(self.broken) - MOST_VIOLATIONS)
-
 
 def page(*, now: datetime) -> Page:
     """The operator's page, as it stands now."""
     watched = watches()
     panels = panels_of(watched, now=now)
-    red = queries.red_jobs(least_tries=outbox.TRIES_BEFORE_RED)
+    red = stuck(watched)
     broken, places, beats = _broken(panels, now=now), place_rows(now=now), heartbeats(now)
     things = [
         *_dead(beats),
@@ -83,8 +74,14 @@ def page(*, now: datetime) -> Page:
         *things_of(places),
     ]
     urgent_first = sorted(things, key=lambda thing: thing.tone != "bad")
-    unknown = [(call, _settled_at(call)) for call in queries.unknown_calls()]
-    return Page(urgent_first, panels, red, unknown, broken, places, failed_messages(), beats)
+    return Page(
+        urgent_first, panels, red, _unknown(panels), broken, places, failed_messages(), beats
+    )
+
+
+def _unknown(panels: Iterable[Panel]) -> Some[tuple[Grant, datetime]]:
+    calls = [(call, _settled_at(call)) for call in queries.unknown_calls()]
+    return Some(calls, sum(panel.unknown for panel in panels))
 
 
 def _settled_at(call: Grant) -> datetime:
@@ -94,7 +91,7 @@ def _settled_at(call: Grant) -> datetime:
 # --- What verify says ----------------------------------------------------------------------------------
 
 
-def _broken(panels: Iterable[Panel], *, now: datetime) -> list[Broken]:
+def _broken(panels: Iterable[Panel], *, now: datetime) -> Some[Broken]:
     """What `manage.py verify` would print about the last complete inventories."""
     found = [
         Broken(f"{panel.helpdesk}: {violation.text}", _page_of(violation))
@@ -102,7 +99,8 @@ def _broken(panels: Iterable[Panel], *, now: datetime) -> list[Broken]:
         if panel.complete is not None
         for violation in _of_last_list(panel.helpdesk, panel.complete, now=now)
     ]
-    return found + [Broken(v.text, _page_of(v)) for v in verification.of_rows()]
+    found += [Broken(v.text, _page_of(v)) for v in verification.of_rows()]
+    return Some(found[:MOST_VIOLATIONS], len(found))
 
 
 def _of_last_list(
@@ -130,21 +128,19 @@ def _dead(beats: Iterable[Beat]) -> list[Thing]:
     ][:1]
 
 
-def _red(red: Sequence[queries.RedJob]) -> list[Thing]:
-    if not red:
-        return []
-    what = "1 task is" if len(red) == 1 else f"{len(red)} tasks are"
+def _red(red: Some[queries.RedJob]) -> list[Thing]:
+    what = "1 task is" if red.count == 1 else f"{red.count} tasks are"
     return [
-        Thing(f"{what} stuck.", f"The first: {red[0].job.error}", href="#stuck", label="See them")
+        Thing(f"{what} stuck.", f"The first: {row.job.error}", href="#stuck", label="See them")
+        for row in red.shown[:1]
     ]
 
 
-def _violated(broken: Sequence[Broken]) -> list[Thing]:
-    if not broken:
-        return []
-    what = "1 promise is" if len(broken) == 1 else f"{len(broken)} promises are"
+def _violated(broken: Some[Broken]) -> list[Thing]:
+    what = "1 promise is" if broken.count == 1 else f"{broken.count} promises are"
     return [
-        Thing(f"{what} broken.", f"{broken[0].text}.", href="#broken", label="See what is broken")
+        Thing(f"{what} broken.", f"{one.text}.", href="#broken", label="See what is broken")
+        for one in broken.shown[:1]
     ]
 
 

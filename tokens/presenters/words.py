@@ -1,6 +1,6 @@
 """Lists, spans and days as words."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
@@ -20,6 +20,25 @@ def all_of(names: list[str]) -> str:
 def days_words(days: int) -> str:
     """ "1 day", "90 days"."""
     return "1 day" if days == 1 else f"{days} days"
+
+
+def time_off(moment: datetime, now: datetime) -> str:
+    """How far off a moment is: "in 5 min", "1 h 30 min ago"."""
+    off = moment - now
+    if abs(off) < timedelta(minutes=1):
+        return "just now" if off <= timedelta(0) else "in under a minute"
+    words = _rough(abs(off))
+    return f"in {words}" if off > timedelta(0) else f"{words} ago"
+
+
+def _rough(size: timedelta) -> str:
+    """One unit is enough for what lies days off; within a day the minutes count."""
+    if size >= timedelta(days=2):
+        return days_words(size.days)
+    minutes = int(size.total_seconds()) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
 
 
 NAMES = dict(

@@ -199,9 +199,10 @@ def unknown_calls() -> list[Grant]:
     return list(rows.order_by("sent_at", "id")[:MOST_SHOWN])
 
 
-def count_of_unknown(helpdesk: Helpdesk) -> int:
-    """How many calls of one helpdesk are without an answer."""
-    return Grant.objects.filter(helpdesk=helpdesk, state=GrantState.UNKNOWN).count()
+def unknown_counts() -> dict[int, int]:
+    """How many calls are without an answer, by helpdesk."""
+    rows = Grant.objects.filter(state=GrantState.UNKNOWN).values_list("helpdesk_id")
+    return dict(rows.annotate(n=Count("pk")))
 
 
 # --- Inventories ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ word, 2 if a list could not be had. `--restored` is for a database that came bac
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -44,13 +44,14 @@ class Command(BaseCommand):
         parser.add_argument("--helpdesk", metavar="SLUG", help="one of HELPDESKS; all if left out")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        if missing := worker.lacking():
-            raise CommandError(missing, returncode=NO_LIST)
+        slugs = _wanted(options["helpdesk"])
         try:
-            found = _wanted(options["helpdesk"])
+            rows = {row.slug: row for row in Helpdesk.objects.filter(slug__in=slugs)}
+            found = [rows[slug] for slug in slugs if slug in rows]
             if options["restored"]:
                 for helpdesk in found:
                     self._freeze(helpdesk)
+            _insist_on_all_it_takes(slugs, rows)
             worst = max((self._helpdesk(helpdesk) for helpdesk in found), default=0)
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
@@ -61,7 +62,7 @@ class Command(BaseCommand):
             sys.exit(worst)
 
     def _freeze(self, helpdesk: Helpdesk) -> None:
-        """Before any list is taken, so that nothing new is issued on the word of old books."""
+        """Before anything else, whatever is missing to take a list: nothing new is issued on the word of old books."""
         helpdesks.freeze_restored(helpdesk=helpdesk, now=clock.now())
         where = f"the list at {settings.PORTAL_URL}/operations/{helpdesk.slug}/confirm"
         then = f"The freeze ends when an admin has confirmed {where}"
@@ -88,9 +89,9 @@ class Command(BaseCommand):
 
     def _say_how_it_stands(self, helpdesk: Helpdesk) -> None:
         """In short what the operator's page says."""
-        watched = [watch for watch in watches() if watch.helpdesk == helpdesk]
-        for panel in panels_of(watched, now=clock.now()):
-            for line in standing(panel):
+        watched, now = [watch for watch in watches() if watch.helpdesk == helpdesk], clock.now()
+        for panel in panels_of(watched, now=now):
+            for line in standing(panel, now=now):
                 self.stdout.write(f"{helpdesk.slug}: {line}")
 
     def _failed(self, helpdesk: Helpdesk, reason: str) -> int:
@@ -99,17 +100,20 @@ class Command(BaseCommand):
         return NO_LIST
 
 
-def _wanted(slug: str | None) -> list[Helpdesk]:
+def _wanted(slug: str | None) -> list[str]:
     if slug is not None and slug not in settings.HELPDESKS:
         raise CommandError(f"HELPDESKS does not name {slug}.", returncode=NO_LIST)
-    slugs = [slug] if slug else list(settings.HELPDESKS)
-    found = {row.slug: row for row in Helpdesk.objects.filter(slug__in=slugs)}
-    if missing := [one for one in slugs if one not in found]:
+    return [slug] if slug else list(settings.HELPDESKS)
+
+
+def _insist_on_all_it_takes(slugs: list[str], found: Collection[str]) -> None:
+    if lacking := worker.lacking():
+        raise CommandError(lacking, returncode=NO_LIST)
+    if missing := [slug for slug in slugs if slug not in found]:
         raise CommandError(
             f"Not loaded: {', '.join(missing)}. Run manage.py load_catalogue first.",
             returncode=NO_LIST,
         )
-    return [found[one] for one in slugs]
 
 
 def _settle(helpdesk: Helpdesk) -> Settled:
