@@ -22,12 +22,20 @@ from django.db import connection, models, transaction
 from accounts import clock, sessions
 from accounts.models import AuditEvent, User
 from bench.rows import SLUG, count_on, linked
-from tokens.models import AccessProfile, AccessRequest, Credential, Helpdesk, HelpdeskUser
+from tokens.models import (
+    AccessProfile,
+    AccessRequest,
+    Credential,
+    Helpdesk,
+    HelpdeskLink,
+    HelpdeskUser,
+)
 from tokens.states import CredentialState, RequestState
 
 SEED = 1_000
 PEOPLE = 2_000
 WATCHERS = ("ben", "omar")
+OWN, WORKING = 60, 20
 STATES = (
     RequestState.PENDING, *[RequestState.APPROVED] * 6, RequestState.DENIED, RequestState.WITHDRAWN,
     RequestState.LAPSED,
@@ -38,7 +46,7 @@ STATES = (
 def fill(number: int) -> dict[str, Any]:
     """Make so many requests, what came of them and their lines in the audit; sign in who looks."""
     now = clock.now()
-    watchers = {key: linked(key, now).user for key in WATCHERS}
+    links = {key: linked(key, now) for key in WATCHERS}
     with transaction.atomic():
         crowd = _crowd(now)
         _first(now, crowd)
@@ -46,12 +54,13 @@ def fill(number: int) -> dict[str, Any]:
         while made < number:
             _double(crowd, made, times=min(2, number // made))
             made *= 2
+        _give(links["ben"], now)
         count_on([User, HelpdeskUser, AccessRequest, Credential, AuditEvent])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     waiting = AccessRequest.objects.filter(state=RequestState.PENDING, decide_by__gt=now)
     return {
-        "cookies": {key: _session(user, now) for key, user in watchers.items()},
+        "cookies": {key: _session(link.user, now) for key, link in links.items()},
         "waiting": waiting.order_by("decide_by").values_list("pk", flat=True)[0],
     }
 
@@ -112,6 +121,18 @@ def _first(now: datetime, crowd: Crowd) -> None:
             actor_name=str(row.requester_id), target_type="AccessRequest", target_id=str(row.pk), body="{}",
         )
         for row in requests
+    )  # fmt: skip
+
+
+def _give(link: HelpdeskLink, now: datetime) -> None:
+    """The first sixty are somebody's who looks: six wait, twenty of the access they were given work."""
+    own = {"acts_as": link.helpdesk_user_id}
+    AccessRequest.objects.filter(pk__lte=OWN).update(requester=link.user_id, **own)
+    held = Credential.objects.filter(pk__lte=OWN)
+    held.update(owner=link.user_id, **own)
+    working = list(held.order_by("pk").values_list("pk", flat=True)[:WORKING])
+    Credential.objects.filter(pk__in=working).update(
+        state=CredentialState.ACTIVE, lives_until=now + timedelta(days=20), ended_at=None, end_reason="",
     )  # fmt: skip
 
 

@@ -32,6 +32,8 @@ PAGES = {
     "ended": ("ben", "/ended"),
     "inventory": ("omar", "/inventory"),
     "audit": ("omar", "/audit"),
+    "profiles": ("omar", "/profiles"),
+    "emergencies": ("omar", "/emergencies"),
 }
 ADMINS = ("omar", "/admin/tokens/accessrequest/?state__exact=pending")
 
