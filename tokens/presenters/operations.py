@@ -134,6 +134,8 @@ def _red(red: Sequence[queries.RedJob]) -> list[Thing]:
     if not red:
         return []
     what = "1 task is" if len(red) == 1 else f"{len(red)} tasks are"
+    if len(red) == queries.MOST_SHOWN:
+        what = f"At least {what}"
     return [
         Thing(f"{what} stuck.", f"The first: {red[0].job.error}", href="#stuck", label="See them")
     ]
