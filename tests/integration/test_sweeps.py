@@ -83,7 +83,7 @@ def test_what_belongs_to_somebody_who_left_ends(world):
 
 
 def test_revoking_closes_a_renewal_that_waits_and_says_so(world):
-    credential = world.active()
+    credential = world.active(days=7)
     row = world.ask(scopes=credential.scopes, renews=credential, days=30)
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
     row.refresh_from_db()

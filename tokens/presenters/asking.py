@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from accounts.models import User
 from tokens import permissions, policies
-from tokens.models import AccessProfile, Credential, HelpdeskLink, ProfileVersion
+from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink, ProfileVersion
 from tokens.models.catalogue import RISKS, Risk
 from tokens.presenters.requests import ScopeLine, WhoDecides, scope_lines
 from tokens.presenters.words import days_words
@@ -113,17 +113,26 @@ def frozen(found: Iterable[Offer]) -> list[str]:
 
 @dataclass(frozen=True)
 class Renewal:
-    """What a renewal keeps: the access as it is, in words."""
+    """What a renewal keeps, the access as it is in words; and what it can give."""
 
     credential: Credential
     offer: Offer
     scopes: list[ScopeLine]
+    before: AccessRequest | None
+    """The request that gave or lengthened it last."""
+    begins_at: datetime | None
+    """From when on a renewal can move the end, where none can now."""
 
 
-def renewal(credential: Credential, offer: Offer) -> Renewal:
+def renewal(
+    credential: Credential, offer: Offer, before: AccessRequest | None, *, now: datetime
+) -> Renewal:
     """The access somebody asks more time for."""
-    kind = offer.profile.helpdesk.kind
-    return Renewal(credential, offer, scope_lines(credential.scopes, kind, queries.scope_table()))
+    lines = scope_lines(credential.scopes, offer.profile.helpdesk.kind, queries.scope_table())
+    longest, begins_at = offer.version.longest_days, None
+    if credential.lives_until and credential.least_days(now=now) > longest:
+        begins_at = credential.lives_until - timedelta(days=longest)
+    return Renewal(credential, offer, lines, before, begins_at)
 
 
 def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> str:

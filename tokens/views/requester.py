@@ -166,6 +166,7 @@ def _beside(
     """What every page with a wish shows beside its fields."""
     return {
         "lengths": form.lengths(credential, now=now),
+        "least": credential.least_days(now=now) if credential else 1,
         "people": queries.other_people(user),
         "decide_within": span_words(settings.DECIDE_WITHIN),
         "now": now,
@@ -182,14 +183,15 @@ def _renew(request: HttpRequest, pk: int) -> HttpResponse:
     offer = asking.offer_of(credential.profile_version.profile, user)
     if offer is None or not offer.may:
         raise Denied(offer.may.reason if offer else "This access can no longer be asked for.")
+    before = queries.last_request_for(credential)
     form = request_forms.RenewForm(
         request.POST or None, by=user, credential=credential,
-        initial=prefilled.by_last_request(queries.last_request_for(credential)),
+        initial=prefilled.by_last_request(before),
     )  # fmt: skip
     if made := tried(form, lambda: _submit(form, user, now=now)):
         return redirect("access_request", made.pk)
     shown = _beside(user, form, now=now, credential=credential)
-    shown["renewal"] = asking.renewal(credential, offer)
+    shown["renewal"] = asking.renewal(credential, offer, before, now=now)
     shown["use"] = use_of(credential)
     return form_page(request, "requests/renew.html", form, **shown)
 
