@@ -11,7 +11,7 @@ from tokens.models.catalogue import RISKS, Risk
 from tokens.presenters.requests import ScopeLine, WhoDecides, scope_lines
 from tokens.presenters.words import days_words
 from tokens.queries import requests as queries
-from tokens.queries.people import would_be_asked
+from tokens.queries.people import asked, would_be_asked
 from tokens.queries.usual_waits import usual_waits
 from tokens.refusals import Answer
 
@@ -141,8 +141,19 @@ def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> st
     rule = policies.approves_by_itself(
         version, days=version.policy_days or 1, requester=requester, is_renewal=False
     )
+    return _what_happens(version, names, is_by_rule=bool(rule))
+
+
+def who_would_decide(version: ProfileVersion, who: WhoDecides) -> str:
+    """The same as most who ask read it: they decide nothing, and had no hand in the terms."""
+    anybody = asked(version.approver_group, requester_id=0, lead_id=None)
+    said = _what_happens(version, who.names(anybody, but=[]), is_by_rule=version.policy_days > 0)
+    return f"{said} Their lead decides too, where they have one." if version.lead_decides else said
+
+
+def _what_happens(version: ProfileVersion, names: str, *, is_by_rule: bool) -> str:
     by_people = _by_people(version, names)
-    if not rule:
+    if not is_by_rule:
         return by_people
     return f"Approved at once for at most {days_words(version.policy_days)}. Longer: {by_people}"
 
