@@ -19,7 +19,7 @@ const sayDate = () => {
   words.textContent = "";
   if (!number.value || !Number.isInteger(days) || days < 1) return;
   if (days > longest()) { words.textContent = `The longest time for this access is ${longest()} days.`; return; }
-  if (days < least) { words.textContent = `It lives longer than that as it is; at least ${least} days change something.`; return; }
+  if (days < least) { words.textContent = `Fewer than ${least} days would change nothing.`; return; }
   const end = new Date(other.dataset.today);
   end.setDate(end.getDate() + days);
   words.textContent = `Until ${end.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" })}.`;

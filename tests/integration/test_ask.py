@@ -13,7 +13,7 @@ from accounts.models import AuditEvent
 from tests import people
 from tests.integration._people import browser, filled, words
 from tokens.models import AccessProfile, AccessRequest, HelpdeskLink, Notification, ProfileVersion
-from tokens.operations import credentials, requests
+from tokens.operations import credentials, requests, sweeps
 from tokens.refusals import Denied
 from tokens.states import RequestState
 
@@ -282,6 +282,32 @@ def test_an_old_request_of_ones_own_fills_the_form_in(world, ada):
     assert form["days"].value() == "60"
 
 
+def test_what_really_timed_out_is_asked_again_as_it_was(world, ada):
+    """By the sweep, days later, through the link that the page offers."""
+    world.now = clock.now() - settings.DECIDE_WITHIN - timedelta(hours=1)
+    old = world.ask(
+        script_name="csat", scopes=frozenset({"tickets:read"}), days=45, purpose="As OPS-7 says",
+        ticket_url="https://tickets.acme.test/OPS-7", rhythm="monthly", runs_where="n8n",
+        deputy=world.person("noor"),
+    )  # fmt: skip
+    sweeps.sweep(now=clock.now())
+    old.refresh_from_db()
+    assert old.state == RequestState.LAPSED
+    page = words(ada.get(f"/requests/{old.pk}"))
+    (link,) = re.findall(r'href="([^"]+)">Ask again', page)
+    form = ada.get(link).context["form"]
+    wanted = {
+        "script_name": "csat", "profile": "production/read-tickets", "runs_where": "n8n", "rhythm": "monthly",
+        f"scopes-{old.profile_id}": ["tickets:read"], "days": "other", "other_days": "45",
+        "purpose": "As OPS-7 says", "ticket_url": "https://tickets.acme.test/OPS-7", "deputy": "noor@acme.test",
+    }  # fmt: skip
+    assert {name: form[name].value() for name in wanted} == wanted
+    sent = {**wanted, "key": form["key"].value()}
+    assert ada.post(link, sent).status_code == 302, "sent as it stands"
+    again = AccessRequest.objects.latest("pk")
+    assert (again.state, again.days, again.deputy) == ("pending", 45, old.deputy)
+
+
 @pytest.mark.parametrize("number", ["1e9", "-1", "9" * 19, "9" * 400, "", "x", "²"])
 @pytest.mark.parametrize("name", ["again", "renews"])
 def test_a_number_that_is_none_of_ones_own_is_a_404(ada, name, number):
@@ -336,12 +362,15 @@ def test_a_renewal_says_which_end_each_length_gives_and_offers_none_that_changes
     for value, end in lengths(page)[:2]:
         off = datetime.fromisoformat(end) - clock.now() - timedelta(days=int(value))
         assert abs(off) < timedelta(minutes=1)
-    assert "At most 90 days. At least 40 days: for fewer it lives longer as it is." in page
+    assert "At most 90 days. Fewer than 40 days would change nothing." in page
     assert "Given for 40 days last time" in page
-    assert "Choose a shorter time than last time" in page
+    shorter = "Choose a shorter time than last time."
+    assert shorter not in page
     held.lives_until -= timedelta(days=20)
     held.save()
-    assert [value for value, _ in lengths(words(ada.get(address)))] == ["30", "60", "90", "other"]
+    page = words(ada.get(address))
+    assert [value for value, _ in lengths(page)] == ["30", "60", "90", "other"]
+    assert shorter in page
 
 
 @pytest.mark.parametrize("sent", [{"days": "30"}, {"days": "other", "other_days": "39"}])
@@ -384,7 +413,7 @@ def test_fewer_permissions_start_with_exactly_what_is_held(world, ada):
     world.consent(asked.credential)
     world.work()
     page = words(ada.get(f"/requests/new?renews={asked.credential_id}"))
-    (link,) = re.findall(r'<a href="([^"]+)">ask for fewer permissions', page)
+    (link,) = re.findall(r'<a href="([^"]+)">Ask for fewer permissions', page)
     form = ada.get(link).context["form"]
     assert form["profile"].value() == "production/read-tickets"
     assert form[f"scopes-{asked.profile_id}"].value() == ["tickets:read", "users:read"]

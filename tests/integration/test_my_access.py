@@ -316,6 +316,6 @@ def test_a_renewal_says_what_the_access_was_used_for(world):
     page = words(ada.get(f"/requests/new?renews={held.pk}"))
     assert "Not once so far" in page
     assert "You said: every week" in page
-    assert "ask for fewer permissions" in page
+    assert "Ask for fewer permissions" in page
     Fetch.objects.create(credential=held, grant=held.grants.get(), at=world.now)
     assert "1 token in all, the last" in words(ada.get(f"/requests/new?renews={held.pk}"))

@@ -125,6 +125,14 @@ def test_the_end_is_told_at_fourteen_seven_and_one_days_once_each(world):
     assert sorted(event.rsplit(":", 1)[1] for event in told) == ["1", "14", "7"]
 
 
+def test_owner_and_deputy_both_hear_it_each_time(world):
+    credential = world.active(deputy=world.person("noor"))
+    for days in (14, 7, 1):
+        sweeps.tell_ends_soon(now=credential.lives_until - timedelta(days=days, seconds=-1))
+        told = Notification.objects.filter(template="ends_soon", event__endswith=f":{days}")
+        assert {row.recipient.subject for row in told} == {"ada", "noor"}
+
+
 def test_a_frozen_helpdesk_takes_no_new_connection(world):
     credential = world.ordered()
     Helpdesk.objects.update(frozen_at=world.now)
