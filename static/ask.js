@@ -12,11 +12,14 @@ other?.append(words);
 const longest = () => Number(document.querySelector("input[name=profile]:checked")?.dataset.longest
   || document.querySelector("[data-longest]:not(input)")?.dataset.longest || 366);
 
+const least = Number(document.querySelector("[data-least]")?.dataset.least || 1);
+
 const sayDate = () => {
   const days = Number(number.value);
   words.textContent = "";
   if (!number.value || !Number.isInteger(days) || days < 1) return;
   if (days > longest()) { words.textContent = `The longest time for this access is ${longest()} days.`; return; }
+  if (days < least) { words.textContent = `Fewer than ${least} days would change nothing.`; return; }
   const end = new Date(other.dataset.today);
   end.setDate(end.getDate() + days);
   words.textContent = `Until ${end.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" })}.`;

@@ -1,6 +1,7 @@
 """Asking over the pages: what is made, what is refused and in which words, renewing, amending, withdrawing."""
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 
 import pytest
 from django.conf import settings
@@ -12,7 +13,7 @@ from accounts.models import AuditEvent, User
 from tests import people
 from tests.integration._people import browser, filled, words
 from tokens.models import AccessProfile, AccessRequest, HelpdeskLink, Notification, ProfileVersion
-from tokens.operations import credentials, requests
+from tokens.operations import credentials, requests, sweeps
 from tokens.refusals import Denied
 from tokens.states import RequestState
 
@@ -281,6 +282,32 @@ def test_an_old_request_of_ones_own_fills_the_form_in(world, ada):
     assert form["days"].value() == "60"
 
 
+def test_what_really_timed_out_is_asked_again_as_it_was(world, ada):
+    """By the sweep, days later, through the link that the page offers."""
+    world.now = clock.now() - settings.DECIDE_WITHIN - timedelta(hours=1)
+    old = world.ask(
+        script_name="csat", scopes=frozenset({"tickets:read"}), days=45, purpose="As OPS-7 says",
+        ticket_url="https://tickets.acme.test/OPS-7", rhythm="monthly", runs_where="n8n",
+        deputy=world.person("noor"),
+    )  # fmt: skip
+    sweeps.sweep(now=clock.now())
+    old.refresh_from_db()
+    assert old.state == RequestState.LAPSED
+    page = words(ada.get(f"/requests/{old.pk}"))
+    (link,) = re.findall(r'href="([^"]+)">Ask again', page)
+    form = ada.get(link).context["form"]
+    wanted = {
+        "script_name": "csat", "profile": "production/read-tickets", "runs_where": "n8n", "rhythm": "monthly",
+        f"scopes-{old.profile_id}": ["tickets:read"], "days": "other", "other_days": "45",
+        "purpose": "As OPS-7 says", "ticket_url": "https://tickets.acme.test/OPS-7", "deputy": "noor@acme.test",
+    }  # fmt: skip
+    assert {name: form[name].value() for name in wanted} == wanted
+    sent = {**wanted, "key": form["key"].value()}
+    assert ada.post(link, sent).status_code == 302, "sent as it stands"
+    again = AccessRequest.objects.latest("pk")
+    assert (again.state, again.days, again.deputy) == ("pending", 45, old.deputy)
+
+
 @pytest.mark.parametrize("number", ["1e9", "-1", "9" * 19, "9" * 400, "", "x", "²"])
 @pytest.mark.parametrize("name", ["again", "renews"])
 def test_a_number_that_is_none_of_ones_own_is_a_404(ada, name, number):
@@ -310,13 +337,89 @@ def test_a_renewal_keeps_script_profile_and_scopes_whatever_is_sent(world, ada):
 
 
 def test_a_renewal_within_the_rule_moves_the_end_at_once(world, ada):
-    held = world.active(days=7, script_name="weekly-csat")
-    world.wait(days=0, hours=1)
+    held = world.active(days=2)
     before = held.lives_until
     ada.post(f"/requests/new?renews={held.pk}", filled(world, days="7"))
     held.refresh_from_db()
     assert AccessRequest.objects.get(is_renewal=True).state == RequestState.APPROVED
-    assert held.lives_until >= before
+    assert held.lives_until > before + timedelta(days=4)
+
+
+def lengths(page: str) -> list[tuple[str, str]]:
+    """The choices of *how long* on a page, each with the end it says."""
+    found = re.findall(r'name="days"[^>]*value="(\w+)".*?</label>', page)
+    ends = re.findall(r'name="days".*?(?:<time datetime="([^"]+)">.*?)?</span></label>', page)
+    return list(zip(found, ends, strict=True))
+
+
+def test_a_renewal_says_which_end_each_length_gives_and_offers_none_that_changes_nothing(
+    world, ada
+):
+    held = world.active(days=40)
+    address = f"/requests/new?renews={held.pk}"
+    page = words(ada.get(address))
+    assert [value for value, _ in lengths(page)] == ["60", "90", "other"]
+    for value, end in lengths(page)[:2]:
+        off = datetime.fromisoformat(end) - clock.now() - timedelta(days=int(value))
+        assert abs(off) < timedelta(minutes=1)
+    assert "At most 90 days. Fewer than 40 days would change nothing." in page
+    assert "Given for 40 days last time" in page
+    shorter = "Choose a shorter time than last time."
+    assert shorter not in page
+    held.lives_until -= timedelta(days=20)
+    held.save()
+    page = words(ada.get(address))
+    assert [value for value, _ in lengths(page)] == ["30", "60", "90", "other"]
+    assert shorter in page
+
+
+@pytest.mark.parametrize("sent", [{"days": "30"}, {"days": "other", "other_days": "39"}])
+def test_a_renewal_that_would_change_nothing_is_refused_and_keeps_what_was_written(
+    world, ada, sent
+):
+    held = world.active(days=40)
+    response = ada.post(f"/requests/new?renews={held.pk}", filled(world, **sent))
+    assert response.status_code == 422
+    page = words(response)
+    assert "as it is, so this would change nothing. It takes at least 40 days from today." in page
+    assert "Weekly numbers for the lead meeting" in page
+    assert re.search(rf'value="{sent["days"]}" checked', page)
+    assert not AccessRequest.objects.filter(is_renewal=True).exists()
+    row = world.ask(scopes=held.scopes, renews=held, days=60)
+    shorter = amended(row, **{"days": "other", "other_days": "", **sent})
+    assert "would change nothing" in words(ada.post(f"/requests/{row.pk}/amend", shorter))
+    row.refresh_from_db()
+    assert (row.days, row.revision) == (60, 1)
+
+
+def test_what_lives_longer_than_it_may_be_asked_for_says_from_when_on_it_is_renewed(world, ada):
+    held = world.active(days=60)
+    version = world.profile("read-tickets").current_id
+    ProfileVersion.objects.filter(pk=version).update(longest_days=30)
+    address = f"/requests/new?renews={held.pk}"
+    page = words(ada.get(address))
+    assert "There is nothing to renew yet." in page
+    assert f'<time datetime="{(held.lives_until - timedelta(days=30)).isoformat()}">' in page
+    assert 'name="days"' not in page
+    assert ada.post(address, filled(world, days="30")).status_code == 422
+    assert not AccessRequest.objects.filter(is_renewal=True).exists()
+
+
+def test_fewer_permissions_start_with_exactly_what_is_held(world, ada):
+    asked = world.ask(
+        days=60, rhythm="weekly", deputy=world.person("noor"), ticket_url="https://tickets.acme.test/1"
+    )  # fmt: skip
+    asked = world.approve(asked, scopes=frozenset({"tickets:read", "users:read"}))
+    world.consent(asked.credential)
+    world.work()
+    page = words(ada.get(f"/requests/new?renews={asked.credential_id}"))
+    (link,) = re.findall(r'<a href="([^"]+)">Ask for fewer permissions', page)
+    form = ada.get(link).context["form"]
+    assert form["profile"].value() == "production/read-tickets"
+    assert form[f"scopes-{asked.profile_id}"].value() == ["tickets:read", "users:read"]
+    assert (form["script_name"].value(), form["rhythm"].value()) == ("weekly-csat", "weekly")
+    assert form["deputy"].value() == "noor@acme.test"
+    assert form["ticket_url"].value() == "https://tickets.acme.test/1"
 
 
 def test_what_has_ended_cannot_be_renewed(world, ada):

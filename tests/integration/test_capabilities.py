@@ -481,7 +481,7 @@ def test_it_is_told_when_asking_and_when_deciding(world, ada):
     row = world.ask(script_name="second")
     card = words(browser(world, "ben").get(f"/requests/{row.pk}"))
     assert "connecting this later ends “weekly-csat” for good." in card
-    renewal = world.ask(renews=Credential.objects.get(), days=30)
+    renewal = world.ask(renews=Credential.objects.get(), days=90)
     assert "for good" not in words(browser(world, "ben").get(f"/requests/{renewal.pk}"))
 
 

@@ -147,6 +147,17 @@ def test_a_renewal_can_only_be_made_shorter(world, ben):
     assert (row.state, row.granted_days, row.granted_scopes) == ("approved", 20, held.scopes)
 
 
+def test_a_renewal_is_not_made_so_short_that_it_gives_nothing(world, ben):
+    held = world.active(days=40)
+    row = world.ask(scopes=held.scopes, renews=held, days=60)
+    response = ben.post(f"/requests/{row.pk}/narrow", {"revision": 1, "days": "20"})
+    assert response.status_code == 422
+    assert "so this would change nothing. It takes at least 40 days" in words(response)
+    assert state_of(row) == RequestState.PENDING
+    ben.post(f"/requests/{row.pk}/narrow", {"revision": 1, "days": "45"})
+    assert state_of(row) == RequestState.APPROVED
+
+
 # --- Denying -----------------------------------------------------------------------------------------
 
 

@@ -75,7 +75,7 @@ def test_amending_asks_again_whether_one_may_ask(world):
 
 
 def test_a_renewal_of_somebody_who_may_not_have_it_is_refused_at_the_decision(world):
-    credential = world.active()
+    credential = world.active(days=7)
     row = world.ask(scopes=credential.scopes, renews=credential, days=30)
     suspend(world, "ada")
     before = credential.lives_until

@@ -290,6 +290,20 @@ def test_the_audit_names_who_ordered_it_and_who_ended_each(world, omar):
     assert "Ada Lindqvist" in words(omar.get("/audit?kind=Emergency"))
 
 
+def test_the_list_counts_what_is_left_to_a_hundred(world, omar):
+    many(world, 120)
+    order(world)
+    with CaptureQueriesContext(connection) as asked:
+        page = words(omar.get("/emergencies"))
+    assert "99+ left" in page
+    (counted,) = [
+        one["sql"]
+        for one in asked
+        if "COUNT(*) FROM" in one["sql"] and "tokens_credential" in one["sql"]
+    ]
+    assert " LIMIT 100" in counted
+
+
 def test_the_click_ends_at_most_a_hundred_and_a_worker_the_rest(world, omar):
     many(world, 130)
     press(omar, world)

@@ -163,7 +163,7 @@ def test_a_worker_moves_a_credential_exactly_where_listed(world, state, action):
 @pytest.mark.parametrize("state", list(CredentialState))
 def test_a_renewal_moves_the_end_exactly_where_listed(world, state):
     credential = world.active()
-    asked = world.ask(scopes=credential.scopes, renews=credential, days=60)
+    asked = world.ask(scopes=credential.scopes, renews=credential, days=90)
     before = credential.lives_until
     world.wait(days=50)
     AccessRequest.objects.filter(pk=asked.pk).update(decide_by=world.now + timedelta(days=1))

@@ -72,7 +72,7 @@ def test_every_message_of_a_life_is_sent_once(world):
 
 
 def test_a_renewal_nobody_decided_is_asked_for_again_as_a_renewal(world):
-    held = world.active()
+    held = world.active(days=7)
     row = world.ask(scopes=held.scopes, renews=held, days=30)
     world.now = row.decide_by + timedelta(seconds=1)
     requests.lapse(access_request=row, now=world.clock())

@@ -13,6 +13,7 @@ import pytest
 from django.core import mail as outgoing
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEvent
 from demo.mailbox import process
@@ -256,6 +257,17 @@ def test_one_chooses_on_a_page_that_my_access_leads_to(world, ben):
     assert event.actor_name == "Ben Achterberg"
     world.ask()
     assert "1 message waits for your daily mail" in words(ben.get("/messages"))
+
+
+def test_what_waits_for_a_daily_mail_is_counted_to_a_hundred(world, ben):
+    daily(world, "ben")
+    world.ask()
+    (first,) = Notification.objects.values()
+    copies = [{**first, "id": None, "event": f"another:{n}"} for n in range(120)]
+    Notification.objects.bulk_create(Notification(**one) for one in copies)
+    with CaptureQueriesContext(connection) as asked:
+        assert "99+ messages wait for your daily mail" in words(ben.get("/messages"))
+    assert any("COUNT(*)" in one["sql"] and " LIMIT 100" in one["sql"] for one in asked)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """My access: the one next step of each credential, the tables, what is over, and what somebody without a user reads."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -120,12 +121,18 @@ def test_what_was_disconnected_says_why_and_is_connected_again(world, ada):
     assert "lost" not in page
 
 
-def test_what_waits_is_listed_with_whom_and_until_when(world, ada):
+def test_what_waits_is_listed_with_whom_since_when_and_until_when(world, ada):
     for key in ("ben", "june", "omar"):
         world.person(key)
+    world.now -= timedelta(hours=5)
     row = world.ask()
     page = words(ada.get("/"))
     assert "Ben Achterberg, June Moreno or an admin" in page
+    for label, moment in (("Since", row.revised_at), ("Decide by", row.decide_by)):
+        assert (
+            f'<td data-label="{label}" class="nowrap"><time datetime="{moment.isoformat()}">'
+            in page
+        )
     assert f'href="/requests/{row.pk}/amend"' in page
     assert f'href="/requests/{row.pk}/withdraw"' in page
 
@@ -151,6 +158,67 @@ def test_what_has_ended_is_kept_with_who_approved_it(world, ada):
     assert f'href="/credentials/{held.pk}"' in page
     assert "Ben Achterberg" in page
     assert "Not needed" in page
+
+
+def over(world: World, count: int, mark: str = "first") -> None:
+    """So much of Ada's that is over, of each kind; the later the higher its number."""
+    held = world.ordered(days=7)
+    credentials.revoke(credential=held, by=held.owner, reason="", now=world.clock())
+    row = world.ask()
+    requests.withdraw(access_request=row, by=row.requester, now=world.clock())
+    row.refresh_from_db()
+    held.script_name, row.script_name = "access-000", "request-000"
+    held.save(), row.save()
+    for n in range(1, count):
+        held.pk, held.client_id, held.script_name = None, f"kd_{mark}_{n}", f"access-{n:03}"
+        row.pk, row.submission_key, row.script_name = None, f"key-{mark}-{n}", f"request-{n:03}"
+        held.save(), row.save()
+
+
+def shown(page: str) -> set[str]:
+    return set(re.findall(r">((?:access|request)-\d{3})</a>", page))
+
+
+def step(page: str, label: str) -> str:
+    """Where a pager leads; "" where it has no such step."""
+    found = re.search(rf'href="([^"]+)">{label}</a>', page)
+    return found.group(1).replace("&amp;", "&") if found else ""
+
+
+def test_however_much_is_over_all_of_it_can_be_reached(world, ada):
+    over(world, 120)
+    page, seen = words(ada.get("/ended")), set()
+    assert step(page, "Newest access") == step(page, "Newest requests") == ""
+    for label in ("Older access", "Older requests") * 2:
+        seen |= shown(page)
+        page = words(ada.get(step(page, label)))
+    assert seen | shown(page) == {
+        f"{what}-{n:03}" for what in ("access", "request") for n in range(120)
+    }
+    assert step(page, "Older access") == step(page, "Older requests") == ""
+    back = words(ada.get(step(page, "Newest access")))
+    assert "access-119" in back, "that list begins anew"
+    assert "request-000" in back, "the other stays where it was"
+    assert "access-119" in words(ada.get("/ended?before=x&requests_before=%00"))
+
+
+def test_what_is_over_is_counted_to_a_hundred_and_costs_the_same(world, ada):
+    over(world, 2)
+    assert "Ended access (4)" in words(ada.get("/"))
+    with CaptureQueriesContext(connection) as for_few:
+        ada.get("/ended")
+    over(world, 120, "more")
+    assert "Ended access (99+)" in words(ada.get("/"))
+    with CaptureQueriesContext(connection) as counting:
+        ada.get("/")
+    rows = ("tokens_credential", "tokens_accessrequest")
+    counts = [one["sql"] for one in counting if "COUNT(*) FROM" in one["sql"]]
+    counts = [sql for sql in counts if any(table in sql for table in rows)]
+    assert len(counts) == 2
+    assert all(" LIMIT 100" in sql for sql in counts)
+    with CaptureQueriesContext(connection) as for_many:
+        ada.get("/ended")
+    assert len(for_many) == len(for_few)
 
 
 def test_requests_that_came_to_nothing_are_kept_and_asked_again(world, ada):

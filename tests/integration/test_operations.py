@@ -236,6 +236,26 @@ def test_jobs_are_counted_by_kind_and_the_stuck_stand_with_error_and_next_try(wo
     assert ": The helpdesk is away. Next try " in line
 
 
+def test_counts_in_its_tables_stop_at_99(world):
+    ben, desk, now = world.person("ben"), world.helpdesk, world.clock()
+    Job.objects.bulk_create(
+        Job(
+            kind=Job.Kind.REFRESH, target_id=n, helpdesk=desk, urgency=5, key=f"refresh:{n}", not_before=now,
+            created_at=now, tries=outbox.TRIES_BEFORE_RED, error="The helpdesk is away.",
+        )
+        for n in range(120)
+    )  # fmt: skip
+    Notification.objects.bulk_create(
+        Notification(event=f"x:{n}", recipient=ben, template="request_waits", target_id=1, created_at=now, not_before=now)
+        for n in range(120)
+    )  # fmt: skip
+    page = words(browser(world, "omar").get("/operations"))
+    row = re.search(r"Refresh a token</th>(.*?)</tr>", page).group(1)
+    assert re.findall(r'"number" data-label="(?:Due|Failing)">([^<]+)<', row) == ["99+", "99+"]
+    assert '<td class="number" data-label="Waiting">99+</td>' in page
+    assert "At least 50 tasks are stuck." in page
+
+
 @pytest.mark.parametrize("has_list", [True, False])
 def test_reconcile_ends_with_what_the_page_says(world, omar, monkeypatch, has_list):
     """Tasks, what is stuck, what nobody answered, the last list and the budget, whether or not a list could be had."""

@@ -1,10 +1,14 @@
 """Access profiles on their page: each edit is a version, and what gives more takes a second admin."""
 
 import json
+import re
+from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from tests.integration._people import browser, words
@@ -151,11 +155,96 @@ def test_two_who_edit_at_once_do_not_undo_each_other(world, omar):
 
 
 def test_a_preview_shows_what_whoever_asks_would_see_and_saves_nothing(world, omar):
-    response = send(omar, world, name="Read the directory", preview="yes")
-    page = words(response)
-    assert "As whoever asks will see it" in page
+    for key in ("ben", "june"):
+        world.person(key)
+    response = send(
+        omar, world, name="Read the directory", words="Who is who.", longest_days=45, policy_days=5,
+        scopes=["users:read"], preview="yes",
+    )  # fmt: skip
+    page = words(response).split("As whoever asks will see it")[1].split("</section>")[0]
+    assert '<fieldset class="form" disabled>' in page
     assert "Read the directory" in page
+    assert "Who is who. At most 45 days." in page
+    assert re.findall(r'type="checkbox" name="scopes-\d+" value="([^"]+)"', page) == ["users:read"]
+    assert re.findall(r'type="radio" name="days"[^>]*value="(\w+)"', page) == ["7", "30", "other"]
+    ends = re.findall(r'until <time datetime="([^"]+)">', page)
+    assert (datetime.fromisoformat(ends[1]) - datetime.fromisoformat(ends[0])).days == 23
+    by_whom = "Longer: Ben Achterberg, June Moreno or an admin decides."
+    assert f"Untick what it does not need. Approved at once for at most 5 days. {by_whom}" in page
     assert ProfileVersion.objects.filter(name="Read the directory").count() == 0
+    send(omar, world, name="Read the directory")
+    seen = words(browser(world, "ada").get("/requests/new"))
+    assert by_whom.removeprefix("Longer: ") in seen
+
+
+def test_a_preview_names_the_admin_who_writes_it_and_the_lead_of_whoever_asks(world, omar):
+    page = words(send(omar, world, lead_decides="on", preview="yes"))
+    assert "an admin decides. Their lead decides too, where they have one." in page
+
+
+def test_bad_terms_have_no_preview(world, omar):
+    response = send(omar, world, name="", preview="yes")
+    assert response.status_code == 422
+    assert "As whoever asks will see it" not in words(response)
+
+
+def test_the_page_has_every_term_in_words(world, omar):
+    send(omar, world, ask_groups="emea, support", token_minutes=60)
+    page = words(omar.get(f"/profiles/{world.profile('read-users').pk}"))
+    for said in (
+        "<dt>Groups that may ask</dt><dd>emea and support</dd>", "<dt>Minutes of each token</dt><dd>60</dd>",
+        "<dt>What it gives</dt><dd>Read users · Read organizations</dd>", "<dt>Approved by itself</dt><dd>never</dd>",
+    ):  # fmt: skip
+        assert said in page
+
+
+def test_history_and_audit_say_each_edit_before_and_after(world, omar, second):
+    send(omar, world, longest_days=30)
+    send(omar, world, scopes=["users:read"], name="Read people")
+    send(omar, world, longest_days=60)
+    address = f"/profiles/{world.profile('read-users').pk}"
+    second.post(f"{address}/confirm", {"number": 4, "seen": 3})
+    page = words(omar.get(address)).split('id="history-title"')[1]
+    audit = words(browser(world, "cleo").get("/audit?kind=AccessProfile"))
+    for text in (page, audit):
+        assert "version 2." in text
+        assert "Days at most: “90 days” before, “30 days” after." in text
+        assert (
+            "What it gives: “Read users · Read organizations” before, “Read users” after." in text
+        )
+        assert "Name: “Read users and organizations” before, “Read people” after." in text
+        assert text.count("Days at most: “30 days” before, “60 days” after.") == 2, (
+            "written, then confirmed"
+        )
+        assert "Approvals it takes" not in text, "what stayed"
+
+
+def test_what_an_edit_changed_costs_the_same_for_many(world, omar):
+    address = f"/profiles/{world.profile('read-users').pk}"
+    send(omar, world, longest_days=80)
+    costs = {}
+    for edits in (1, 6):
+        for page in (address, "/audit?kind=AccessProfile"):
+            with CaptureQueriesContext(connection) as asked:
+                omar.get(page)
+            costs.setdefault(page, set()).add(len(asked))
+        for n in range(5):
+            send(omar, world, longest_days=70 - edits - n)
+    assert all(len(found) == 1 for found in costs.values()), costs
+
+
+@pytest.mark.parametrize("seen", [None, "", "x", "0", "-1", "1e9", "9" * 30, "²", "1\x00"])
+def test_a_word_that_does_not_say_what_was_compared_is_a_sentence_and_confirms_nothing(
+    world, omar, second, seen
+):
+    send(omar, world, longest_days=120)
+    pk = world.profile("read-users").pk
+    sent = {"number": 2} if seen is None else {"number": 2, "seen": seen}
+    response = second.post(f"/profiles/{pk}/confirm", sent)
+    assert response.status_code == 400
+    assert "This page was incomplete. Open it again." in words(response)
+    profile = world.profile("read-users")
+    assert (profile.current.number, profile.proposed.number) == (1, 2)
 
 
 @pytest.mark.parametrize(

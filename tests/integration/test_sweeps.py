@@ -86,7 +86,7 @@ def test_what_belongs_to_somebody_who_left_ends(world):
 
 
 def test_revoking_closes_a_renewal_that_waits_and_says_so(world):
-    credential = world.active()
+    credential = world.active(days=7)
     row = world.ask(scopes=credential.scopes, renews=credential, days=30)
     credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
     row.refresh_from_db()
@@ -138,6 +138,14 @@ def test_who_is_told_already_is_in_nobodys_way(world, monkeypatch):
     assert counts == [2, 2, 1, 0]
     told = Notification.objects.filter(template="ends_soon").order_by("id")
     assert list(told.values_list("target_id", flat=True)) == [row.pk for row in held]
+
+
+def test_owner_and_deputy_both_hear_it_each_time(world):
+    credential = world.active(deputy=world.person("noor"))
+    for days in (14, 7, 1):
+        sweeps.tell_ends_soon(now=credential.lives_until - timedelta(days=days, seconds=-1))
+        told = Notification.objects.filter(template="ends_soon", event__endswith=f":{days}")
+        assert {row.recipient.subject for row in told} == {"ada", "noor"}
 
 
 def test_a_frozen_helpdesk_takes_no_new_connection(world):

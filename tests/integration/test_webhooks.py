@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -23,7 +25,7 @@ from tokens.destinations import KINDS, Destination
 from tokens.messages import chats, mail, webhooks
 from tokens.messages.wording import Words
 from tokens.models import AccessRequest, Notification
-from tokens.operations import credentials, decisions, sweeps
+from tokens.operations import credentials, decisions, requests, sweeps
 
 pytestmark = pytest.mark.django_db
 KEY, OLDER = b"a key that both sides know of 32", b"the one that was used before that"
@@ -114,22 +116,37 @@ def test_a_destination_hears_what_it_asked_for_alone(world, settings):
     assert b"An audit" not in seen.body
 
 
+def everything_that_happens(world: World) -> Iterator[None]:
+    """Whatever a destination can be told of, and each end a request can come to; pauses after each."""
+    waits = world.ask(script_name="waits")
+    yield
+    waits = world.approve(waits).credential
+    yield
+    world.now = waits.ordered_at + (waits.connect_by - waits.ordered_at) * 0.6
+    yield sweeps.sweep(now=world.clock())
+    held = world.active()
+    yield credentials.lose(credential=held, reason="Gone.", now=world.clock())
+    world.now = held.lives_until - timedelta(hours=20)
+    yield sweeps.sweep(now=world.clock())
+    world.now = held.lives_until
+    sweeps.sweep(now=world.clock())
+    yield world.work()
+    other = world.active(script_name="other")
+    yield credentials.revoke(credential=other, by=None, reason="Left.", now=world.clock())
+    denied, closed, lapsed = (world.ask(script_name=name) for name in ("no", "closed", "late"))
+    decisions.deny(
+        access_request_id=denied.pk, revision=1, reason="Too much", by=world.person("ben"), now=world.clock()
+    )  # fmt: skip
+    requests.close(access_request=closed, reason="They left.", now=world.clock())
+    world.now = lapsed.decide_by
+    yield requests.lapse(access_request=lapsed, now=world.clock())
+
+
 def test_every_kind_a_destination_can_name_is_one_that_happens(world, settings):
     """Told by the rows: a name nobody writes would be a setting that does nothing."""
     with serving(answer(200)) as server:
         place(settings, server)
-        waits = world.ordered(script_name="waits")
-        world.now = waits.ordered_at + (waits.connect_by - waits.ordered_at) * 0.6
-        sweeps.sweep(now=world.clock())
-        held = world.active()
-        credentials.lose(credential=held, reason="Gone.", now=world.clock())
-        world.now = held.lives_until - timedelta(hours=20)
-        sweeps.sweep(now=world.clock())
-        world.now = held.lives_until
-        sweeps.sweep(now=world.clock())
-        world.work()
-        other = world.active(script_name="other")
-        credentials.revoke(credential=other, by=None, reason="Left.", now=world.clock())
+        list(everything_that_happens(world))
     rows = Notification.objects.filter(destination="ops")
     assert {row.kind for row in rows} == set(KINDS)
 
@@ -159,6 +176,39 @@ def test_several_are_one_message_and_nothing_in_it_decides(world, settings, shap
         actions = [a for part in attachment["content"]["body"] for a in part.get("actions", [])]
         assert {action["type"] for action in actions} == {"Action.OpenUrl"}
         assert {action["title"] for action in actions} == {"Open the request"}
+
+
+def strings_in(told: object) -> list[str]:
+    """Every text anywhere in what was posted."""
+    if isinstance(told, dict):
+        return strings_in(list(told.values()))
+    if isinstance(told, list):
+        return [text for one in told for text in strings_in(one)]
+    return [told] if isinstance(told, str) else []
+
+
+@pytest.mark.parametrize("shape", ["slack", "teams"])
+def test_nothing_that_goes_to_a_chat_can_decide_or_asks_to(world, settings, shape):
+    """That something *was* approved is news; "approve", and anything to press but a link to a page, is not there."""
+    with serving(answer(200)) as server:
+        place(settings, server, shape=shape)
+        posts: list[tuple[str, bytes]] = []
+        for _ in everything_that_happens(world):
+            rows = Notification.objects.filter(destination="ops")
+            posts += [(row.kind, chats.body(shape, [row])) for row in rows]
+    assert {kind for kind, _ in posts} == set(KINDS)
+    page = re.compile(
+        rf"{re.escape(settings.PORTAL_URL)}/(requests|credentials)/(\d+|new\?(again|renews)=\d+)"
+    )
+    for _, post in posts:
+        texts = strings_in(json.loads(post))
+        assert not [text for text in texts if re.search(r"\b(approve|deny)\b", text, re.IGNORECASE)]
+        links = [link for text in texts for link in re.findall(r"https?://[^\s|>]+", text)]
+        links = [link for link in links if "adaptivecards" not in link]
+        assert links
+        assert all(page.fullmatch(link) for link in links), links
+        kinds = {one for one in texts if one.startswith("Action.") or one in ("actions", "button")}
+        assert kinds == ({"Action.OpenUrl"} if shape == "teams" else set())
 
 
 @pytest.mark.parametrize("shape", ["slack", "teams"])

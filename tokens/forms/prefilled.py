@@ -32,12 +32,13 @@ def by_address(query: Mapping[str, str], offers: Sequence[Offer]) -> dict[str, A
 
 
 def by_old_request(before: AccessRequest, offers: Sequence[Offer]) -> dict[str, Any]:
-    """The start of a form from an old request of one's own."""
+    """The start of a form from an old request of one's own: with what was given, where it was approved."""
     start = from_request(before)
     offer = next((o for o in offers if o.may and o.profile.pk == before.profile_id), None)
     if offer is not None:
         start["profile"] = offer.key
-        start[scopes_name(offer)] = sorted(before.scopes & offer.version.scopes)
+        had = before.scopes if before.granted_scopes is None else before.granted_scopes
+        start[scopes_name(offer)] = sorted(had & offer.version.scopes)
     return start
 
 

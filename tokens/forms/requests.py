@@ -145,12 +145,17 @@ class TermsForm(RefusableForm):
         return cleaned
 
     def lengths(self, credential: Credential | None, *, now: datetime) -> list[Length]:
-        """The choices of *how long*, each with the date it means if it began now."""
+        """The choices of *how long*, each with the date it means if it began now.
+
+        Of a renewal those that would change nothing are left out, but for one that was chosen already.
+        """
         chosen = str(self["days"].value() or "")
         ends = {str(n): until(credential, n, now=now) for n in DAYS}
+        least = credential.least_days(now=now) if credential else 0
         return [
             Length(value, label, value == chosen, ends.get(value))
             for value, label in self.fields["days"].choices  # type: ignore[attr-defined]
+            if value in (chosen, OTHER) or int(value) >= least
         ]
 
     @property

@@ -39,7 +39,7 @@ def approve(
     """
     with transaction.atomic():
         access_request, absent = _load(access_request_id, by)
-        _check_narrowed(access_request, scopes, days)
+        _check_narrowed(access_request, scopes, days, now=now)
         _count_up(access_request, revision=revision, now=now)
         _decide(
             access_request, Decision.Verdict.APPROVE,
@@ -196,7 +196,9 @@ def _said(access_request: AccessRequest) -> list[tuple[int | None, int | None]]:
     return list(said.values_list("approver_id", "stands_in_for_id"))
 
 
-def _check_narrowed(access_request: AccessRequest, scopes: frozenset[str], days: int) -> None:
+def _check_narrowed(
+    access_request: AccessRequest, scopes: frozenset[str], days: int, *, now: datetime
+) -> None:
     for answer in (
         policies.scopes_fit(scopes, access_request.scopes),
         policies.days_fit(days, access_request.days),
@@ -205,6 +207,8 @@ def _check_narrowed(access_request: AccessRequest, scopes: frozenset[str], days:
             raise Invalid(answer.reason)
     if access_request.is_renewal and scopes != access_request.scopes:
         raise Invalid("A renewal keeps its scopes; you can only make it shorter, or deny it.")
+    if days < access_request.days and access_request.is_renewal and access_request.credential:
+        credentials.insist_on_more(access_request.credential, days=days, now=now)
 
 
 def _count_up(access_request: AccessRequest, *, revision: int, now: datetime) -> None:

@@ -22,6 +22,7 @@ from tokens.models import (
     ProfileVersion,
 )
 from tokens.models.requests import submission_key
+from tokens.operations import credentials
 from tokens.operations.decisions import decide_by_policy
 from tokens.operations.moves import move
 from tokens.queries.calendar import calendar
@@ -223,6 +224,8 @@ def _check(wish: Wish, *, by: User, now: datetime) -> None:
     ):
         if answer is not None and not answer:
             raise Invalid(answer.reason)
+    if wish.renews:
+        credentials.insist_on_more(wish.renews, days=wish.days, now=now)
     if wish.deputy == by:
         raise Invalid("Your deputy must be somebody else.")
     if wish.renews and (wish.renews.scopes != wish.scopes or wish.renews.owner_id != by.pk):

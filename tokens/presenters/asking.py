@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from accounts.models import User
 from tokens import permissions, policies
-from tokens.models import AccessProfile, Credential, HelpdeskLink, ProfileVersion
+from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink, ProfileVersion
 from tokens.models.catalogue import RISKS, Risk
 from tokens.presenters.requests import ScopeLine, WhoDecides, scope_lines
 from tokens.presenters.words import days_words
 from tokens.queries import requests as queries
-from tokens.queries.people import would_be_asked
+from tokens.queries.people import asked, would_be_asked
 from tokens.queries.usual_waits import usual_waits
 from tokens.refusals import Answer
 
@@ -113,17 +113,26 @@ def frozen(found: Iterable[Offer]) -> list[str]:
 
 @dataclass(frozen=True)
 class Renewal:
-    """What a renewal keeps: the access as it is, in words."""
+    """What a renewal keeps, the access as it is in words; and what it can give."""
 
     credential: Credential
     offer: Offer
     scopes: list[ScopeLine]
+    before: AccessRequest | None
+    """The request that gave or lengthened it last."""
+    begins_at: datetime | None
+    """From when on a renewal can move the end, where none can now."""
 
 
-def renewal(credential: Credential, offer: Offer) -> Renewal:
+def renewal(
+    credential: Credential, offer: Offer, before: AccessRequest | None, *, now: datetime
+) -> Renewal:
     """The access somebody asks more time for."""
-    kind = offer.profile.helpdesk.kind
-    return Renewal(credential, offer, scope_lines(credential.scopes, kind, queries.scope_table()))
+    lines = scope_lines(credential.scopes, offer.profile.helpdesk.kind, queries.scope_table())
+    longest, begins_at = offer.version.longest_days, None
+    if credential.lives_until and credential.least_days(now=now) > longest:
+        begins_at = credential.lives_until - timedelta(days=longest)
+    return Renewal(credential, offer, lines, before, begins_at)
 
 
 def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> str:
@@ -132,8 +141,19 @@ def who_decides(version: ProfileVersion, requester: User, who: WhoDecides) -> st
     rule = policies.approves_by_itself(
         version, days=version.policy_days or 1, requester=requester, is_renewal=False
     )
+    return _what_happens(version, names, is_by_rule=bool(rule))
+
+
+def who_would_decide(version: ProfileVersion, who: WhoDecides) -> str:
+    """The same as most who ask read it: they decide nothing, and had no hand in the terms."""
+    anybody = asked(version.approver_group, requester_id=0, lead_id=None)
+    said = _what_happens(version, who.names(anybody, but=[]), is_by_rule=version.policy_days > 0)
+    return f"{said} Their lead decides too, where they have one." if version.lead_decides else said
+
+
+def _what_happens(version: ProfileVersion, names: str, *, is_by_rule: bool) -> str:
     by_people = _by_people(version, names)
-    if not rule:
+    if not is_by_rule:
         return by_people
     return f"Approved at once for at most {days_words(version.policy_days)}. Longer: {by_people}"
 

@@ -8,11 +8,12 @@ from tokens.models import Credential, Emergency
 from tokens.presenters.credentials import Ending, ending_from
 from tokens.queries import emergencies as queries
 from tokens.queries.emergencies import Progress, Subject
+from tokens.queries.pages import count_of
 
 
 @dataclass(frozen=True)
 class Row:
-    """One emergency in the list of all; `left` only while it is under way."""
+    """One emergency in the list of all; `left`, to a hundred, only while it is under way."""
 
     emergency: Emergency
     subject: Subject
@@ -23,7 +24,7 @@ def rows(found: list[Emergency]) -> list[Row]:
     """Emergencies with their subjects. Few are under way at once, so each of these is counted."""
     subjects = queries.subjects(found)
     return [
-        Row(one, subjects[one.pk], None if one.finished_at else queries.left_of(one).count())
+        Row(one, subjects[one.pk], None if one.finished_at else count_of(queries.left_of(one)))
         for one in found
     ]
 

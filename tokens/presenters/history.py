@@ -5,7 +5,7 @@ A sentence says who did what; what somebody wrote as their reason stands below i
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from accounts.models import AuditEvent
 from tokens import capabilities
 from tokens.models import Credential, Grant
 from tokens.models.catalogue import who_is_refused
+from tokens.presenters import terms
 from tokens.states import GrantState
 
 logger = logging.getLogger(__name__)
@@ -268,13 +269,36 @@ _TOLD_STATES = (
 _NOTED = ("reason", "problem")
 
 
-def sentence_of(event: AuditEvent, *, with_note: bool = True) -> Sentence:
-    """One audit row as a sentence. A name the table does not know is shown as it is, and logged."""
+def sentences(events: Sequence[AuditEvent], *, with_reasons: bool = True) -> list[Sentence]:
+    """Audit rows as sentences, those about edits of terms with what was before and after.
+
+    Without `with_reasons` what people wrote about requests is left out.
+    """
+    edits = terms.edits({event: _body(event) for event in events if event.event in terms.EDITS})
+    return [
+        sentence_of(
+            event,
+            with_note=with_reasons or not event.event.startswith("request."),
+            edit=edits.get(event, ""),
+        )
+        for event in events
+    ]
+
+
+def _body(event: AuditEvent) -> dict[str, Any]:
     try:
-        body = json.loads(event.body)
+        body: dict[str, Any] = json.loads(event.body)
     except ValueError:
-        body = {}
-    told = Told(event.actor_name, not event.actor.startswith("user:"), body)
+        return {}
+    return body
+
+
+def sentence_of(event: AuditEvent, *, with_note: bool = True, edit: str = "") -> Sentence:
+    """One audit row as a sentence. A name the table does not know is shown as it is, and logged.
+
+    `edit`: what it changed, where it is one.
+    """
+    told = Told(event.actor_name, not event.actor.startswith("user:"), _body(event))
     with_note = with_note and event.event not in WITHOUT_NOTE
     note = next((told.word(name) for name in _NOTED if told.word(name)), "") if with_note else ""
     says = SENTENCES.get(event.event)
@@ -282,7 +306,7 @@ def sentence_of(event: AuditEvent, *, with_note: bool = True) -> Sentence:
         logger.error("No sentence for the audit event %s.", event.event)
         return Sentence(event.at, event.event, event.actor_name, note)
     text = says(told)
-    return Sentence(event.at, text, event.actor_name, _shown_note(note, text, told))
+    return Sentence(event.at, text, event.actor_name, edit or _shown_note(note, text, told))
 
 
 def _shown_note(note: str, text: str, told: Told) -> str:
@@ -293,16 +317,9 @@ def _shown_note(note: str, text: str, told: Told) -> str:
 
 
 def history(*rows: models.Model, with_reasons: bool = True) -> list[Sentence]:
-    """What happened to these rows, merged, newest first; of a credential also what its tokens went through.
-
-    Without `with_reasons` what people wrote about requests is left out.
-    """
+    """What happened to these rows, merged, newest first; of a credential also what its tokens went through."""
     events = AuditEvent.objects.filter(_about(rows)).exclude(event__in=ROUTINE)
-    latest = events.order_by("-at", "-id")[:MOST]
-    return [
-        sentence_of(event, with_note=with_reasons or not event.event.startswith("request."))
-        for event in latest
-    ]
+    return sentences(list(events.order_by("-at", "-id")[:MOST]), with_reasons=with_reasons)
 
 
 def _about(rows: Iterable[models.Model]) -> Q:

@@ -8,7 +8,7 @@ from accounts.models import AuditEvent
 from tokens import outbox
 from tokens.models import Credential, Helpdesk
 from tokens.presenters.credentials import Ending, ending_from
-from tokens.presenters.history import Sentence, sentence_of
+from tokens.presenters.history import Sentence, sentences
 from tokens.presenters.requests import in_words, shown_state
 from tokens.queries import operator as queries
 from tokens.queries.requests import scope_table
@@ -71,9 +71,6 @@ def audit_rows(events: list[AuditEvent]) -> list[AuditRow]:
     """Events as sentences, each with its thing by name."""
     targets = queries.targets(events)
     return [
-        AuditRow(
-            sentence_of(event),
-            targets.get((event.target_type, event.target_id), queries.Target("")),
-        )
-        for event in events
+        AuditRow(sentence, targets.get((event.target_type, event.target_id), queries.Target("")))
+        for event, sentence in zip(events, sentences(events), strict=True)
     ]

@@ -19,6 +19,7 @@ from tokens.models import (
     ProfileVersion,
 )
 from tokens.queries.credentials import held_up_by_a_list
+from tokens.queries.pages import newest
 from tokens.states import (
     CREDENTIAL_ENDED,
     CREDENTIAL_USABLE,
@@ -29,7 +30,6 @@ from tokens.states import (
 
 STANDING = (*CREDENTIAL_USABLE, CredentialState.AWAITING_CONSENT)
 """States in which there is something an emergency has to end."""
-PAGE = 50
 MOST_LISTED = 20
 NEXT_LISTED = 5
 
@@ -237,11 +237,7 @@ def emergency_by_id(pk: int) -> Emergency | None:
 
 def emergencies(*, before: int | None) -> tuple[list[Emergency], int | None]:
     """Up to fifty, the newest first, and the id the next page ends before (None: no more)."""
-    rows = Emergency.objects.select_related("ordered_by").order_by("-pk")
-    if before is not None:
-        rows = rows.filter(pk__lt=before)
-    found = list(rows[: PAGE + 1])
-    return found[:PAGE], found[PAGE - 1].pk if len(found) > PAGE else None
+    return newest(Emergency.objects.select_related("ordered_by"), before=before)
 
 
 @dataclass(frozen=True)

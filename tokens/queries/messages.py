@@ -22,6 +22,7 @@ from accounts.models import User
 from tokens.destinations import MAIL, Kind
 from tokens.models import Credential, MailChoice, Notification, NotificationQuerySet
 from tokens.models.messages import UNSENT, for_a_daily_mail
+from tokens.queries.pages import count_of
 from tokens.states import CredentialState
 
 Failure = Notification.Failure
@@ -70,8 +71,8 @@ def mail_choice(user: User) -> MailChoice.How:
 
 
 def waiting_for_a_daily_mail(user: User, *, now: datetime) -> int:
-    """How many messages of this person wait for it."""
-    return Notification.objects.filter(recipient=user).for_a_daily_mail(now).count()
+    """How many messages of this person wait for it, to a hundred."""
+    return count_of(Notification.objects.filter(recipient=user).for_a_daily_mail(now))
 
 
 # --- What the operator is shown ------------------------------------------------------------------------

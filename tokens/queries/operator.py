@@ -20,17 +20,10 @@ from tokens.models import (
 )
 from tokens.queries import emergencies
 from tokens.queries.credentials import held_up_by_a_list
+from tokens.queries.pages import newest
 from tokens.states import CREDENTIAL_ENDED, CredentialState, GrantState
 
-PAGE = 50
 MOST_STUCK = 20
-MOST_ID = 2**63 - 1
-
-
-def read_before(word: str) -> int | None:
-    """The id a page ends before; None (the first page) for anything that is no id."""
-    is_number = word.isascii() and word.isdigit() and len(word) < 20
-    return int(word) if is_number and 0 < int(word) <= MOST_ID else None
 
 
 # --- The inventory -----------------------------------------------------------------------------------
@@ -58,11 +51,8 @@ def inventory(wanted: Wanted, *, before: int | None) -> tuple[list[Line], int | 
     last_fetch = Fetch.objects.filter(credential=OuterRef("pk")).order_by("-at")
     rows = _narrowed(wanted).select_related("helpdesk", "owner", "acts_as")
     rows = rows.annotate(last_used=Subquery(last_fetch.values("at")[:1]))
-    if before is not None:
-        rows = rows.filter(pk__lt=before)
-    found = list(rows.order_by("-pk")[: PAGE + 1])
-    lines = [Line(row, row.last_used) for row in found[:PAGE]]
-    return lines, lines[-1].credential.pk if len(found) > PAGE else None
+    found, further = newest(rows, before=before)
+    return [Line(row, row.last_used) for row in found], further
 
 
 def _narrowed(wanted: Wanted) -> QuerySet[Credential]:
@@ -149,9 +139,7 @@ class Asked:
 
 def audit(asked: Asked, *, before: int | None) -> tuple[list[AuditEvent], int | None]:
     """Up to fifty events, the newest first, and the id the next page ends before (None: no more)."""
-    rows = AuditEvent.objects.order_by("-id")
-    if before is not None:
-        rows = rows.filter(id__lt=before)
+    rows = AuditEvent.objects.all()
     if asked.event:
         rows = rows.filter(event=asked.event)
     for word in asked.actor.split():
@@ -160,9 +148,7 @@ def audit(asked: Asked, *, before: int | None) -> tuple[list[AuditEvent], int | 
         rows = rows.filter(target_type=asked.kind)
     if asked.number is not None:
         rows = rows.filter(target_id=str(asked.number))
-    found = list(rows[: PAGE + 1])
-    events = found[:PAGE]
-    return events, events[-1].pk if len(found) > PAGE else None
+    return newest(rows, before=before)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Access profiles as the page about them shows them."""
 
+from collections.abc import Iterable
+
 from tokens.models import AccessProfile, Scope
 
 
@@ -15,6 +17,12 @@ def profile_by_id(pk: int) -> AccessProfile | None:
     """One that has terms."""
     rows = AccessProfile.objects.filter(current__isnull=False)
     return rows.select_related("helpdesk", "current", "proposed__editor").filter(pk=pk).first()
+
+
+def kinds_of(ids: Iterable[str]) -> dict[int, str]:
+    """Profile → the kind of its helpdesk."""
+    rows = AccessProfile.objects.filter(pk__in=set(ids))
+    return dict(rows.values_list("pk", "helpdesk__kind"))
 
 
 def scopes_of(kind: str) -> list[Scope]:

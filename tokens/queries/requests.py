@@ -25,6 +25,7 @@ from tokens.models import (
     Scope,
 )
 from tokens.models.catalogue import Risk
+from tokens.queries.pages import count_of
 from tokens.states import CREDENTIAL_ENDED, RequestState
 
 ScopeTable = Mapping[tuple[str, str], Scope]
@@ -170,7 +171,7 @@ def turned_down_lately(user: User, *, now: datetime, within: timedelta) -> list[
 def ended_of(user: User) -> QuerySet[Credential]:
     """A person's access that is over, also what was never connected."""
     rows = Credential.objects.filter(owner=user, state__in=CREDENTIAL_ENDED)
-    return rows.select_related("helpdesk", "profile_version").order_by("-id")
+    return rows.select_related("helpdesk", "profile_version")
 
 
 def not_granted_to(user: User) -> QuerySet[AccessRequest]:
@@ -181,7 +182,12 @@ def not_granted_to(user: User) -> QuerySet[AccessRequest]:
         RequestState.CLOSED,
         RequestState.WITHDRAWN,
     )
-    return readable(AccessRequest.objects.filter(requester=user, state__in=over)).order_by("-id")
+    return readable(AccessRequest.objects.filter(requester=user, state__in=over))
+
+
+def count_over(user: User) -> int:
+    """How much of a person's is over: access, and requests that came to nothing; to a hundred of each."""
+    return count_of(ended_of(user)) + count_of(not_granted_to(user))
 
 
 def approvers_of(credentials: Iterable[Credential]) -> dict[int, list[str]]:

@@ -18,7 +18,7 @@ from tokens.operations import emergencies as operations
 from tokens.presenters import emergencies as presenters
 from tokens.queries import emergencies as queries
 from tokens.queries.emergencies import Subject
-from tokens.queries.operator import read_before
+from tokens.queries.pages import read_before
 from tokens.refusals import Denied
 
 logger = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from tokens import permissions
 from tokens.forms.credentials import AuditForm, InventoryForm, ListForm
 from tokens.presenters import operator as presenters
 from tokens.queries import operator as queries
+from tokens.queries.pages import read_before
 
 
 @require_GET
@@ -49,7 +50,7 @@ def audit(request: HttpRequest) -> HttpResponse:
 
 
 def _before(request: HttpRequest) -> int | None:
-    return queries.read_before(request.GET.get("before", ""))
+    return read_before(request.GET.get("before", ""))
 
 
 def _list_page(request: HttpRequest, form: ListForm, before: int | None) -> dict[str, Any]:

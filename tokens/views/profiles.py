@@ -1,5 +1,7 @@
 """Pages of access profiles: the list, editing the terms, and a second admin's word on wider ones."""
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -7,11 +9,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import clock
 from accounts.decorators import fresh_groups, requires, signed_in
+from accounts.models import User
 from tokens import permissions
 from tokens.forms.profiles import ProfileForm, read_number, start_of
+from tokens.forms.requests import OTHER, AskForm
 from tokens.models import AccessProfile, ProfileVersion
 from tokens.operations import profiles as operations
 from tokens.presenters import profiles as presenters
+from tokens.presenters.asking import Offer
 from tokens.presenters.history import history
 from tokens.queries import profiles as queries
 from tokens.views.requester import form_page, tried
@@ -30,7 +35,7 @@ def profiles(request: HttpRequest) -> HttpResponse:
     """What can be asked for, under which terms, and what waits for a second admin."""
     user = signed_in(request)
     shown = {
-        "lines": presenters.lines(queries.all_profiles(), user),
+        "lines": presenters.lines(queries.all_profiles()),
         "may_edit": permissions.may_operate(user),
         "now": clock.now(),
     }
@@ -49,11 +54,11 @@ def edit_profile(request: HttpRequest, pk: int) -> HttpResponse:
         request.POST or None, version=current, initial=start_of(current),
         scopes=queries.scopes_of(profile.helpdesk.kind),
     )  # fmt: skip
-    preview = None
+    preview: dict[str, object] = {}
     if "preview" in request.POST:
         if form.is_valid():
             written = ProfileVersion(profile=profile, number=current.number + 1, **form.terms())
-            preview = presenters.preview(profile, written, user)
+            preview = _preview(presenters.preview(profile, written), user, now=now)
     elif form.is_valid():
         widens = tried(
             form,
@@ -68,7 +73,19 @@ def edit_profile(request: HttpRequest, pk: int) -> HttpResponse:
         if widens is not None:
             messages.success(request, presenters.saved_words(form.cleaned_data["name"], widens))
             return redirect("profiles")
-    return form_page(request, "profiles/edit.html", form, profile=profile, preview=preview, now=now)
+    return form_page(request, "profiles/edit.html", form, profile=profile, now=now, **preview)
+
+
+def _preview(offer: Offer, user: User, *, now: datetime) -> dict[str, object]:
+    """The form of whoever asks under these terms, with these chosen, and the lengths they allow."""
+    form = AskForm(by=user, offers=[offer], initial={"profile": offer.key}, auto_id="preview_%s")
+    longest = offer.version.longest_days
+    lengths = [
+        one
+        for one in form.lengths(None, now=now)
+        if one.value == OTHER or int(one.value) <= longest
+    ]
+    return {"preview": form, "lengths": lengths}
 
 
 @require_safe
@@ -76,13 +93,10 @@ def edit_profile(request: HttpRequest, pk: int) -> HttpResponse:
 def profile(request: HttpRequest, pk: int) -> HttpResponse:
     """One profile: its terms, what is proposed, and every version there was."""
     found, user = _load(pk), signed_in(request)
-    assert found.current is not None
     proposed = found.proposed
     shown = {
         "profile": found,
-        "offer": presenters.preview(found, found.current, user),
-        "changes": presenters.changes(found, found.current, proposed) if proposed else [],
-        "why": presenters.widening(found.current, proposed) if proposed else "",
+        "terms": presenters.terms_of(found),
         "may_edit": permissions.may_operate(user),
         "may_confirm": permissions.may_confirm(user, proposed) if proposed else None,
         "history": history(found),

@@ -1,8 +1,9 @@
 """Pages of whoever asks: my access, asking, one request, amending, withdrawing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
@@ -28,10 +29,12 @@ from tokens.presenters.history import history
 from tokens.presenters.words import span_words
 from tokens.queries import requests as queries
 from tokens.queries.credentials import use_of
+from tokens.queries.pages import newest, read_before
 from tokens.refusals import Denied, Invalid, StaleState
 
 T = TypeVar("T")
-ENDED_SHOWN = 100
+OVER = ("before", "requests_before")
+"""Where in the address each list of *Ended access* says where it is: access, requests."""
 
 
 # --- What the views share ----------------------------------------------------------------------------
@@ -91,15 +94,28 @@ def my_access(request: HttpRequest) -> HttpResponse:
 def ended(request: HttpRequest) -> HttpResponse:
     """One's access that is over, and one's requests that came to nothing."""
     user = signed_in(request)
+    places = {name: read_before(request.GET.get(name, "")) for name in OVER}
+    access, more_access = newest(queries.ended_of(user), before=places[OVER[0]])
+    requests, more_requests = newest(queries.not_granted_to(user), before=places[OVER[1]])
     shown = {
-        "ended": mine.ended(list(queries.ended_of(user)[:ENDED_SHOWN])),
-        "requests": [
-            (row, presenters.again_path(row)) for row in queries.not_granted_to(user)[:ENDED_SHOWN]
-        ],
-        "most": ENDED_SHOWN,
+        "ended": mine.ended(access),
+        "requests": [(row, presenters.again_path(row)) for row in requests],
+        "pages": _pages(request.path, OVER[0], places, more_access),
+        "requests_pages": _pages(request.path, OVER[1], places, more_requests),
         "now": clock.now(),
     }
     return render(request, "my_access_ended.html", shown)
+
+
+def _pages(
+    path: str, name: str, places: Mapping[str, int | None], further: int | None
+) -> dict[str, str]:
+    """The addresses of a list's first and next page, where it has them; other lists stay where they are."""
+    others = {other: place for other, place in places.items() if place and other != name}
+    return {
+        "first": f"{path}?{urlencode(others)}" if places[name] else "",
+        "next": f"{path}?{urlencode({**others, name: further})}" if further else "",
+    }
 
 
 # --- Asking ------------------------------------------------------------------------------------------
@@ -150,6 +166,7 @@ def _beside(
     """What every page with a wish shows beside its fields."""
     return {
         "lengths": form.lengths(credential, now=now),
+        "least": credential.least_days(now=now) if credential else 1,
         "people": queries.other_people(user),
         "decide_within": span_words(settings.DECIDE_WITHIN),
         "now": now,
@@ -166,14 +183,15 @@ def _renew(request: HttpRequest, pk: int) -> HttpResponse:
     offer = asking.offer_of(credential.profile_version.profile, user)
     if offer is None or not offer.may:
         raise Denied(offer.may.reason if offer else "This access can no longer be asked for.")
+    before = queries.last_request_for(credential)
     form = request_forms.RenewForm(
         request.POST or None, by=user, credential=credential,
-        initial=prefilled.by_last_request(queries.last_request_for(credential)),
+        initial=prefilled.by_last_request(before),
     )  # fmt: skip
     if made := tried(form, lambda: _submit(form, user, now=now)):
         return redirect("access_request", made.pk)
     shown = _beside(user, form, now=now, credential=credential)
-    shown["renewal"] = asking.renewal(credential, offer)
+    shown["renewal"] = asking.renewal(credential, offer, before, now=now)
     shown["use"] = use_of(credential)
     return form_page(request, "requests/renew.html", form, **shown)
 
