@@ -11,8 +11,17 @@ SET_APART = {
         "shows a form that was sent with old groups; test_browser_pages.py sends one and looks",
     "operations/<slug:slug>/confirm":
         "waits for a list after a restored backup; test_browser_operator.py looks at it",
+    "queue/approve":
+        "asks before several are approved that were ticked; test_browser_pages.py ticks some and looks",
     "queue/changes": "sentences that htmx puts into the queue's page, which is looked at",
 }  # fmt: skip
+
+LEADS_ON = {
+    "accounts/oidc/<slug:provider_id>/login/", "calendar/<int:pk>/remove", "operations/<slug:slug>/forget",
+    "operations/<slug:slug>/inventory", "operations/<slug:slug>/unfreeze", "profiles/<int:pk>/confirm",
+    "profiles/<int:pk>/drop", "queue/back", "queue/views", "queue/views/<int:pk>/forget",
+}  # fmt: skip
+"""Where forms alone are sent that have no page of their own: they lead to one, or to a refusal's."""
 
 
 def pages_of(rows: Rows) -> dict[str, list[str]]:
