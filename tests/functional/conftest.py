@@ -8,7 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo.stack import Stack
-from tests.stack import running
+from tests.functional import prepared
+from tests.functional.every_page import Rows
+from tests.stack import manage, running
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -28,6 +30,15 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The same with the demo's three months of people in it, in real time."""
     with running(tmp_path_factory.mktemp("lived-in"), is_scaled=False, is_seeded=True) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def rows(lived_in: Stack) -> Rows:
+    """What is in the lived-in portal, and what `prepared.py` adds to it."""
+    done = manage(dict(lived_in.environment), "shell", "-v0", "-c", prepared.COMMAND)
+    assert done.returncode == 0, done.stderr
+    found = [line.split() for line in done.stdout.splitlines()]
+    return {(kind, name, state): int(pk) for kind, name, state, pk in found}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Every page in Chromium: no accessibility violation in both themes, wide and narrow; and the README's pictures.
+"""Every page in Chromium: no accessibility violation in both themes, wide and narrow; and the documents' pictures.
 
 On the demo's lived-in portal, so that lists are full; empty lists and errors are among the pages.
 """
@@ -6,82 +6,72 @@ On the demo's lived-in portal, so that lists are full; empty lists and errors ar
 import os
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
+from django.template import loader
+from django.test import Client
+from django.urls import resolve
 from playwright.sync_api import Page, expect
 
-from demo.people import BY_KEY
 from demo.stack import Stack
 from tests.functional.accessibility import faults_in_every_look
+from tests.functional.browsing import sign_in
+from tests.functional.every_page import LEADS_ON, SET_APART, Rows, pages_of
+from tests.integration.test_guards import ROUTES
+from tests.sign_in import sign_in as be
 from tests.stack import ROOT, manage
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("lived-in"),
 ]  # fmt: skip
 PICTURES = ROOT / "docs" / "pictures"
-ROWS = """
-from tokens.models import AccessRequest, Credential
-for row in AccessRequest.objects.all(): print("request", row.script_name, row.state, row.pk)
-for row in Credential.objects.all(): print("credential", row.script_name, row.state, row.pk)
-"""
 
 
-@pytest.fixture(scope="module")
-def rows(lived_in: Stack) -> dict[tuple[str, str, str], int]:
-    """Kind, script and state → number."""
-    done = manage(dict(lived_in.environment), "shell", "-v0", "-c", ROWS)
-    assert done.returncode == 0, done.stderr
-    found = [line.split() for line in done.stdout.splitlines()]
-    return {(kind, script, state): int(pk) for kind, script, state, pk in found}
+class Whatever(dict[tuple[str, str, str], int]):
+    """Rows as they might be, to know the addresses without a portal."""
+
+    def __missing__(self, _: tuple[str, str, str]) -> int:
+        return 1
 
 
-def sign_in(page: Page, stack: Stack, key: str) -> Page:
-    page.goto(f"{stack.address('portal')}/")
-    page.get_by_role("button", name="Sign in with company sign-in").click()
-    page.get_by_role("button", name=BY_KEY[key].name).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("My access")
-    return page
+def fetched(client: Client, route: str):
+    return client.get("/" + re.sub("<slug:[^>]+>", "sso", re.sub("<int:[^>]+>", "1", route)))
 
 
-def pages_of(rows: dict[tuple[str, str, str], int]) -> dict[str, list[str]]:
-    """Person → addresses: each page in each state that lasts, empty ones and refusals too."""
-    first = {}
-    for (kind, _, state), pk in rows.items():
-        first.setdefault((kind, state), pk)
-    requests = [f"/requests/{pk}" for (kind, _), pk in first.items() if kind == "request"]
-    credentials = [f"/credentials/{pk}" for (kind, _), pk in first.items() if kind == "credential"]
-    mine = rows["credential", "weekly-csat-export", "active"]
-    asked = rows["request", "csat-by-queue", "pending"]
-    waits = rows["request", "requeue-stale", "pending"]
-    return {
-        "ada": [
-            "/", "/ended", "/messages", "/requests/new", f"/requests/new?renews={mine}", f"/requests/{asked}",
-            f"/requests/{asked}/amend", f"/requests/{asked}/withdraw", f"/credentials/{mine}",
-            f"/credentials/{mine}/key", f"/credentials/{mine}/secret", f"/credentials/{mine}/replace",
-            f"/credentials/{mine}/token", f"/credentials/{mine}/revoke", "/no-such-page", "/queue",
-            "/helpdesks/production/callback?state=wrong&code=wrong", "/accounts/logout/",
-        ],
-        "june": [
-            "/queue", "/queue?text=nothing-fits-this", f"/requests/{waits}", f"/requests/{waits}/comment",
-            "/queue?view=all&risk=high", "/queue?view=decided", "/queue/away",
-            f"/requests/{asked}/narrow", f"/requests/{asked}/deny", f"/requests/{asked}/approve",
-        ],
-        "omar": [
-            "/inventory", "/audit", "/queue", "/operations", "/operations/production/freeze",
-            "/calendar", "/profiles", "/profiles/1", "/profiles/1/edit", "/emergencies", "/emergencies?subject=helpdesk:1", *requests, *credentials,
-        ],
-        "zoe": ["/", "/ended", "/requests/new"],
-    }  # fmt: skip
+def kind_of(client: Client, route: str) -> str:
+    """Whether a person reads something there, only sends forms there, or it is for machines."""
+    answer = fetched(client, route)
+    if not answer.headers.get("Content-Type", "text/html").startswith("text/html"):
+        return "machine"
+    return "form" if answer.status_code == 405 else "page"
 
 
-@pytest.mark.parametrize("key", ["ada", "june", "omar", "zoe"])
-def test_no_page_has_an_accessibility_violation(lived_in, rows, page_of, key):
+@pytest.mark.django_db
+def test_every_page_is_looked_at_or_set_apart_with_a_reason(client):
+    be(client, "omar")
+    rows = Whatever({("request", "x", "pending"): 1, ("credential", "x", "active"): 1})
+    addresses = [address for those in pages_of(rows).values() for address in those]
+    looked_at = {
+        resolve(path).route
+        for path in (address.partition("?")[0] for address in addresses)
+        if path != "/no-such-page"
+    }
+    assert set(SET_APART) <= set(ROUTES) - looked_at
+    kinds = {route: kind_of(client, route) for route in set(ROUTES) - set(SET_APART)}
+    assert {route for route, kind in kinds.items() if kind == "page"} == looked_at
+    assert {route for route, kind in kinds.items() if kind == "form"} == LEADS_ON
+
+
+@pytest.mark.parametrize("key", ["ada", "june", "noor", "omar", "zoe", "nobody"])
+def test_no_page_has_an_accessibility_violation(
+    lived_in: Stack, rows: Rows, page_of: Callable[..., Page], key: str
+) -> None:
     """Each page once, looked at in both themes, wide and narrow."""
-    page = page_of()
-    page.goto(f"{lived_in.address('portal')}/accounts/login/")
-    found = faults_in_every_look(page)
-    sign_in(page, lived_in, key)
+    page, found = page_of(), []
+    if key != "nobody":
+        sign_in(page, lived_in, key)
     for address in pages_of(rows)[key]:
         page.set_viewport_size({"width": 1280, "height": 800})
         page.goto(f"{lived_in.address('portal')}{address}")
@@ -90,49 +80,179 @@ def test_no_page_has_an_accessibility_violation(lived_in, rows, page_of, key):
     assert found == []
 
 
-def picture(page: Page, name: str) -> None:
-    """Keep a picture for the README where that was asked for; taking it must work in any case."""
+def look(page: Page, heading: str) -> None:
+    """The page of this heading has come, and everybody can use it."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(heading), timeout=20_000)
+    assert faults_in_every_look(page) == []
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("main").get_by_role("button", name=name).click()
+
+
+def test_what_a_form_answers_to_whoever_asks_has_no_violation(
+    lived_in: Stack, rows: Rows, page_of: Callable[..., Page]
+) -> None:
+    """A refused form with its summary, a token, and a form whose page was too old."""
+    ada, portal = sign_in(page_of(), lived_in, "ada"), lived_in.address("portal")
+    ada.goto(f"{portal}/requests/new")
+    press(ada, "Send request")
+    expect(ada.get_by_role("alert")).to_be_focused()
+    look(ada, "Request access")
+    mine = rows["credential", "weekly-csat-export", "active"]
+    ada.goto(f"{portal}/credentials/{mine}/token")
+    press(ada, "Get a token now")
+    look(ada, "Your token for weekly-csat-export")
+    ada.goto(f"{portal}/accounts/logout/")
+    ada.context.clear_cookies(name="keydesk_csrf")
+    press(ada, "Sign out")
+    look(ada, "Please send that again")
+
+
+def press_approve_ticked(page: Page) -> None:
+    """With everything ticked that waits for the same access."""
+    alike = page.locator("#rows tr").filter(has_text="· Read tickets")
+    for box in alike.locator("input[type=checkbox]:enabled").all():
+        box.check()
+    press(page, "Approve ticked…")
+
+
+AGO = """
+from datetime import timedelta
+from accounts.models import User
+from accounts import clock
+User.objects.filter(subject="ada").update(groups_read_at=clock.now() - timedelta(days=1))
+"""
+
+
+def test_a_form_that_was_kept_while_groups_were_read_has_no_violation(
+    lived_in: Stack, rows: Rows, page_of: Callable[..., Page]
+) -> None:
+    ada, asked = sign_in(page_of(), lived_in, "ada"), rows["request", "csat-by-queue", "pending"]
+    ada.goto(f"{lived_in.address('portal')}/requests/{asked}/amend")
+    done = manage(dict(lived_in.environment), "shell", "-v0", "-c", AGO)
+    assert done.returncode == 0, done.stderr
+    press(ada, "Send again")
+    look(ada, "Send it now")
+
+
+def test_what_a_form_answers_to_whoever_decides_has_no_violation(
+    lived_in: Stack, rows: Rows, page_of: Callable[..., Page]
+) -> None:
+    """Several to approve together, and a narrower approval without anything ticked."""
+    june, portal = sign_in(page_of(), lived_in, "june"), lived_in.address("portal")
+    june.goto(f"{portal}/queue")
+    press_approve_ticked(june)
+    look(june, r"Approve \d requests")
+    asked = rows["request", "csat-by-queue", "pending"]
+    june.goto(f"{portal}/requests/{asked}/narrow")
+    press(june, "Approve this")
+    expect(june.get_by_role("alert")).to_be_focused()
+    look(june, "Approve csat-by-queue narrower")
+
+
+def test_the_preview_of_a_profile_has_no_violation(
+    lived_in: Stack, rows: Rows, page_of: Callable[..., Page]
+) -> None:
+    omar, portal = sign_in(page_of(), lived_in, "omar"), lived_in.address("portal")
+    omar.goto(f"{portal}/profiles/{rows['profile', 'production/read-tickets', 'current']}/edit")
+    press(omar, "Preview")
+    expect(omar.get_by_role("heading", name="As whoever asks will see it")).to_be_visible()
+    look(omar, "Edit Read tickets")
+
+
+@pytest.mark.parametrize(
+    ("status", "heading"), [(500, "Something broke"), (503, "Keydesk is busy")]
+)
+def test_the_pages_of_a_portal_that_fails_have_no_violation(
+    lived_in: Stack, page_of: Callable[..., Page], status: int, heading: str
+) -> None:
+    """They stand on their own, so that they are the same whatever broke."""
+    page, html = page_of(), loader.get_template(f"{status}.html").render()
+    page.route(
+        "**/ended", lambda route: route.fulfill(status=status, content_type="text/html", body=html)
+    )
+    page.goto(f"{lived_in.address('portal')}/ended")
+    look(page, heading)
+
+
+def picture(page: Page, name: str, heading: str) -> None:
+    """Keep a picture for the documents where that was asked for; taking it must work in any case."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(heading))
     taken = page.screenshot()
     if os.environ.get("KEYDESK_PICTURES"):
         PICTURES.mkdir(exist_ok=True)
         Path(PICTURES / f"{name}.png").write_bytes(taken)
     assert taken.startswith(b"\x89PNG")
+    assert (PICTURES / f"{name}.png").exists()
 
 
-def test_the_pictures_in_the_documents_are_of_these_pages(
-    lived_in: Stack, rows: dict[tuple[str, str, str], int], page_of: Callable[..., Page]
+def test_the_pictures_in_the_documents_are_of_what_whoever_asks_sees(
+    lived_in: Stack, rows: Rows, page_of: Callable[..., Page]
 ) -> None:
-    ada, june = sign_in(page_of(), lived_in, "ada"), sign_in(page_of(), lived_in, "june")
+    ada, portal = sign_in(page_of(), lived_in, "ada"), lived_in.address("portal")
     ada.goto(
-        f"{lived_in.address('portal')}/requests/new?profile=production/read-tickets&days=30"
+        f"{portal}/requests/new?profile=production/read-tickets&days=30"
         "&script=csat-dashboard&where=server&purpose=CSAT+by+team+for+the+weekly+review"
     )
     expect(ada.get_by_label("What is the script called?")).to_have_value("csat-dashboard")
-    picture(ada, "request")
-    june.goto(f"{lived_in.address('portal')}/queue")
-    expect(
-        june.get_by_role("button", name="Approve")
-        .or_(june.get_by_role("link", name="Approve…"))
-        .first
-    ).to_be_visible()
-    picture(june, "queue")
-    june.goto(f"{lived_in.address('portal')}/queue/away")
-    june.get_by_label("Who decides in your place").fill("ben@acme.test")
-    picture(june, "away")
-    ada.goto(f"{lived_in.address('portal')}/")
-    expect(ada.get_by_role("heading", name="My access", level=1)).to_be_visible()
-    picture(ada, "my-access")
-    ada.goto(f"{lived_in.address('portal')}/messages")
-    picture(ada, "messages")
+    picture(ada, "request", "Request access")
+    asked = rows["request", "csat-by-queue", "pending"]
+    renewed = rows["credential", "weekly-csat-export", "active"]
+    for address, name, heading in (
+        (f"/requests/{asked}", "one-request", "csat-by-queue"),
+        (f"/requests/new?renews={renewed}", "renewal", "Renew weekly-csat-export"),
+        ("/", "my-access", "My access"),
+        ("/messages", "messages", "Messages"),
+    ):
+        ada.goto(f"{portal}{address}")
+        picture(ada, name, heading)
     mine = rows["credential", "macro-audit", "active"]
-    ada.goto(f"{lived_in.address('portal')}/credentials/{mine}/secret")
-    ada.locator("main form button").first.click()
-    expect(ada.get_by_role("heading", level=1)).to_have_text(re.compile("Your key for macro-audit"))
-    assert faults_in_every_look(ada) == []
+    ada.goto(f"{portal}/credentials/{mine}/secret")
+    press(ada, "Make a new secret")
+    look(ada, "Your key for macro-audit")
     ada.evaluate(
         "for (const n of document.querySelectorAll('code, pre, input')) "
         "n.innerHTML = n.innerHTML.replace(/kds_[0-9A-Za-z]+/g, 'kds_' + 'x'.repeat(38))"
     )
-    picture(ada, "key")
-    for name in ("request", "queue", "away", "my-access", "messages", "key"):
-        assert (PICTURES / f"{name}.png").exists()
+    picture(ada, "key", "Your key for macro-audit")
+
+
+def test_the_pictures_in_the_documents_are_of_what_whoever_decides_sees(
+    lived_in: Stack, rows: Rows, page_of: Callable[..., Page]
+) -> None:
+    june, portal = sign_in(page_of(), lived_in, "june"), lived_in.address("portal")
+    june.goto(f"{portal}/queue")
+    expect(june.locator("#card [aria-keyshortcuts=a]")).to_be_visible()
+    picture(june, "queue", "Queue")
+    asked = rows["request", "csat-by-queue", "pending"]
+    june.goto(f"{portal}/requests/{asked}/narrow")
+    june.get_by_label("Read tickets and comments").check()
+    picture(june, "narrow", "Approve csat-by-queue narrower")
+    june.goto(f"{portal}/requests/{asked}/deny")
+    june.get_by_label("Why?").fill("Use the export that the weekly report makes already.")
+    picture(june, "deny", "Deny csat-by-queue")
+    june.goto(f"{portal}/queue")
+    press_approve_ticked(june)
+    picture(june, "together", r"Approve \d requests")
+    june.goto(f"{portal}/queue/away")
+    june.get_by_label("Who decides in your place").fill("ben@acme.test")
+    picture(june, "away", "Out of office")
+
+
+def test_the_pictures_in_the_documents_are_of_what_an_admin_sees(
+    lived_in: Stack, rows: Rows, page_of: Callable[..., Page]
+) -> None:
+    omar, portal = sign_in(page_of(), lived_in, "omar"), lived_in.address("portal")
+    omar.goto(f"{portal}/profiles")
+    picture(omar, "profiles", "Access profiles")
+    omar.goto(f"{portal}/profiles/{rows['profile', 'production/read-tickets', 'current']}/edit")
+    press(omar, "Preview")
+    picture(omar, "profile-edit", "Edit Read tickets")
+    omar.goto(f"{portal}/calendar")
+    omar.get_by_label("Day", exact=True).fill(f"{date.today().year + 1}-01-01")
+    omar.get_by_label("Name").fill("New Year's Day")
+    press(omar, "Add this day")
+    expect(omar.get_by_role("row").filter(has_text="New Year's Day")).to_be_visible()
+    picture(omar, "calendar", "Calendar")

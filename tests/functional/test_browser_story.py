@@ -11,19 +11,12 @@ from playwright.sync_api import Page, expect
 
 from demo.people import BY_KEY
 from demo.stack import Stack
+from tests.functional.browsing import sign_in
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("stack"),
 ]  # fmt: skip
 SCRIPT = "browser-story"
-
-
-def sign_in(page: Page, stack: Stack, key: str) -> Page:
-    page.goto(f"{stack.address('portal')}/")
-    page.get_by_role("button", name="Sign in with company sign-in").click()
-    page.get_by_role("button", name=BY_KEY[key].name).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("My access")
-    return page
 
 
 def wait_for_look_up(page: Page) -> None:
