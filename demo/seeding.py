@@ -383,6 +383,8 @@ def _acts(s: Story) -> list[tuple[float, Callable[[], None]]]:
         (0.98, s.approve("requeue-stale", "ben")),
         (0.05, s.ask("war-room-search", "piotr", "read-everything", 30, "Search for the incident room.",
                      runs_where="n8n", rhythm="hourly")),
+        (0.04, s.ask("macro-export", "noor", "read-rules", 60, "Compare macros of both brands.", rhythm="monthly")),
+        (0.03, s.ask("view-report", "piotr", "read-rules", 60, "Which views nobody opens any more.", rhythm="monthly")),
         (0.02, s.ask("queue-wallboard", "ben", "read-tickets", 60, "Wallboard in the team room.",
                      rhythm="hourly")),
     ]  # fmt: skip

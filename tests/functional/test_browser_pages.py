@@ -112,7 +112,7 @@ def test_what_a_form_answers_to_whoever_asks_has_no_violation(
 
 def press_approve_ticked(page: Page) -> None:
     """With everything ticked that waits for the same access."""
-    alike = page.locator("#rows tr").filter(has_text="· Read tickets")
+    alike = page.locator("#rows tr").filter(has_text="· Read macros, triggers and views")
     for box in alike.locator("input[type=checkbox]:enabled").all():
         box.check()
     press(page, "Approve ticked…")

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("queue"),
 ]  # fmt: skip
 MIXED = (
-    *["read-users"] * 8, *["read-tickets"] * 4, *["help-center"] * 4, *["update-tickets"] * 2,
+    *["read-rules"] * 8, *["read-tickets"] * 4, *["help-center"] * 4, *["update-tickets"] * 2,
     *["read-everything"] * 2,
 )  # fmt: skip
 """Twenty requests: twelve that only read, six that can write, two that read everything."""

@@ -95,7 +95,7 @@ def test_a_filter_is_kept_under_a_name_and_forgotten(lived_in: Stack, hands_of: 
 
 
 def test_ticked_requests_are_approved_together(lived_in: Stack, hands_of: Hands) -> None:
-    asks(lived_in, "noor", "by-keyboard-tick-1", "by-keyboard-tick-2", profile="read-users")
+    asks(lived_in, "noor", "by-keyboard-tick-1", "by-keyboard-tick-2", profile="read-rules")
     june = hands_of("june")
     opens_in_the_queue(june, "by-keyboard-tick")
     june.press("x")
@@ -206,7 +206,7 @@ def test_wider_terms_are_previewed_saved_and_confirmed_by_a_second_admin(
     piotr.page.goto(omar.page.url)
     piotr.go("button", "Confirm these terms", "Edit Help Center articles")
     piotr.sees("Confirmed: “Edit Help Center articles” has these terms from now on.")
-    piotr.sees("At most 120 days.")
+    piotr.sees("Piotr Wolny confirmed version 2 of the terms.")
 
 
 def test_a_holiday_is_entered_and_taken_out(hands_of: Hands) -> None:

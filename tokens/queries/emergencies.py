@@ -89,7 +89,9 @@ def find(key: str) -> Subject | None:
 def choices() -> dict[Kind, list[Subject]]:
     """Everybody and everything that has something to end, by name."""
     standing = Credential.objects.filter(state__in=STANDING)
-    return {kind: _named(kind, standing.values_list(COLUMNS[kind], flat=True)) for kind in Kind}
+    found = list(standing.values_list(*(COLUMNS[kind] for kind in Kind)).distinct())
+    columns = zip(*found, strict=True) if found else ((),) * len(Kind)
+    return {kind: _named(kind, set(pks)) for kind, pks in zip(Kind, columns, strict=True)}
 
 
 def _named(kind: Kind, pks: Iterable[int]) -> list[Subject]:
