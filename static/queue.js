@@ -83,8 +83,10 @@ const opened = document.getElementById("card");
 const wasChosen = new URLSearchParams(location.search).has("selected");
 if (opened && wasChosen) {
   // On a narrow screen the opened request stands under the list: whoever chose it is led there.
-  if (isNarrow.matches) opened.scrollIntoView();
-  else linkOf(current()).focus({ preventScroll: true });
+  if (isNarrow.matches) {
+    opened.tabIndex = -1;
+    opened.focus();
+  } else linkOf(current()).focus({ preventScroll: true });
 }
 if (help) {
   showKeys(document);

@@ -82,6 +82,19 @@ def test_the_keys_move_and_keep_the_focus_on_the_opened_row(
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
+def test_on_a_narrow_screen_whoever_chose_a_request_is_led_to_it(
+    crowded: Stack, page_of: Callable[..., Page]
+) -> None:
+    page = queue_of(page_of(), crowded, "june")
+    page.set_viewport_size({"width": 390, "height": 844})
+    chosen = page.locator("#rows th a").nth(2)
+    name = chosen.inner_text()
+    chosen.click()
+    expect(page.locator("#card")).to_be_focused()
+    expect(page.locator("#card h2")).to_be_in_viewport()
+    expect(page.locator("#rows tr.is-selected")).to_contain_text(name)
+
+
 def test_what_somebody_else_decided_is_said_in_the_row_without_a_reload(
     crowded: Stack, page_of: Callable[..., Page]
 ) -> None:
@@ -133,6 +146,8 @@ def test_twenty_mixed_requests_are_decided_from_the_keyboard(
         decide(hands, kind)
         expect(page.locator(".notice").first).to_contain_text(script)
         expect(page.locator("#rows tr")).to_have_count(before - 1)
+        if before > 1:
+            expect(page.locator("#rows tr.is-selected th a")).to_be_focused()
         taken.append((kind, hands.presses - presses, hands.loads - loads))
     seconds = time.monotonic() - began
     assert len(taken) == len(MIXED)

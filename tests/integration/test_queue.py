@@ -541,6 +541,9 @@ def test_the_list_keeps_its_place_after_a_decision(world, ben):
     done = ben.post(f"/requests/{rows[1].pk}/approve", {"revision": 1, "back": back}, follow=True)
     assert done.redirect_chain == [(f"/queue?text=numbers&selected={rows[2].pk}", 302)]
     assert done.context["card"].access_request == rows[2]
+    page = ben.get("/queue", {"selected": rows[2].pk})
+    assert page.context["links"].back == f"queue?selected={rows[0].pk}", "it was the last one"
+    assert page.context["links"].stay == f"queue?selected={rows[2].pk}"
 
 
 @pytest.mark.parametrize(

@@ -165,14 +165,18 @@ class Links:
 
 
 def links(address: Mapping[str, str], rows: Sequence[Listed], opened: Listed | None) -> Links:
-    """The links of a page with this address; after a decision the same list is shown, the next request opened."""
+    """The links of a page with this address.
+
+    After a decision the same list is shown, the next request opened, or the one before where this was the last.
+    """
     kept = {name: value for name, value in address.items() if name != "selected" and value}
-    after = rows[rows.index(opened) + 1 :] if opened else []
-    back = _queue_address({**kept, "selected": str(after[0].pk)} if after else kept)
+    place = rows.index(opened) if opened else 0
+    beside = [*rows[place + 1 : place + 2], *rows[max(place - 1, 0) : place]]
+    back = _queue_address({**kept, "selected": str(beside[0].pk)} if beside else kept)
     return Links(
         back=back,
         tail=f"?{urlencode({'back': back})}",
-        stay=_queue_address(kept),
+        stay=_queue_address({**kept, "selected": str(opened.pk)} if opened else kept),
         open=f"/{_queue_address({**kept, 'selected': ''})}",
         shown="&".join(f"shown={row.pk}:{row.revision}:{row.approvals}" for row in rows),
     )

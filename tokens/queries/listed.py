@@ -77,17 +77,6 @@ ELSEWHERE = {
     "current_version_id": "profile__current_id",
 }
 """What of `Listed` is read from other tables, and from where."""
-
-
-def as_listed(rows: QuerySet[AccessRequest]) -> Read:
-    """These requests as rows of `Listed`."""
-    there = {name: F(where) for name, where in ELSEWHERE.items()} | COMPUTED
-    read: Read = rows.values(
-        *(name for name in Listed.__annotations__ if name not in there), **there
-    )
-    return read
-
-
 LAST_WORD_BY = Subquery(
     Comment.objects.filter(access_request=OuterRef("pk")).order_by("-id").values("author_id")[:1]
 )
@@ -95,6 +84,15 @@ COMPUTED = {
     "last_word_by": LAST_WORD_BY,
     "several_grants": KeyTextTransform(SEVERAL_GRANTS, F("profile__helpdesk__capabilities")),
 }
+"""What of it no column holds."""
+
+
+def as_listed(rows: QuerySet[AccessRequest]) -> Read:
+    """These requests as rows of `Listed`."""
+    there = {name: F(where) for name, where in ELSEWHERE.items()} | COMPUTED
+    own = [name for name in Listed.__annotations__ if name not in there]
+    read: Read = rows.values(*own, **there)
+    return read
 
 
 def is_asked(row: Listed | AccessRequest) -> bool:
