@@ -52,7 +52,14 @@ def _nobody_talks_to_the_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tests that share processes stay together, or each stack is started twice and they disturb each other."""
+    """Tests that share processes stay together, or each stack is started twice and they disturb each other.
+
+    None of those in a browser opens the database: it would bring its whole group before the tests that do, and
+    a browser's event loop keeps every later test of the same process from the database.
+    """
+    for item in session.items:
+        if item.get_closest_marker("browser") and item.get_closest_marker("django_db"):
+            raise pytest.UsageError(f"{item.nodeid} is in a browser and opens the database.")
     if not getattr(session.config.option, "loadgroup", False):
         return
     for item in session.items:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
+from tests.functional.every_page import LEADS_ON, SET_APART, pages_of
+from tests.sign_in import sign_in
 from tokens.presenters import history
 
 ROOT = Path(settings.BASE_DIR)
@@ -39,6 +42,41 @@ def test_every_route_has_a_permission(where):
     if route.callback.__module__.startswith(ALLAUTHS):
         pytest.fail(f"{where} is allauth's own view: shut it or wrap it.")
     assert hasattr(route.callback, "permission"), f"{where} carries neither @public nor @requires"
+
+
+class Whatever(dict[tuple[str, str, str], int]):
+    """Rows as they might be, to know the addresses without a portal."""
+
+    def __missing__(self, _: tuple[str, str, str]) -> int:
+        return 1
+
+
+def fetched(client: Client, route: str):
+    return client.get("/" + re.sub("<slug:[^>]+>", "sso", re.sub("<int:[^>]+>", "1", route)))
+
+
+def kind_of(client: Client, route: str) -> str:
+    """Whether a person reads something there, only sends forms there, or it is for machines."""
+    answer = fetched(client, route)
+    if not answer.headers.get("Content-Type", "text/html").startswith("text/html"):
+        return "machine"
+    return "form" if answer.status_code == 405 else "page"
+
+
+@pytest.mark.django_db
+def test_every_page_is_looked_at_or_set_apart_with_a_reason(client):
+    sign_in(client, "omar")
+    rows = Whatever({("request", "x", "pending"): 1, ("credential", "x", "active"): 1})
+    addresses = [address for those in pages_of(rows).values() for address in those]
+    looked_at = {
+        resolve(path).route
+        for path in (address.partition("?")[0] for address in addresses)
+        if path != "/no-such-page"
+    }
+    assert set(SET_APART) <= set(ROUTES) - looked_at
+    kinds = {route: kind_of(client, route) for route in set(ROUTES) - set(SET_APART)}
+    assert {route for route, kind in kinds.items() if kind == "page"} == looked_at
+    assert {route for route, kind in kinds.items() if kind == "form"} == LEADS_ON
 
 
 def test_the_admin_is_not_mounted():

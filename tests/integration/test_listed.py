@@ -7,11 +7,12 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from accounts.together import Prepared, together
 from tests.world import World
-from tokens.models import AccessRequest
+from tokens.capabilities import SEVERAL_GRANTS
+from tokens.models import AccessRequest, Helpdesk
 from tokens.operations import comments
 from tokens.presenters.around import queue_reader
 from tokens.queries import deciding, queue
-from tokens.queries.listed import ELSEWHERE, Listed, is_asked
+from tokens.queries.listed import COMPUTED, ELSEWHERE, Listed, is_asked
 from tokens.queries.requests import request_by_id
 from tokens.queries.whole import REFERRED, request_from, whole_request
 
@@ -39,11 +40,14 @@ def test_a_listed_request_says_what_its_row_says(world: World) -> None:
     assert [row.pk for row in rows] == [*AccessRequest.objects.values_list("pk", flat=True)]
     for row in rows:
         there = AccessRequest.objects.get(pk=row.pk)
-        for name in set(Listed.__annotations__) - {"last_word_by"}:
+        for name in set(Listed.__annotations__) - set(COMPUTED):
             assert getattr(row, name) == along(there, ELSEWHERE.get(name, name)), name
         assert row.requester == str(there.requester)
     assert [row.last_word_by for row in rows] == [world.person("ben").pk, None]
     assert [is_asked(row) for row in rows] == [True, False]
+    assert [row.keeps_one_per_person for row in rows] == [False, False]
+    Helpdesk.objects.update(capabilities={SEVERAL_GRANTS: "no"})
+    assert [row.keeps_one_per_person for row in listed(world, "ben")] == [True, True]
 
 
 @pytest.mark.parametrize("has_deputy", [True, False])
