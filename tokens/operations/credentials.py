@@ -156,7 +156,7 @@ def _begin_end(
             expect=expect, end_reason=reason, ending_since=now,
         )  # fmt: skip
         _wipe(credential)
-        doomed = grants.doom_all(credential, reason=reason, now=now)
+        doomed = grants.doom_all(credential, reason=reason, now=now, at_once=action == "revoke")
         _close_renewals(credential, now=now)
         audit.record(f"credential.{action}d", by=by, target=credential, now=now, reason=reason)
         if action == "revoke":

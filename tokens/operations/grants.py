@@ -196,10 +196,10 @@ def go_live(grant: Grant, *, lives_until: datetime, now: datetime) -> None:
     audit.record("grant.proved", by=None, target=grant, now=now, remote_id=grant.remote_id)
 
 
-def doom(grant: Grant, *, reason: str, now: datetime) -> None:
+def doom(grant: Grant, *, reason: str, now: datetime, at_once: bool = False) -> None:
     """This pair must go: nothing of it is served from this commit on, workers delete it.
 
-    Where its access was ended before its time, before those that time ended.
+    Before those that time ended: `at_once`, and where its access was ended before its time.
     """
     with transaction.atomic():
         if not try_move(
@@ -207,24 +207,25 @@ def doom(grant: Grant, *, reason: str, now: datetime) -> None:
         ):
             return
         audit.record("grant.doomed", by=None, target=grant, now=now, reason=reason)
-        _order_end(grant, now=now)
+        _order_end(grant, now=now, at_once=at_once)
 
 
-def _order_end(grant: Grant, *, now: datetime) -> None:
+def _order_end(grant: Grant, *, now: datetime, at_once: bool) -> None:
+    has_time_left = Q(lives_until=None) | Q(lives_until__gt=F("ending_since"))
     ended_early = Credential.objects.filter(
-        pk=grant.credential_id or 0, state=CredentialState.REVOKING
+        has_time_left, pk=grant.credential_id or 0, state=CredentialState.REVOKING
     )
-    is_asked_for = ended_early.exclude(lives_until__lte=now).exists()
+    is_urgent = at_once or ended_early.exists()
     outbox.order(
         Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=now,
-        urgency=outbox.AT_ONCE if is_asked_for else None,
+        urgency=outbox.AT_ONCE if is_urgent else None,
     )  # fmt: skip
 
 
-def doom_all(credential: Credential, *, reason: str, now: datetime) -> int:
+def doom_all(credential: Credential, *, reason: str, now: datetime, at_once: bool = False) -> int:
     """Doom what a credential holds; how many workers have to delete now. What is doomed already is hastened.
 
-    A call that is out cannot be called back: its answer is doomed later.
+    A call that is out cannot be called back: its answer is doomed later. `at_once` as for `doom`.
     """
     doomed = 0
     for grant in credential.grants.filter(
@@ -233,10 +234,10 @@ def doom_all(credential: Credential, *, reason: str, now: datetime) -> int:
         if grant.state == GrantState.INTENDED:
             abandon(grant, now=now)
         elif grant.state == GrantState.DOOMED:
-            _order_end(grant, now=now)
+            _order_end(grant, now=now, at_once=at_once)
             doomed += 1
         elif grant.state in (GrantState.LIVE, GrantState.ANSWERED):
-            doom(grant, reason=reason, now=now)
+            doom(grant, reason=reason, now=now, at_once=at_once)
             doomed += 1
         else:
             later = (grant.sent_at or now) + settings.MINIMUM_AGE
