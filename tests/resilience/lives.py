@@ -318,7 +318,7 @@ class Household:
             together = 4 if self.random.random() < 0.15 else 1
             for _ in range(together):
                 self.scripts.submit(self._fetch, life, life.key)
-            self.done["raced"] += together > 1
+            self.done["fetched at once"] += together > 1
         elif life.plan == "idle" and time.monotonic() < life.rests_until:
             return
         elif life.plan == "keys" and not life.has_new_secret:
