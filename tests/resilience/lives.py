@@ -34,6 +34,10 @@ FOR_EVER = 1_000_000
 """More fetches than anybody lives for."""
 STAYS = 0.9995
 """How likely a script that stays goes on, at each look."""
+AWAY, AWAY_FOR = 0.3, (8.0, 14.0)
+"""How likely the owner of a script that stays does not see for a while that it was disconnected, and for how many seconds."""
+_ASKS_ON = (1.0, 3.0)
+"""Seconds between two calls of a script that does not know it was disconnected."""
 _ENDED = ("revoked", "lapsed", "cancelled")
 PUZZLED = (1.0, 5.0)
 """Seconds, from and to, before somebody whose page was not the one expected tries again."""
@@ -85,6 +89,8 @@ class Life:
     fetched: int = 0
     rests_until: float = 0
     puzzled_until: float = 0
+    back_at: float | None = None
+    """When its owner sees that it was disconnected; None: it is not."""
     has_new_secret: bool = False
     was_replaced: bool = False
     was_amended: bool = False
@@ -260,6 +266,8 @@ class Household:
             life.puzzled_until = time.monotonic() + _LOOKS_AGAIN
         elif state == "awaiting_consent" and life.plan == "never connected":
             self.let_pass("tokens_credential", "connect_by", credential, left=LEFT_TO_CONNECT)
+        elif state == "lost" and self._is_away(life):
+            self._ask_on(life)
         elif state in ("awaiting_consent", "lost"):
             self._connect(life, credential, "Connect on" if state != "lost" else "Connect again")
         elif life.plan == "regretted" and state in ("issuing", "active"):
@@ -282,7 +290,22 @@ class Household:
             self.done["connected"] += 1
             life.puzzled_until = time.monotonic() + _LOOKS_AGAIN
 
+    def _is_away(self, life: Life) -> bool:
+        """Whether its owner has not seen yet that it was disconnected."""
+        if life.back_at is None:
+            stays_away = life.plan == "stays" and self.random.random() < AWAY
+            life.back_at = time.monotonic() + self.random.uniform(*AWAY_FOR) * stays_away
+        return time.monotonic() < life.back_at
+
+    def _ask_on(self, life: Life) -> None:
+        """Its script, which nobody told, goes on asking: it must get nothing."""
+        if life.key is not None and time.monotonic() >= life.rests_until:
+            life.rests_until = time.monotonic() + self.random.uniform(*_ASKS_ON)
+            self.scripts.submit(self._fetch, life, life.key)
+            self.done["asked while lost"] += 1
+
     def _use(self, life: Life, credential: int) -> None:
+        life.back_at = None
         if life.key is None:
             return self._take_key(life, credential)
         if life.plan == "by hand" and self.random.random() < 0.3:
@@ -295,7 +318,7 @@ class Household:
             together = 4 if self.random.random() < 0.15 else 1
             for _ in range(together):
                 self.scripts.submit(self._fetch, life, life.key)
-            self.done["raced"] += together > 1
+            self.done["fetched at once"] += together > 1
         elif life.plan == "idle" and time.monotonic() < life.rests_until:
             return
         elif life.plan == "keys" and not life.has_new_secret:

@@ -11,7 +11,7 @@ MOST_SECONDS = 1500.0
 SIDES = ("before", "after")
 
 
-def run(folder: Path, **environment: str) -> tuple[Report, set[str]]:
+def run(folder: Path, *, seed: int, **environment: str) -> tuple[Report, set[str]]:
     """Play until every place in the product's source was reached and every point at it has killed somebody.
 
     Returns those that were not, or did not. What is reached for the first time when all calms down, and nobody is
@@ -26,7 +26,7 @@ def run(folder: Path, **environment: str) -> tuple[Report, set[str]]:
 
     armed = [f"{place} {side}" for place in sites.places() for side in SIDES]
     with prepared(
-        folder, seed=1, armed=armed, armed_at_once=0, share=0.15, is_loud=True, **environment
+        folder, seed=seed, armed=armed, armed_at_once=0, share=0.15, is_loud=True, **environment
     ) as played:
         played.chaos.random_deaths, played.chaos.climate_changes, played.chaos.losses = 2, 8, 6
         report = played.play(

@@ -15,6 +15,7 @@ from itertools import count
 from urllib.parse import urljoin
 
 from demo.helpdesk.remote import Remote
+from demo.people import BY_KEY
 from demo.stack import Stack
 from tests import pages
 from tests.plain_browser import PlainBrowser
@@ -25,6 +26,13 @@ from tests.story import Actor, Key, until
 CLOCK = re.compile(r"\bat \d{2}:\d{2} on \d{1,2} \w+ \d{4}|\bsince \d{2}:\d{2} on ")
 PEOPLE = ("ada", "ben", "june", "omar", "noor")
 RACERS = 3
+_KEY_MADE = r"The key was shown already|A new secret was made already"
+DEEDS = {
+    "Approve": r"Already approved", "Deny": r"Already denied", "Withdraw": r"Already withdrawn",
+    "Send again": r"Already amended", "Show my key": _KEY_MADE, "Make a new secret": _KEY_MADE,
+    "Replace now": _KEY_MADE, "End this access": r"Already revoked|has been (?:ending|over) since",
+}  # fmt: skip
+"""By the button that won: what those who came too late read has happened."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,17 @@ def aim(browser: PlainBrowser, who: str, words: str, **fields: str) -> Shot:
                     browser.session.cookies.get_dict(),
                 )  # fmt: skip
     raise AssertionError(f"No button {words!r} on {browser.url}: {browser.text[:300]}")
+
+
+def is_told(loser: Outcome, won: list[Outcome]) -> bool:
+    """Whether a loser reads what has happened already, when, and by whom; of what they did themselves only the first two."""
+    names = {BY_KEY[one.shot.who].name for one in won}
+    is_told_what = any(re.search(DEEDS[one.shot.act], loser.words) for one in won)
+    is_told_who = names <= {BY_KEY[loser.shot.who].name} or any(
+        name in loser.words for name in names
+    )
+    is_told_when = bool(CLOCK.search(loser.words))
+    return loser.status == 409 and is_told_what and is_told_who and is_told_when
 
 
 class Racers:
@@ -169,27 +188,21 @@ class Races:
 
     # --- What must hold ------------------------------------------------------------------------------
 
-    def race(self, *shots: Shot, winners: int = 1) -> list[Outcome]:
-        """Fire, and judge: so many winners, and every loser reads who was first, and when."""
+    def race(self, *shots: Shot, winners: tuple[int, ...] = (1,)) -> list[Outcome]:
+        """Fire, and judge: so many winners, and every loser reads who was first, with what, and when."""
         found = self.racers.fire(list(shots))
         self.run += 1
         self.close += max(one.sent for one in found) < min(one.answered for one in found)
         won = [one for one in found if one.has_won]
-        names = {self.people[one.shot.who].person.name for one in won}
-        if len(won) != winners:
+        if len(won) not in winners:
             self._wrong(shots, f"{len(won)} winners: {[(o.status, o.words[-300:]) for o in found]}")
         for one in found:
             for fault in pages.faults(one.html):
                 self._wrong(shots, fault)
-            if not one.has_won:
-                self._judge_loser(shots, one, names)
+            if not one.has_won and not is_told(one, won):
+                said = f"{one.status}: {one.words[-400:]}"
+                self._wrong(shots, f"the loser {one.shot.who} got {said}")
         return won
-
-    def _judge_loser(self, shots: tuple[Shot, ...], one: Outcome, names: set[str]) -> None:
-        own = {self.people[one.shot.who].person.name}
-        is_told_who = any(name in one.words for name in names) or names <= own
-        if one.status != 409 or not CLOCK.search(one.words) or not is_told_who:
-            self._wrong(shots, f"the loser {one.shot.who} got {one.status}: {one.words[-400:]}")
 
     def _wrong(self, shots: tuple[Shot, ...], sentence: str) -> None:
         acts = ", ".join(f"{shot.act} by {shot.who}" for shot in shots)
@@ -245,7 +258,7 @@ def approve_two_of_two_by_three(races: Races) -> None:
     """Two are needed, three click: two count, one comes late, and it does not stay half-approved."""
     request = races.asked("update-tickets")
     shots = [races.approve(who, request) for who in ("ben", "june", "omar")]
-    won = races.race(*shots, winners=2)
+    won = races.race(*shots, winners=(2,))
     races.one_row(won, "AccessRequest", request, *DECIDED)
     state = races.rows.one(
         "SELECT state, approvals FROM tokens_accessrequest WHERE id = ?", request
@@ -256,6 +269,25 @@ def approve_two_of_two_by_three(races: Races) -> None:
 def deny_or_approve(races: Races) -> None:
     request = races.asked()
     won = races.race(races.deny("ben", request), races.approve("june", request))
+    races.one_row(won, "AccessRequest", request, *DECIDED)
+
+
+def deny_or_amend(races: Races) -> None:
+    """What is denied is the revision that was shown; what is amended waits, undecided."""
+    request = races.asked()
+    won = races.race(races.deny("ben", request), races.amend(request))
+    races.one_row(won, "AccessRequest", request, *DECIDED)
+    is_denied = any(one.shot.act == "Deny" for one in won)
+    stands = races.rows.one(
+        "SELECT state, revision FROM tokens_accessrequest WHERE id = ?", request
+    )
+    right = ("denied", 1) if is_denied else ("pending", 2)
+    races.must(stands == right, f"request {request} is {stands}, not {right}")
+
+
+def deny_or_withdraw(races: Races) -> None:
+    request = races.asked()
+    won = races.race(races.deny("ben", request), races.withdraw(request))
     races.one_row(won, "AccessRequest", request, *DECIDED)
 
 
@@ -347,6 +379,41 @@ def end_by_two(races: Races) -> None:
     _must_be_gone(races, credential)
 
 
+def end_or_show_key(races: Races) -> None:
+    credential = races.connected()
+    _end_or(races, credential, races.press(credential, "key", "Show my key"), "key.issued")
+
+
+def end_or_replace(races: Races) -> None:
+    credential = races.connected()
+    races.people["noor"].take_key(credential)
+    _end_or(races, credential, races.press(credential, "replace", "Replace now"), "key.replaced")
+
+
+def _end_or(races: Races, credential: int, key: Shot, event: str) -> None:
+    """An administrator ends it, its owner makes a key: the end wins in any case, and a key only if it was first."""
+    ends, made = races.revoke("omar", credential), ("key.issued", "key.replaced")
+    before = races.audited("Credential", credential, *made)
+    won = races.race(ends, key, winners=(1, 2))
+    races.must(any(one.shot is ends for one in won), f"access {credential} could not be ended")
+    by = [(event, key.who)] if any(one.shot is key for one in won) else []
+    right = [
+        (what, races.people[who].person.name)
+        for what, who in [*by, ("credential.revoked", ends.who)]
+    ]
+    told = races.audited("Credential", credential, *made, "credential.revoked")
+    races.must(told == [*before, *right], f"access {credential}: the audit says {told}")
+    secrets = "SELECT count(*) FROM tokens_clientsecret WHERE credential_id = ?"
+    races.must(
+        races.rows.count(secrets, credential) == len(before) + len(by),
+        f"access {credential} has a key that nobody was told of",
+    )
+    _must_be_gone(races, credential)
+    for shown in filter(None, (_key_of(races, one) for one in won)):
+        status = shown.fetch().status_code
+        races.must(status in (400, 401), f"access {credential} has ended, its key got {status}")
+
+
 def _must_be_gone(races: Races, credential: int) -> None:
     """Ended in the database, and no token of it works on the helpdesk."""
     sql = "SELECT count(*) FROM tokens_credential WHERE id = ? AND state = 'revoked'"
@@ -369,6 +436,8 @@ RACES: tuple[Callable[[Races], None], ...] = (
     approve_by_three,
     approve_two_of_two_by_three,
     deny_or_approve,
+    deny_or_amend,
+    deny_or_withdraw,
     deny_by_three,
     approve_or_withdraw,
     approve_or_amend,
@@ -376,6 +445,8 @@ RACES: tuple[Callable[[Races], None], ...] = (
     withdraw_twice,
     keys_and_ends,
     end_by_two,
+    end_or_show_key,
+    end_or_replace,
 )
 
 

@@ -40,6 +40,9 @@ class Goal:
     late: int = 1
     unknowns: int = 1
     races: int = 1
+    """How often several people must have clicked in the same moment: who decides, who takes back, who ends."""
+    rushes: int = 1
+    """How often a script must have asked several times in the same moment."""
     served: int = 0
     """How many keys must have got a token once everything was at rest."""
     acts: tuple[str, ...] = ()
@@ -60,6 +63,7 @@ class Report:
     late: int = 0
     unknowns: int = 0
     races: int = 0
+    rushes: int = 0
     judged: int = 0
     seconds: float = 0
     deaths: Counter[str] = field(default_factory=Counter)
@@ -84,7 +88,8 @@ class Report:
                 ("faulted calls", self.calls, self.goal.calls),
                 ("late commits", self.late, self.goal.late),
                 ("unknown answers", self.unknowns, self.goal.unknowns),
-                ("races", self.races, self.goal.races),
+                ("races of people's clicks", self.races, self.goal.races),
+                ("rushes of one script's calls", self.rushes, self.goal.rushes),
                 ("seconds in which bounds were judged", self.judged, self.goal.judged),
                 ("tokens handed out", self.lived["handed out"], 1),
                 *((f"acts of {act}", self.lived[act], 1) for act in self.goal.acts),
@@ -320,7 +325,7 @@ class Run:
             print(
                 f"so far kills={so_far.kills} calls={so_far.calls} of {so_far.requests}, "
                 f"late={so_far.late} unknowns={so_far.unknowns} races={so_far.races} "
-                f"judged={so_far.judged} "
+                f"rushes={so_far.rushes} judged={so_far.judged} "
                 f"seconds={so_far.seconds:.0f}",
                 flush=True,
             )
@@ -339,10 +344,12 @@ class Run:
         lived: Counter[str] = sum((one.done for one in (*self.people, self.council)), Counter())
         judged = found["judged"] if self.judged is None else self.judged
         return Report(
-            self.seed, self.kills(), found.get("faulted", 0), found.get("calls", 0),
-            found.get("late", 0), found.get("unknowns", 0), lived["raced"], judged, seconds,
-            Counter(self.city.ordered_deaths()), lived,
-            list(self.violations), goal,
+            self.seed, kills=self.kills(), calls=found.get("faulted", 0),
+            requests=found.get("calls", 0), late=found.get("late", 0),
+            unknowns=found.get("unknowns", 0), races=lived["raced"],
+            rushes=lived["fetched at once"], judged=judged, seconds=seconds,
+            deaths=Counter(self.city.ordered_deaths()), lived=lived,
+            violations=list(self.violations), goal=goal,
         )  # fmt: skip
 
 

@@ -159,6 +159,71 @@ def _lost_by_a_word(scene: Scene) -> None:
     _lost_in_one_go(scene, 1, 1, 1, 1)
 
 
+def _called_lost(scene: Scene, *, ago: float) -> None:
+    """Somebody changed its token on the helpdesk, a list showed it: it is lost, and its pair on its way out."""
+    scene.note(at=scene.now - ago - 2, event="outside", token_id=101)
+    scene.desk.tell("token.changed", scene.now - ago - 2, 101)
+    scene.desk.tokens[101]["scopes"] = [*SCOPES.split(), "users:write"]
+    scene.change("tokens_credential", scene.credential, state="lost")
+    reason = f"It may do more than was approved{THROWN_AWAY}"
+    scene.audit("credential.lost", "Credential", scene.credential, ago, reason=reason)
+    scene.doom(scene.grant, ago=ago)
+
+
+def _connect_again(scene: Scene, *, ago: float) -> int:
+    """Its owner came back from the consent page, and the new pair is proved."""
+    scene.change("tokens_credential", scene.credential, state="active")
+    grant = scene.exchange(scene.credential, ago=ago)
+    scene.live(grant, ago=ago, token=102)
+    scene.audit("credential.activated", "Credential", scene.credential, ago - 0.2)
+    return grant
+
+
+def _lost_and_ended_in_time(scene: Scene) -> None:
+    """Its pair is on its way out, and works until it is gone."""
+    scene.hand_out(ago=12, told=8)
+    _called_lost(scene, ago=3)
+
+
+def _lost_and_served_again(scene: Scene) -> None:
+    """Once it is connected again it is as good as before."""
+    scene.hand_out(ago=25, told=8)
+    _called_lost(scene, ago=17)
+    scene.delete(101, ago=16)
+    scene.bury(scene.grant, ago=15)
+    scene.hand_out(ago=5, told=10, token=102, grant=_connect_again(scene, ago=9))
+
+
+def _handed_out_while_its_loss_was_written(scene: Scene) -> None:
+    """Of many that a list called lost under one moment it was the last."""
+    scene.hand_out(ago=12.5, told=8)
+    _called_lost(scene, ago=14)
+    scene.delete(101, ago=11)
+    scene.bury(scene.grant, ago=10)
+
+
+def _asked_while_lost_and_told_afterwards(scene: Scene) -> None:
+    """Asked while it was being connected, told once it was."""
+    _called_lost(scene, ago=17)
+    scene.delete(101, ago=16)
+    scene.bury(scene.grant, ago=15)
+    grant = _connect_again(scene, ago=9)
+    scene.row("tokens_fetch", credential_id=scene.credential, grant_id=grant, at=scene.at(10))
+    scene.note(
+        at=scene.now - 10.1, answered_at=scene.now - 8.5, expires_in=10,
+        client_id=f"kd_production_{scene.request}", access_token=scene.secret(102),
+    )  # fmt: skip
+
+
+def _answered_though_ended(scene: Scene) -> None:
+    """What came of a call that was out; a worker has not taken it up yet."""
+    grant = scene.sent(scene.credential, ago=5, purpose="refresh", replaces_id=scene.grant)
+    scene.make(102, ago=4.9, replaces=101)
+    scene.change("tokens_grant", grant, state="answered", remote_id=102, answered_at=scene.at(4.8))
+    scene.audit("grant.answered", "Grant", grant, 4.8)
+    scene.revoke(ago=4)
+
+
 def _frozen_too_late(scene: Scene) -> None:
     """The order names a moment before the call, but waited for the database and was written after it."""
     scene.audit("helpdesk.frozen", "Helpdesk", 1, 33)
@@ -257,6 +322,8 @@ def _shown_again_soon_after_it_was_done_late(scene: Scene) -> None:
         _demoted, _replaced_by_a_person, _stray_adopted, _frozen_too_late,
         _lost_of_one_person, _lost_when_their_refreshes_were_refused, _lost_by_a_word,
         _adopted_by_a_slow_list, _told_what_was_read_later, _handed_out_before_its_end_was_written,
+        _lost_and_ended_in_time, _lost_and_served_again, _handed_out_while_its_loss_was_written,
+        _asked_while_lost_and_told_afterwards, _answered_though_ended,
     ],
 )  # fmt: skip
 def test_a_sound_world_has_no_violation(scene: Scene, plant: Plant) -> None:
@@ -296,6 +363,30 @@ def _stray_kept(scene: Scene) -> None:
     scene.make(103, ago=20)
     _adopt(scene, 103, ago=2)
     scene.run("UPDATE tokens_grant SET state = 'live' WHERE purpose = 'stray'")
+
+
+def _lost_in_name_only(scene: Scene) -> None:
+    """Called lost, and its pair kept as if nothing had happened."""
+    scene.change("tokens_credential", scene.credential, state="lost")
+    scene.audit("credential.lost", "Credential", scene.credential, 5)
+
+
+def _kept_while_it_is_connected_again(scene: Scene) -> None:
+    _lost_in_name_only(scene)
+    scene.change("tokens_credential", scene.credential, state="issuing")
+
+
+def _kept_though_ended(scene: Scene) -> None:
+    scene.revoke(ago=2)
+    scene.change("tokens_grant", scene.grant, state="live", doomed_at=None)
+
+
+def _answered_and_kept_though_lost(scene: Scene) -> None:
+    """What came of its call is neither proved nor ended, long after it was lost."""
+    _lost_in_name_only(scene)
+    scene.change(
+        "tokens_grant", scene.grant, state="answered", proved_at=None, answered_at=scene.at(60)
+    )
 
 
 def _two_owners(scene: Scene) -> None:
@@ -692,9 +783,31 @@ def _served_after_the_end(scene: Scene) -> None:
     scene.delete(101, ago=3)
 
 
+def _served_while_lost(scene: Scene) -> None:
+    _called_lost(scene, ago=20)
+    scene.hand_out(ago=15, told=8)
+    scene.delete(101, ago=3)
+
+
+def _served_when_lost_again(scene: Scene) -> None:
+    """It was connected again in between, which is no excuse for what came after that."""
+    _lost_and_served_again(scene)
+    scene.change("tokens_credential", scene.credential, state="lost")
+    scene.audit("credential.lost", "Credential", scene.credential, 7.5)
+
+
+def _served_before_it_was_connected_again(scene: Scene) -> None:
+    _called_lost(scene, ago=20)
+    scene.hand_out(ago=15, told=8)
+    scene.delete(101, ago=14)
+    scene.bury(scene.grant, ago=13)
+    _connect_again(scene, ago=9)
+
+
 BROKEN: tuple[tuple[str, Plant], ...] = (
     ("unowned", _old_stray), ("unowned", _stray_shown_twice), ("unowned", _two_owners),
-    ("unowned", _stray_kept), ("outlived", _end_not_noticed), ("endless", _longer_than_asked),
+    ("unowned", _stray_kept), ("unowned", _lost_in_name_only), ("unowned", _kept_while_it_is_connected_again),
+    ("unowned", _kept_though_ended), ("unowned", _answered_and_kept_though_lost), ("outlived", _end_not_noticed), ("endless", _longer_than_asked),
     ("false_end", _revoked_beside_a_call),
     ("outlived", _doomed_for_ever), ("outlived", _live_though_ended),
     ("outlived", _token_beyond_lease), ("outlived", _asked_beyond_lease),
@@ -715,7 +828,7 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("early_judgement", _adopted_though_owned), ("early_judgement", _adopted_many),
     ("early_judgement", _adopted_many_long_after_a_word),
     ("early_judgement", _lost_many), ("early_judgement", _lost_many_changed),
-    ("early_judgement", _deleted_while_told), ("dropped", _answered_for_ever),
+    ("early_judgement", _deleted_while_told), ("early_judgement", _lost_in_name_only), ("dropped", _answered_for_ever),
     ("dropped", _answer_forgotten), ("dropped", _answered_and_written_off),
     ("early_judgement", _lost_while_our_own_access_was_refused),
     ("early_judgement", _lost_for_an_unknown), ("unproved", _handed_out_though_nobody_looked), ("endless", _refresh_half_too_long),
@@ -723,6 +836,8 @@ BROKEN: tuple[tuple[str, Plant], ...] = (
     ("decided", _counted_once), ("decided", _decided_by_requester), ("decided", _approved_and_denied), ("decided", _ordered_twice),
     ("leaked", _in_an_address), ("late_served", _told_too_much),
     ("late_served", _served_after_replace), ("late_served", _served_after_the_end),
+    ("late_served", _served_while_lost), ("late_served", _served_when_lost_again),
+    ("late_served", _served_before_it_was_connected_again),
 )  # fmt: skip
 
 

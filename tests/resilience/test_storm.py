@@ -12,8 +12,8 @@ from tests.stack import own_database
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("resilience")]
 
-GOAL = Goal(kills=20, calls=40, late=1, unknowns=1, races=1, served=1, most_seconds=300)
-SHORTER = Goal(kills=6, calls=12, late=0, races=0, most_seconds=300)
+GOAL = Goal(kills=20, calls=40, late=1, unknowns=1, races=1, rushes=1, served=1, most_seconds=300)
+SHORTER = Goal(kills=6, calls=12, late=0, races=0, rushes=0, most_seconds=300)
 BY_LIST = ("list", "list", "short", "stays", "idle")
 """Lives of which many ask for what `current` is refused to."""
 

@@ -7,9 +7,11 @@ import pytest
 
 from tests.resilience.run import Goal, Report
 
-GOAL = Goal(kills=2, calls=3, late=4, unknowns=5, races=6, judged=8, served=7, acts=("freeze",))
+GOAL = Goal(
+    kills=2, calls=3, late=4, unknowns=5, races=6, rushes=9, judged=8, served=7, acts=("freeze",),
+)  # fmt: skip
 ENOUGH = Report(
-    seed=1, kills=2, calls=3, late=4, unknowns=5, races=6, judged=8, goal=GOAL,
+    seed=1, kills=2, calls=3, late=4, unknowns=5, races=6, rushes=9, judged=8, goal=GOAL,
     lived=Counter({"handed out": 1, "freeze": 1, "served at rest": 7}),
 )  # fmt: skip
 
@@ -25,7 +27,8 @@ def test_enough_lacks_nothing():
         ("calls", "faulted calls 2 of 3"),
         ("late", "late commits 3 of 4"),
         ("unknowns", "unknown answers 4 of 5"),
-        ("races", "races 5 of 6"),
+        ("races", "races of people's clicks 5 of 6"),
+        ("rushes", "rushes of one script's calls 8 of 9"),
         ("judged", "seconds in which bounds were judged 7 of 8"),
     ],
 )

@@ -8,23 +8,27 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts import clock
+from accounts import audit, clock
 from tests.resilience.wrong import NO_STORM, swap, wrong
 from tokens import findings, policies, worker
 from tokens.connectors.base import ConnectorError, TokenRecord
 from tokens.connectors.zendesk import parse
 from tokens.connectors.zendesk.connector import ZendeskConnector
-from tokens.models import Credential, Grant, InventoryRun, Job, SeenToken
-from tokens.operations import credentials, emergencies, grants, inventories, sweeps
+from tokens.models import ClientSecret, Credential, Grant, InventoryRun, Job, SeenToken
+from tokens.operations import credentials, emergencies, grants, inventories, keys, sweeps
+from tokens.operations.moves import try_move
 from tokens.provisioning import ending, issuing
 from tokens.queries import inventories as lists
-from tokens.refusals import YES
-from tokens.states import GrantState
+from tokens.refusals import YES, StaleState
+from tokens.states import CREDENTIAL, CredentialState, GrantState
 
 _TAKING = import_module("tokens.provisioning.inventory")
 """The module, whose name in its package is a function."""
+BY_HAND: dict[str, Any] = {"share": 0.0, "armed_at_once": 0, "has_council": False}
+"""Options of a run in which the helpdesk's people change and end tokens, and answers come as they should."""
 
 
 @wrong(
@@ -151,6 +155,39 @@ def sweep_on_half_a_list() -> None:
     swap(ZendeskConnector, tokens_of_client=tokens_of_client)
     swap(findings, share=lambda _helpdesk: 1_000_000)
     swap(_TAKING, _look_at_suspects=looks, _must_not_lack=lambda _line, _ids: None)
+
+
+@wrong("lost-in-name", caught_by="unowned", plans=("stays",), **BY_HAND)
+def lost_in_name() -> None:
+    """What is called lost keeps its pair: nothing is ended on the helpdesk."""
+
+    def lose(*, credential: Credential, reason: str, now: datetime) -> None:
+        with transaction.atomic():
+            if try_move(credential, CREDENTIAL, "lose", CredentialState.LOST, problem=reason):
+                audit.record("credential.lost", by=None, target=credential, now=now, reason=reason)
+
+    swap(credentials, lose=lose)
+
+
+@wrong(
+    "served-while-lost", caught_by="late_served", plans=("stays",),
+    ACCESS_TOKEN_MOST_SECONDS="40", **BY_HAND,
+)  # fmt: skip
+def served_while_lost() -> None:
+    """The same, and scripts go on getting the pair, for as long as it was to be served."""
+    lost_in_name()
+    right_works, right_holds = keys._works, keys._still_holds
+
+    def works(credential: Credential, now: datetime) -> bool:
+        if credential.state == CredentialState.LOST:
+            credential.state = CredentialState.ACTIVE  # only here: nobody saves it
+        return right_works(credential, now)
+
+    def still_holds(grant: Grant, secret: ClientSecret | None, now: datetime) -> None:
+        with suppress(StaleState):
+            right_holds(grant, secret, now)
+
+    swap(keys, _works=works, _still_holds=still_holds)
 
 
 @wrong("past-its-lease", caught_by="outlived", share=0.0, plans=("closing",), **NO_STORM)

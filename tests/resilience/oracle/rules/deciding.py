@@ -13,6 +13,8 @@ LEAST_SHARE, SHARE = 3, 10
 """One list may end so many, or every tenth of what lives, without a person's word: strays, and what people have, apart."""
 LOST_BY_A_LIST = re.compile(r"Its token was deleted on .*|.*\. It was thrown away\. .*")
 """What it says of an access that a list called lost; where a refresh or a proof did, it says something else."""
+SAME = 0.05
+"""Seconds by which two moments may differ that were written as one."""
 HELD_UP = 1.5
 """Seconds that may pass between the moment a freeze writes down and its commit, on a busy machine."""
 
@@ -137,14 +139,19 @@ def _owned_at(grant: Grant, at: float) -> bool:
 def _lost(view: View, row: Audit) -> Iterator[Finding]:
     """A healthy token and no lie: then there was nothing to lose, whatever a refresh was answered with."""
     for grant in view.base.by_credential.get(int(row.target_id), []):
-        if (
-            grant.proved_at is None
-            or grant.doomed_at is None
-            or abs(grant.doomed_at - row.at) > 0.05
-        ):
+        if not _was_given_up(grant, row.at):
             continue
         if _is_healthy(view, grant, row.at) and not view.may_have_been_lied_to(row.at):
             yield Finding("early_judgement", f"grant {grant.id} was called lost, its token lived")
+
+
+def _was_given_up(grant: Grant, at: float) -> bool:
+    """Whether it was in clients' hands when its access was called lost, whatever became of it: most are doomed with it."""
+    if grant.proved_at is None or grant.proved_at > at:
+        return False
+    if grant.doomed_at is not None:
+        return grant.doomed_at > at - SAME
+    return grant.settled_at is None or grant.settled_at > at + SAME
 
 
 def _is_healthy(view: View, grant: Grant, at: float) -> bool:

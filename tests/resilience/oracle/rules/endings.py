@@ -7,6 +7,7 @@ from tests.resilience.oracle.desk import Living
 from tests.resilience.oracle.rules.finding import Finding, View
 
 ENDED = ("revoking", "revoked", "lapsed", "cancelled")
+"""What is lost has not ended: it ends as well, when its lease does or somebody says so."""
 
 
 def outlived(view: View) -> Iterator[Finding]:

@@ -11,10 +11,12 @@ from tests.resilience.oracle.times import EPSILON, merged, overlap
 
 LOST_TRACK = ("unknown", "written_off", "refused", "abandoned")
 CAN_NAME = ("sent", "answered", "unknown", "doomed")
+HELD_BY = {"live": ("active",), "answered": ("issuing", "active")}
+"""In which states of its access a row may keep a token alive. What is lost or over dooms both as it is called so."""
 
 
 def unowned(view: View) -> Iterator[Finding]:
-    """Every living token is named by exactly one row that owns it, or is too young to be judged."""
+    """Every living token is named by exactly one row that owns it for an access, or is too young to be judged."""
     for token in view.desk.alive.values():
         owners = [one for one in view.base.by_remote.get(token.id, []) if one.state in OWNING]
         if len({owner.credential_id for owner in owners}) > 1:
@@ -22,8 +24,23 @@ def unowned(view: View) -> Iterator[Finding]:
             yield Finding("unowned", f"token {token.id} has several owners: grants {ids}", 1.0)
         if any(one.state == "live" and one.credential_id is None for one in owners):
             yield Finding("unowned", f"token {token.id} is kept, and no credential's")
+        for owner in owners:
+            yield from _of_no_access(view, token, owner)
         if not owners and not _is_under_way(view, token):
             yield from _without_owner(view, token)
+
+
+def _of_no_access(view: View, token: Living, owner: Grant) -> Iterator[Finding]:
+    """Kept for an access that is lost or over. An answer may wait until a worker takes it up."""
+    credential = view.base.credentials.get(owner.credential_id or 0)
+    if credential is None or credential.state in HELD_BY.get(owner.state, (credential.state,)):
+        return
+    since = owner.answered_at or owner.intended_at
+    if owner.state == "live" or view.late_by(since, view.times.unowned) > 0:
+        yield Finding(
+            "unowned",
+            f"token {token.id} is kept by grant {owner.id}, and {credential.client_id} has no use for it",
+        )
 
 
 def _made(view: View, token: Living) -> Made | None:

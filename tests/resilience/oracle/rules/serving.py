@@ -264,8 +264,26 @@ def _after_the_end(
     )
     if ends and one.at > ends[0] + LATENCY:
         yield Finding("late_served", f"{what}: handed out {one.at - ends[0]:.1f} s after its end")
+    yield from _while_lost(view, one, credential, what)
     if credential.lives_until is not None and one.at > credential.lives_until + LATENCY:
         yield Finding("late_served", f"{what}: handed out after its lease")
     for at in view.base.written("Credential", credential.id, "key.replaced"):
         if (grant.proved_at or one.at) < at < one.at - LATENCY:
             yield Finding("late_served", f"{what}: handed out the token that was replaced")
+
+
+def _while_lost(view: View, one: Served, credential: Credential, what: str) -> Iterator[Finding]:
+    """Called lost, and not connected again by then.
+
+    A list calls many lost under one moment, one commit after the other: the last may come later by all the noise there is.
+    """
+    held_up = max(LATENCY, view.times.noise)
+    written = view.base.written("Credential", credential.id, "credential.lost")
+    before = [at for at in written if one.at > at + held_up]
+    if not before:
+        return
+    named = view.base.said("Credential", credential.id, "credential.lost")[len(before) - 1]
+    again = view.base.said("Credential", credential.id, "credential.activated")
+    if not any(named <= at <= one.told_by + EPSILON for at in again):
+        sentence = f"{what}: handed out {one.at - before[-1]:.1f} s after it was called lost"
+        yield Finding("late_served", sentence)
