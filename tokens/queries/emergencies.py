@@ -88,10 +88,12 @@ def find(key: str) -> Subject | None:
 
 def choices() -> dict[Kind, list[Subject]]:
     """Everybody and everything that has something to end, by name."""
-    standing = Credential.objects.filter(state__in=STANDING)
-    found = list(standing.values_list(*(COLUMNS[kind] for kind in Kind)).distinct())
-    columns = zip(*found, strict=True) if found else ((),) * len(Kind)
-    return {kind: _named(kind, set(pks)) for kind, pks in zip(Kind, columns, strict=True)}
+    standing = Credential.objects.filter(
+        state__in=STANDING, ended_at=None
+    )  # the index is by the end
+    found = set(standing.values_list(*(COLUMNS[kind] for kind in Kind)))
+    pks = zip(*found, strict=True) if found else ((),) * len(Kind)
+    return {kind: _named(kind, set(those)) for kind, those in zip(Kind, pks, strict=True)}
 
 
 def _named(kind: Kind, pks: Iterable[int]) -> list[Subject]:

@@ -202,9 +202,11 @@ def key(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         if current is not None:
             raise _shown_before(found, moment_words(current.created_at))
-        return _key_page(
-            request, found, keys.issue_secret(credential=found, by=signed_in(request), now=now)
-        )
+        try:
+            new = keys.issue_secret(credential=found, by=signed_in(request), now=now)
+        except StaleState as refusal:
+            raise _refused(_load_own(request, pk), refusal) from refusal
+        return _key_page(request, found, new)
     answer = presenters.actions(found, signed_in(request), current=current, now=now).first_key
     if not answer and current is None:
         return redirect("credential", pk)
