@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 SLOT_WAIT = 30.0
 """Seconds to wait for a slot before a worker lets go."""
-LOOK_AGAIN = 1.0
+LOOK_AGAIN = 0.2
 """Seconds after which who waits for a slot looks again what it would be for. Else a click that comes while everybody
 waits for something less urgent stood behind the hundred pages of a list that one of them has in hand."""
 WORK: dict[str, Callable[[Line, int], object]] = {
