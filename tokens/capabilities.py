@@ -30,6 +30,11 @@ ALWAYS_ASKED = tuple(_WORDS)
 """What is said of every helpdesk, known or not."""
 
 
+def keeps_one(word: str | None) -> bool:
+    """Whether what is known under `SEVERAL_GRANTS` is that a user may hold one token of our client at a time."""
+    return word == "no"
+
+
 def current(scopes: frozenset[str]) -> str:
     """The name for whether a token with these scopes says itself whose it is (`current`)."""
     return _CURRENT + " ".join(sorted(scopes))

@@ -1,6 +1,9 @@
 """How Keydesk says no: an answer with its reason, and the three refusals an operation may raise."""
 
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,11 @@ YES = Answer(True)
 def no(reason: str) -> Answer:
     """No, because of `reason`: a sentence a person can read."""
     return Answer(False, reason)
+
+
+def moment_words(at: datetime) -> str:
+    """A moment within a sentence, in the reader's zone."""
+    return f"{timezone.localtime(at):%H:%M on %-d %B %Y}"
 
 
 class Refusal(Exception):

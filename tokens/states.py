@@ -115,7 +115,9 @@ GRANT = (
 )
 
 CREDENTIAL_ENDED = (C.REVOKED, C.LAPSED, C.CANCELLED)
-CREDENTIAL_USABLE = (C.ISSUING, C.ACTIVE, C.LOST)
+CREDENTIAL_CONNECTED = (C.ISSUING, C.ACTIVE)
+"""What has a pair on the helpdesk, or is getting one."""
+CREDENTIAL_USABLE = (*CREDENTIAL_CONNECTED, C.LOST)
 GRANT_OPEN = (G.INTENDED, G.SENT, G.ANSWERED, G.UNKNOWN)
 GRANT_VOID = (G.REFUSED, G.ABANDONED, G.WRITTEN_OFF)
 """Grants that made nothing we own: they do not count as the successor of the one before."""

@@ -15,9 +15,9 @@ from playwright.sync_api import Page, expect
 
 from demo.stack import Stack
 from tests.functional.accessibility import faults_in_every_look
-from tests.functional.browsing import sign_in
+from tests.functional.browsing import let_groups_grow_old, sign_in
 from tests.functional.every_page import Rows, pages_of
-from tests.stack import ROOT, manage
+from tests.stack import ROOT
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("lived-in"),
@@ -79,21 +79,12 @@ def press_approve_ticked(page: Page) -> None:
     press(page, "Approve ticked…")
 
 
-AGO = """
-from datetime import timedelta
-from accounts.models import User
-from accounts import clock
-User.objects.filter(subject="ada").update(groups_read_at=clock.now() - timedelta(days=1))
-"""
-
-
 def test_a_form_that_was_kept_while_groups_were_read_has_no_violation(
     lived_in: Stack, rows: Rows, page_of: Callable[..., Page]
 ) -> None:
     ada, asked = sign_in(page_of(), lived_in, "ada"), rows["request", "csat-by-queue", "pending"]
     ada.goto(f"{lived_in.address('portal')}/requests/{asked}/amend")
-    done = manage(dict(lived_in.environment), "shell", "-v0", "-c", AGO)
-    assert done.returncode == 0, done.stderr
+    let_groups_grow_old(lived_in, "ada")
     press(ada, "Send again")
     look(ada, "Send it now")
 

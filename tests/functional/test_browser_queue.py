@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from demo.stack import Stack
 from tests.functional.accessibility import faults_in_every_look
-from tests.functional.browsing import sign_in
+from tests.functional.browsing import let_groups_grow_old, sign_in
 from tests.functional.keyboard import Keyboard
 from tests.stack import ROOT, running
 from tests.story import Actor, until
@@ -109,6 +109,20 @@ def test_what_somebody_else_decided_is_said_in_the_row_without_a_reload(
     page.keyboard.press("a")
     expect(page.get_by_role("heading", level=1)).to_have_text("Not possible now")
     expect(page.locator("main")).to_contain_text("Already approved by June Moreno")
+
+
+def test_a_page_left_open_too_long_says_so_and_asks_no_more(
+    crowded: Stack, page_of: Callable[..., Page]
+) -> None:
+    page = queue_of(page_of(), crowded, "omar")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    let_groups_grow_old(crowded, "omar")
+    expect(page.get_by_text("This page is too old to be told")).to_be_visible(timeout=9_000)
+    assert faults_in_every_look(page) == []
+    asked.clear()
+    page.wait_for_timeout(6_000)
+    assert [url for url in asked if "/queue/changes" in url] == []
 
 
 def kind_of(script: str, number: int) -> str:

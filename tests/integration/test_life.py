@@ -228,7 +228,7 @@ def test_a_delete_that_did_nothing_is_not_gone(world):
     assert credential.state == CredentialState.REVOKED
 
 
-def test_a_revoke_during_an_exchange_ends_what_the_exchange_makes(world):
+def revoked_while_it_is_exchanged(world: World) -> Credential:
     credential = world.ordered()
     world.consent(credential)
 
@@ -237,6 +237,11 @@ def test_a_revoke_during_an_exchange_ends_what_the_exchange_makes(world):
         credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
 
     world.desk.next_answers["exchange"].append(revoked_meanwhile)
+    return credential
+
+
+def test_a_revoke_during_an_exchange_ends_what_the_exchange_makes(world):
+    credential = revoked_while_it_is_exchanged(world)
     for _ in range(3):
         world.work()
         world.wait(seconds=settings.MINIMUM_AGE.total_seconds())
@@ -251,14 +256,7 @@ def urgency_of_its_end(credential: Credential) -> list[int]:
 
 
 def test_what_comes_after_a_click_to_end_it_is_in_nobodys_line(world):
-    credential = world.ordered()
-    world.consent(credential)
-
-    def revoked_meanwhile() -> None:
-        credential.refresh_from_db()
-        credentials.revoke(credential=credential, by=credential.owner, reason="", now=world.clock())
-
-    world.desk.next_answers["exchange"].append(revoked_meanwhile)
+    credential = revoked_while_it_is_exchanged(world)
     world.work()
     assert urgency_of_its_end(credential) == [outbox.AT_ONCE]
 

@@ -1,6 +1,7 @@
 """The queue's page: whose requests, in which order, narrowed by what, at which cost."""
 
 import base64
+import re
 from datetime import timedelta
 
 import pytest
@@ -23,7 +24,7 @@ from tokens.models import (
     SavedView,
     Scope,
 )
-from tokens.operations import comments, requests, sweeps, views
+from tokens.operations import comments, credentials, requests, sweeps, views
 from tokens.queries import queue
 from tokens.queries.queue import Place, make_cursor, read_cursor
 from tokens.refusals import no
@@ -467,6 +468,35 @@ def test_each_flag_keeps_a_box_from_being_ticked_and_a_tick_from_counting(world,
     refused = ben.post("/queue/approve", {"ticked": [box(row)], "confirmed": "yes"})
     assert f"{why}, so it has to be opened." in words(refused)
     assert not Decision.objects.filter(access_request=row).exists()
+
+
+def test_access_that_is_disconnected_is_ended_by_no_other(world, ben):
+    held = world.active(script_name="older", days=7)
+    Helpdesk.objects.update(capabilities={SEVERAL_GRANTS: "no"})
+    row = ask_low(world)
+    assert boxes(ben.get("/queue")) == []
+    credentials.lose(credential=held, reason="Gone.", now=world.clock())
+    assert boxes(ben.get("/queue")) == [row.script_name]
+    sent = {"ticked": [box(row)], "confirmed": "yes"}
+    assert "Approved 1" in words(ben.post("/queue/approve", sent, follow=True))
+
+
+def test_a_row_names_its_risk_and_what_of_it_is_new_wider_or_the_same(world):
+    world.active(script_name="held", days=7, scopes=frozenset({"tickets:read", "users:read"}))
+    for script, profile, scopes in (
+        ("same", "read-users", {"users:read"}),
+        ("wider", "update-tickets", {"tickets:read", "tickets:write", "ticket_views:read"}),
+        ("new", "read-rules", {"macros:read", "triggers:read"}),
+        ("all", "read-everything", {"read"}),
+    ):
+        world.ask(script_name=script, profile=profile, scopes=frozenset(scopes))
+    page = words(browser(world, "omar").get("/queue"))
+    cells = re.findall(r'<td data-label="Change">(.*?)</td>', page)
+    said = [" ".join(re.sub(r"<[^>]+>|[^\w ]", " ", cell).split()) for cell in cells]
+    assert said == [
+        "medium risk same", "can write 1 new scope wider 0 of 2 approvals",
+        "low risk 2 new scopes", "wide wider",
+    ]  # fmt: skip
 
 
 def test_what_the_table_calls_risky_today_has_to_be_opened(world, ben):

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from tokens.forms.fields import RefusableForm, revision_field, text_field
 from tokens.models import AccessRequest
-from tokens.presenters.requests import ScopeLine
+from tokens.presenters.scopes import ScopeLine
 from tokens.presenters.words import days_words
 
 

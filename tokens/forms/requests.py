@@ -28,7 +28,7 @@ from tokens.models import AccessProfile, AccessRequest, Credential
 from tokens.models.requests import Rhythm, RunsWhere, ScriptFacts
 from tokens.operations.requests import Wish
 from tokens.presenters.asking import Offer
-from tokens.presenters.requests import until
+from tokens.presenters.clocks import until
 from tokens.presenters.words import days_words
 from tokens.queries import requests as queries
 
@@ -151,7 +151,7 @@ class TermsForm(RefusableForm):
         """
         chosen = str(self["days"].value() or "")
         ends = {str(n): until(credential, n, now=now) for n in DAYS}
-        least = credential.least_days(now=now) if credential else 0
+        least = policies.least_days(credential, now=now) if credential else 0
         return [
             Length(value, label, value == chosen, ends.get(value))
             for value, label in self.fields["days"].choices  # type: ignore[attr-defined]

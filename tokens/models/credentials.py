@@ -1,6 +1,5 @@
 """What was granted: credentials, the consents and token pairs behind them, secrets, and each use."""
 
-from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -63,12 +62,6 @@ class Credential(ScriptFacts):
 
     def __str__(self) -> str:
         return self.script_name
-
-    def least_days(self, *, now: datetime) -> int:
-        """The fewest days from now that reach beyond the end it has: a renewal for fewer would change nothing."""
-        if self.lives_until is None:
-            return 1
-        return max(1, (self.lives_until - now) // timedelta(days=1) + 1)
 
 
 class Connection(models.Model):

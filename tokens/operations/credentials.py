@@ -18,11 +18,11 @@ from tokens.models import (
     Job,
 )
 from tokens.operations import grants
-from tokens.operations.moves import moment_words, move, stale, try_move
+from tokens.operations.moves import move, stale, try_move
 from tokens.operations.profiles import hold
 from tokens.queries import inventories as lists
 from tokens.queries.calendar import calendar
-from tokens.refusals import Invalid, StaleState, insist
+from tokens.refusals import StaleState, insist
 from tokens.states import (
     ACCESS_REQUEST,
     CREDENTIAL,
@@ -71,16 +71,6 @@ def hold_subjects(access_request: AccessRequest) -> None:
 def _new_client_id(slug: str) -> str:
     """Recognisable and unique: `kd_`, the helpdesk, ten random characters (50 bits, no secret)."""
     return f"kd_{slug.replace('-', '_')}_{''.join(secrets.choice(_ALPHABET) for _ in range(10))}"
-
-
-def insist_on_more(credential: Credential, *, days: int, now: datetime) -> None:
-    """A renewal only ever moves the end further. Raises `Invalid` where so many days from now would not."""
-    least = credential.least_days(now=now)
-    if days < least and credential.lives_until is not None:
-        raise Invalid(
-            f"It lives until {moment_words(credential.lives_until)} as it is, so this would change "
-            f"nothing. It takes at least {least} days from today."
-        )
 
 
 def renew(*, access_request: AccessRequest, now: datetime) -> None:

@@ -13,13 +13,13 @@ from accounts.roles import fresh
 from tokens import notifications, permissions, policies
 from tokens.models import AccessRequest, Decision
 from tokens.operations import credentials
-from tokens.operations.moves import moment_words, move, stale
+from tokens.operations.moves import move, stale
 from tokens.queries import emergencies
 from tokens.queries.humans import accounts_of
 from tokens.queries.listed import is_asked
 from tokens.queries.queue import ticked
 from tokens.queries.requests import links_to_decide, risks_of, scope_table
-from tokens.refusals import Denied, Invalid, StaleState, insist
+from tokens.refusals import YES, Denied, Invalid, StaleState, insist, moment_words
 from tokens.states import ACCESS_REQUEST, RequestState
 
 
@@ -199,16 +199,16 @@ def _said(access_request: AccessRequest) -> list[tuple[int | None, int | None]]:
 def _check_narrowed(
     access_request: AccessRequest, scopes: frozenset[str], days: int, *, now: datetime
 ) -> None:
+    renewed = access_request.credential if days < access_request.days else None
     for answer in (
         policies.scopes_fit(scopes, access_request.scopes),
         policies.days_fit(days, access_request.days),
+        policies.moves_the_end(renewed, days=days, now=now) if renewed else YES,
     ):
         if not answer:
             raise Invalid(answer.reason)
     if access_request.is_renewal and scopes != access_request.scopes:
         raise Invalid("A renewal keeps its scopes; you can only make it shorter, or deny it.")
-    if days < access_request.days and access_request.is_renewal and access_request.credential:
-        credentials.insist_on_more(access_request.credential, days=days, now=now)
 
 
 def _count_up(access_request: AccessRequest, *, revision: int, now: datetime) -> None:

@@ -17,10 +17,10 @@ from accounts import audit
 from accounts.models import User
 from tokens import permissions
 from tokens.models import AccessProfile, Credential, Emergency, Helpdesk
-from tokens.operations import credentials, moves
+from tokens.operations import credentials
 from tokens.queries import emergencies as queries
 from tokens.queries.emergencies import Subject
-from tokens.refusals import Denied, Invalid, StaleState, insist
+from tokens.refusals import Denied, Invalid, StaleState, insist, moment_words
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def _under_way(subject: Subject) -> StaleState:
     if first is None:
         return StaleState(NOTHING, href="/emergencies", label="Emergencies")
     return StaleState(
-        f"{first.ordered_by} ordered the end of {subject.words} at {moves.moment_words(first.ordered_at)}.",
+        f"{first.ordered_by} ordered the end of {subject.words} at {moment_words(first.ordered_at)}.",
         href=f"/emergencies/{first.pk}",
         label="See how far it is",
     )

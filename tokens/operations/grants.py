@@ -118,7 +118,11 @@ def answer(grant: Grant, pair: TokenPair, *, now: datetime) -> None:
             Grant.objects.filter(pk=grant.replaces_id).update(is_refresh_dead=True)
         wants = (CredentialState.ISSUING, CredentialState.ACTIVE)
         if grant.purpose == Grant.Purpose.CLOSE or credential.state not in wants:
-            doom(grant, reason="The access was ending when this token came.", now=now)
+            why, early = (
+                "The access was ending when this token came.",
+                policies.ended_early(credential),
+            )
+            doom(grant, reason=why, now=now, at_once=early)
 
 
 def _after(moment: datetime, seconds: int) -> datetime:
@@ -199,7 +203,7 @@ def go_live(grant: Grant, *, lives_until: datetime, now: datetime) -> None:
 def doom(grant: Grant, *, reason: str, now: datetime, at_once: bool = False) -> None:
     """This pair must go: nothing of it is served from this commit on, workers delete it.
 
-    Before those that time ended: `at_once`, and where its access was ended before its time.
+    `at_once`: before those that time ended, because its access was ended before its time.
     """
     with transaction.atomic():
         if not try_move(
@@ -211,14 +215,9 @@ def doom(grant: Grant, *, reason: str, now: datetime, at_once: bool = False) -> 
 
 
 def _order_end(grant: Grant, *, now: datetime, at_once: bool) -> None:
-    has_time_left = Q(lives_until=None) | Q(lives_until__gt=F("ending_since"))
-    ended_early = Credential.objects.filter(
-        has_time_left, pk=grant.credential_id or 0, state=CredentialState.REVOKING
-    )
-    is_urgent = at_once or ended_early.exists()
     outbox.order(
         Job.Kind.CLOSE, grant.pk, helpdesk=grant.helpdesk, now=now,
-        urgency=outbox.AT_ONCE if is_urgent else None,
+        urgency=outbox.AT_ONCE if at_once else None,
     )  # fmt: skip
 
 

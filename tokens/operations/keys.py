@@ -15,9 +15,9 @@ from accounts import audit
 from accounts.models import User
 from tokens import outbox, permissions, policies
 from tokens.models import ClientSecret, Credential, Fetch, Grant, Job
-from tokens.operations.moves import moment_words, stale
+from tokens.operations.moves import stale
 from tokens.queries import emergencies
-from tokens.refusals import Answer, Denied, StaleState, insist
+from tokens.refusals import Answer, Denied, StaleState, insist, moment_words
 from tokens.sealing import Place, portal_ring
 from tokens.states import CREDENTIAL_USABLE, CredentialState, GrantState
 

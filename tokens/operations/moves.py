@@ -1,14 +1,12 @@
 """How a state moves: one conditional update; whoever comes second is told who was first."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from django.db import models
-from django.utils import timezone
 
 from accounts.models import AuditEvent
-from tokens.refusals import StaleState
+from tokens.refusals import StaleState, moment_words
 from tokens.states import Move, sources
 
 
@@ -67,8 +65,3 @@ def _past(event: str) -> str:
     """What happened, as people say it: the participle in the event's name, or its words."""
     word = event.split(".")[1].replace("_", " ")
     return SAID.get(word, word)
-
-
-def moment_words(at: datetime) -> str:
-    """A moment as people read it, in the reader's zone."""
-    return f"{timezone.localtime(at):%H:%M on %-d %B %Y}"

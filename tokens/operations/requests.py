@@ -22,11 +22,10 @@ from tokens.models import (
     ProfileVersion,
 )
 from tokens.models.requests import submission_key
-from tokens.operations import credentials
 from tokens.operations.decisions import decide_by_policy
 from tokens.operations.moves import move
 from tokens.queries.calendar import calendar
-from tokens.refusals import Denied, Invalid, StaleState, insist
+from tokens.refusals import YES, Denied, Invalid, StaleState, insist
 from tokens.states import ACCESS_REQUEST, RequestState
 
 
@@ -217,15 +216,14 @@ def _check(wish: Wish, *, by: User, now: datetime) -> None:
     for answer in (
         policies.scopes_fit(wish.scopes, version.scopes),
         policies.days_fit(wish.days, version.longest_days),
-        policies.is_renewable(wish.renews, now=now) if wish.renews else None,
+        policies.is_renewable(wish.renews, now=now) if wish.renews else YES,
         permissions.can_ever_be_decided(
             version, by, days=wish.days, is_renewal=wish.renews is not None
         ),
+        policies.moves_the_end(wish.renews, days=wish.days, now=now) if wish.renews else YES,
     ):
-        if answer is not None and not answer:
+        if not answer:
             raise Invalid(answer.reason)
-    if wish.renews:
-        credentials.insist_on_more(wish.renews, days=wish.days, now=now)
     if wish.deputy == by:
         raise Invalid("Your deputy must be somebody else.")
     if wish.renews and (wish.renews.scopes != wish.scopes or wish.renews.owner_id != by.pk):

@@ -63,7 +63,7 @@ def takes_code(credential: Credential, by: User, *, now: datetime) -> Answer:
 
 def keeps_one_per_person(helpdesk: Helpdesk) -> bool:
     """Whether connecting a second access of the same user ends the first one there."""
-    return bool(helpdesk.capabilities.get(capabilities.SEVERAL_GRANTS) == "no")
+    return capabilities.keeps_one(helpdesk.capabilities.get(capabilities.SEVERAL_GRANTS))
 
 
 def ended_by_new_access(helpdesk: Helpdesk, acts_as_id: int) -> list[Credential]:

@@ -6,6 +6,8 @@ from django.conf import settings
 
 from tokens.models import Credential, Grant
 from tokens.models.requests import Rhythm
+from tokens.refusals import YES, Answer, moment_words, no
+from tokens.states import CredentialState
 
 ENDS_SOON = timedelta(days=7)
 EVERY: dict[str, timedelta] = {
@@ -22,6 +24,31 @@ def ends_soon(credential: Credential, *, now: datetime) -> bool:
     if credential.lives_until is None:
         return False
     return credential.lives_until - now < max(ENDS_SOON, EVERY.get(credential.rhythm, ENDS_SOON))
+
+
+def ended_early(credential: Credential) -> bool:
+    """Whether it is ending, and by somebody's word rather than by time."""
+    if credential.state != CredentialState.REVOKING or credential.ending_since is None:
+        return False
+    return credential.lives_until is None or credential.ending_since < credential.lives_until
+
+
+def least_days(credential: Credential, *, now: datetime) -> int:
+    """The fewest days from now that reach beyond the end it has: a renewal for fewer would change nothing."""
+    if credential.lives_until is None:
+        return 1
+    return max(1, (credential.lives_until - now) // A_DAY + 1)
+
+
+def moves_the_end(credential: Credential, *, days: int, now: datetime) -> Answer:
+    """Whether a renewal for so many days from now changes something: it only ever moves the end further."""
+    least = least_days(credential, now=now)
+    if days >= least or credential.lives_until is None:
+        return YES
+    return no(
+        f"It lives until {moment_words(credential.lives_until)} as it is, so this would change "
+        f"nothing. It takes at least {least} days from today."
+    )
 
 
 def is_idle(credential: Credential, *, last_used_at: datetime | None, now: datetime) -> bool:

@@ -8,7 +8,8 @@ from accounts.models import User
 from tokens import permissions, policies
 from tokens.models import AccessProfile, AccessRequest, Credential, HelpdeskLink, ProfileVersion
 from tokens.models.catalogue import RISKS, Risk
-from tokens.presenters.requests import ScopeLine, WhoDecides, scope_lines
+from tokens.presenters.scopes import ScopeLine, scope_lines
+from tokens.presenters.who_decides import WhoDecides
 from tokens.presenters.words import days_words
 from tokens.queries import requests as queries
 from tokens.queries.people import asked, would_be_asked
@@ -130,7 +131,7 @@ def renewal(
     """The access somebody asks more time for."""
     lines = scope_lines(credential.scopes, offer.profile.helpdesk.kind, queries.scope_table())
     longest, begins_at = offer.version.longest_days, None
-    if credential.lives_until and credential.least_days(now=now) > longest:
+    if credential.lives_until and policies.least_days(credential, now=now) > longest:
         begins_at = credential.lives_until - timedelta(days=longest)
     return Renewal(credential, offer, lines, before, begins_at)
 

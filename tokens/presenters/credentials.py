@@ -11,9 +11,10 @@ from django.conf import settings
 from accounts.models import User
 from tokens import outbox, permissions, policies
 from tokens.models import AccessRequest, ClientSecret, Credential, Job
+from tokens.presenters.clocks import Clocks, shown_state
 from tokens.presenters.history import Sentence, history
 from tokens.presenters.recipes import Facts, Recipe, recipes
-from tokens.presenters.requests import Clocks, ScopeLine, scope_lines, shown_state
+from tokens.presenters.scopes import ScopeLine, scope_lines
 from tokens.queries import credentials as queries
 from tokens.queries import requests as request_queries
 from tokens.refusals import YES, Answer, no

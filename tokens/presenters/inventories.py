@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tokens.models import Grant, Helpdesk, SeenToken
-from tokens.presenters.requests import in_words
+from tokens.presenters.scopes import in_words
 from tokens.queries import operations as queries
 from tokens.queries.requests import ScopeTable, scope_table
 

@@ -7,7 +7,9 @@ from accounts.models import User
 from tokens import permissions, policies
 from tokens.models import AccessRequest, Comment, Credential
 from tokens.presenters.asking import why_unknown
-from tokens.presenters.requests import NOBODY, WhoDecides, in_words, shown_state
+from tokens.presenters.clocks import shown_state
+from tokens.presenters.scopes import in_words
+from tokens.presenters.who_decides import NOBODY, WhoDecides
 from tokens.presenters.words import all_of
 from tokens.queries import requests as queries
 from tokens.queries.people import asked_by

@@ -7,9 +7,10 @@ from datetime import datetime
 from accounts.models import AuditEvent
 from tokens import outbox
 from tokens.models import Credential, Helpdesk
+from tokens.presenters.clocks import shown_state
 from tokens.presenters.credentials import Ending, ending_from
 from tokens.presenters.history import Sentence, sentences
-from tokens.presenters.requests import in_words, shown_state
+from tokens.presenters.scopes import in_words
 from tokens.queries import operator as queries
 from tokens.queries.requests import scope_table
 from tokens.states import CredentialState

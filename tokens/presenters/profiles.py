@@ -6,7 +6,8 @@ from tokens import policies
 from tokens.models import AccessProfile, ProfileVersion
 from tokens.presenters import terms
 from tokens.presenters.asking import Offer, profile_key, who_would_decide
-from tokens.presenters.requests import WhoDecides, in_words, scope_lines
+from tokens.presenters.scopes import in_words, scope_lines
+from tokens.presenters.who_decides import WhoDecides
 from tokens.presenters.words import all_of
 from tokens.queries import requests as queries
 from tokens.queries.usual_waits import usual_waits

@@ -10,7 +10,7 @@ from accounts.together import Row
 from tokens import policies
 from tokens.models import AccessRequest
 from tokens.presenters.around import Around
-from tokens.presenters.requests import in_words
+from tokens.presenters.scopes import in_words
 from tokens.presenters.words import all_of
 from tokens.queries import deciding
 from tokens.queries import queue as queries
@@ -62,10 +62,14 @@ def _queue_row(
         may_be_ticked=policies.may_be_ticked(
             risks=[row.risk, *risks], approvals_needed=row.approvals_needed,
             role_changed_at=row.role_changed_at, has_new_terms=row.has_new_terms,
-            ends_others=row.keeps_one_per_person and not row.is_renewal and bool(held),
+            ends_others=_ends_others(row, facts),
             is_asked=is_asked(row), now=now,
         ),
     )  # fmt: skip
+
+
+def _ends_others(row: Listed, facts: deciding.Facts) -> bool:
+    return row.keeps_one_per_person and not row.is_renewal and row.acts_as_id in facts.connected
 
 
 def _talk(row: Listed) -> str:

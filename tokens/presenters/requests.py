@@ -3,108 +3,24 @@
 Rows come from queries, yes and no from permissions and policies; here they become what a template shows.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.together import together
 from tokens import permissions, policies
-from tokens.models import (
-    AccessRequest,
-    Credential,
-    HelpdeskUser,
-    Scope,
-)
-from tokens.models.catalogue import RISKS, Risk
-from tokens.presenters.words import days_words, one_of, span_words
-from tokens.queries import deciding, people
+from tokens.models import AccessRequest
+from tokens.presenters.clocks import Clocks, clocks
+from tokens.presenters.precedent import precedent_words
+from tokens.presenters.scopes import ScopeLine, in_words, scope_lines
+from tokens.presenters.who_decides import NOBODY, names_of
+from tokens.queries import deciding
 from tokens.queries import requests as queries
 from tokens.queries.usual_waits import usual_waits
-from tokens.refusals import YES, Answer
+from tokens.refusals import Answer
 from tokens.states import CredentialState, RequestState
-
-NOBODY = "nobody at the moment; ask your Keydesk admin"
-
-
-# --- Scopes in words ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ScopeLine:
-    """One scope: in words, how risky, what it would be to the person who asks, and what it does for their role."""
-
-    name: str
-    words: str
-    risk: str
-    change: policies.Change = policies.Change.NEW
-    effect: Answer = YES
-
-
-def scope_lines(
-    scopes: Iterable[str],
-    kind: str,
-    table: queries.ScopeTable,
-    *,
-    held: frozenset[str] = frozenset(),
-    acts_as: HelpdeskUser | None = None,
-) -> list[ScopeLine]:
-    """Scopes as people read them, the riskiest on top; one that left the table keeps its own name.
-
-    With `acts_as`: also what each lets that user do.
-    """
-    known = [
-        table.get((kind, name)) or Scope(name=name, words=name, risk=Risk.WIDE) for name in scopes
-    ]
-    known.sort(key=lambda scope: (-RISKS.index(Risk(scope.risk)), scope.words))
-    return [
-        ScopeLine(
-            s.name,
-            s.words,
-            s.risk,
-            policies.change_of(s.name, held),
-            policies.effect_of(s, acts_as) if acts_as else YES,
-        )
-        for s in known
-    ]
-
-
-def in_words(scopes: Iterable[str], kind: str, table: queries.ScopeTable) -> str:
-    """Scopes as one line: "Read tickets and comments · Read users"."""
-    return " · ".join(line.words for line in scope_lines(scopes, kind, table))
-
-
-# --- Who decides -------------------------------------------------------------------------------------
-
-
-class WhoDecides:
-    """Looks up who decides once for each lot that is asked, however many rows of a page ask."""
-
-    def __init__(self) -> None:
-        self._people: dict[people.Asked, list[people.Decider]] = {}
-
-    def names(self, asked: people.Asked, *, but: Iterable[int]) -> str:
-        """Who decides, as `names_of` says it."""
-        if asked not in self._people:
-            found = together({"deciders": people.deciding(asked)})
-            self._people[asked] = people.deciders_from(found["deciders"])
-        return names_of(self._people[asked], but=but)
-
-
-def names_of(deciders: Iterable[people.Decider], *, but: Iterable[int]) -> str:
-    """ "Ben Achterberg (lead), June Moreno or an admin", without those whose ids are in `but`; "" for nobody."""
-    left_out = set(but)
-    found = [person for person in deciders if person.pk not in left_out]
-    named = [person for person in found if person.is_lead or not person.is_admin][:4]
-    names = [f"{person.name} (lead)" if person.is_lead else person.name for person in named]
-    if any(person.is_admin for person in found if person not in named):
-        names.append("an admin")
-    return one_of(names)
-
 
 # --- The card a decision is made on ------------------------------------------------------------------
 
@@ -138,7 +54,7 @@ class Card:
     """Whose approvals are still wanted, where it takes several."""
     may_decide: Answer
     age: timedelta
-    clocks: "Clocks"
+    clocks: Clocks
     is_open: bool
     ends_others: str
     remarks: list[deciding.Remark]
@@ -282,75 +198,6 @@ def _may_decide(
     ):
         return answer
     return policies.is_decidable(access_request, now=now)
-
-
-def shown_state(credential: Credential, *, now: datetime) -> str:
-    """The state a badge shows: active access near its end "ends soon"."""
-    if credential.state == CredentialState.ACTIVE and policies.ends_soon(credential, now=now):
-        return "ends_soon"
-    return credential.state
-
-
-@dataclass(frozen=True)
-class Clocks:
-    """The three dates of a request: moments, or words where there is none (yet)."""
-
-    decide_by: datetime | str
-    connect_by: datetime | str
-    lives_until: datetime | str
-
-
-def clocks(access_request: AccessRequest, *, now: datetime) -> Clocks:
-    """Until when to decide, to connect, and to live; of a pending one as if it were approved now."""
-    held, is_open = access_request.credential, access_request.state == RequestState.PENDING
-    days = access_request.granted_days or access_request.days
-    if access_request.state not in (RequestState.PENDING, RequestState.APPROVED):
-        return Clocks("ended", "not approved", "not approved")
-    decide_by = access_request.decide_by if is_open else "decided"
-    if is_open and held is None:
-        after = f"{span_words(settings.CONNECT_BY_WITHIN)} after"
-        return Clocks(decide_by, after, until(held, days, now=now))
-    assert held is not None  # a renewal has its credential from the start, an approved one got it
-    connect_by = held.connect_by if held.issued_at is None else "connected"
-    if is_open:
-        return Clocks(decide_by, "stays connected", until(held, days, now=now))
-    return Clocks(decide_by, connect_by, held.lives_until or f"{days_words(days)} from connecting")
-
-
-def until(credential: Credential | None, days: int, *, now: datetime) -> datetime:
-    """The end that so many days from now make; what lives longer already keeps its end."""
-    end = now + timedelta(days=days)
-    if credential is not None and credential.lives_until is not None:
-        return max(end, credential.lives_until)
-    return end
-
-
-def precedent_words(before: deciding.Precedent) -> list[str]:
-    """What became of earlier requests, as one or two sentences."""
-    if not before.earlier:
-        return ["This person has never asked for this access."]
-    if not before.granted:
-        times = "once" if before.earlier == 1 else f"{before.earlier} times"
-        return [f"Asked {times} before and never got it; approving gives it for the first time."]
-    return [_asked_before(before), _used_before(before)]
-
-
-def _asked_before(before: deciding.Precedent) -> str:
-    if before.earlier >= deciding.MOST_EARLIER:
-        return f"Asked at least {deciding.MOST_EARLIER} times before."
-    count = before.earlier + 1
-    return f"{ORDINALS.get(count, f'Request number {count}')}; {before.granted} approved before."
-
-
-ORDINALS = {2: "Second request", 3: "Third request", 4: "Fourth request", 5: "Fifth request"}
-
-
-def _used_before(before: deciding.Precedent) -> str:
-    early = " and given back early" if before.given_back else ""
-    if not before.fetches:
-        return f"The last access was never used{early}."
-    times = "once" if before.fetches == 1 else f"{before.fetches} times"
-    return f"The last access was used {times}{early}."
 
 
 # --- What whoever asked can do next ------------------------------------------------------------------

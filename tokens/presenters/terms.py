@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.models import AuditEvent
 from tokens.models import ProfileVersion
-from tokens.presenters.requests import in_words
+from tokens.presenters.scopes import in_words
 from tokens.presenters.words import all_of, days_words
 from tokens.queries.profiles import kinds_of
 from tokens.queries.requests import ScopeTable, scope_table

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 
+from tokens import policies
 from tokens.connectors.base import Broken, GiveUp, Retry, TokenPair, Unknown
 from tokens.models import Grant
 from tokens.operations import grants, helpdesks
@@ -93,7 +94,8 @@ def settle(line: Line, grant: Grant, *, reason: str) -> None:
     Raises `Later` while nobody can know yet.
     """
     if resume(line, grant):
-        grants.doom(grant, reason=reason, now=line.clock())
+        early = grant.credential is not None and policies.ended_early(grant.credential)
+        grants.doom(grant, reason=reason, now=line.clock(), at_once=early)
     elif grant.state == GrantState.UNKNOWN:
         grants.write_off(grant, now=line.clock())
 

@@ -18,7 +18,7 @@ from tokens.models import (
     Job,
 )
 from tokens.queries import inventories
-from tokens.states import CredentialState, GrantState, RequestState
+from tokens.states import CREDENTIAL_CONNECTED, CredentialState, GrantState, RequestState
 
 
 def credential_by_id(pk: int) -> Credential | None:
@@ -31,9 +31,7 @@ def credential_by_id(pk: int) -> Credential | None:
 
 def connected_as(acts_as_id: int) -> QuerySet[Credential]:
     """Access that works, or is being connected, as one user of a helpdesk; the oldest first."""
-    rows = Credential.objects.filter(
-        acts_as=acts_as_id, state__in=(CredentialState.ISSUING, CredentialState.ACTIVE)
-    )
+    rows = Credential.objects.filter(acts_as=acts_as_id, state__in=CREDENTIAL_CONNECTED)
     return rows.select_related("owner", "helpdesk", "deputy").order_by("pk")
 
 

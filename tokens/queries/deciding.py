@@ -12,7 +12,6 @@ from django.db.models import (
     CharField,
     Count,
     Exists,
-    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -37,7 +36,7 @@ from tokens.queries import people
 from tokens.queries.listed import Listed
 from tokens.queries.requests import links_from, links_of_deciders
 from tokens.queries.whole import REQUEST, request_from, whole_request
-from tokens.states import CREDENTIAL_USABLE, RequestState
+from tokens.states import CREDENTIAL_CONNECTED, CREDENTIAL_USABLE, RequestState
 
 MOST_EARLIER = 20
 MOST_REMARKS = 50
@@ -48,13 +47,12 @@ SCOPE = ("kind", "name", "words", "risk", "least_role", "light_words")
 class Precedent:
     """What became of earlier requests of the same person for the same profile.
 
-    `fetches`, `last_used_at` and `given_back`, ended by its owner before its end, are of the access that was granted last.
+    `fetches` and `given_back`, ended by its owner before its end, are of the access that was granted last.
     """
 
     earlier: int
     granted: int
     fetches: int
-    last_used_at: datetime | None
     given_back: bool
 
 
@@ -92,6 +90,8 @@ class Facts:
     groups: list[str]
     """Of the person who asks."""
     held: Mapping[int, frozenset[str]]
+    connected: frozenset[int]
+    """The helpdesk users who have access that new access may end."""
     verdicts: list[Verdict]
     remarks: list[Remark]
     precedent: Precedent
@@ -162,6 +162,9 @@ def _facts(found: Mapping[str, list[Row]]) -> Facts:
         scopes=[Scope(**row) for row in found["scopes"]],
         groups=sorted(row["group"] for row in found["groups"]),
         held=by_helpdesk_user(found["held"]),
+        connected=frozenset(
+            row["acts_as_id"] for row in found["held"] if row["state"] in CREDENTIAL_CONNECTED
+        ),
         verdicts=[_verdict(row) for row in found["verdicts"]],
         remarks=[_remark(row) for row in reversed(found["remarks"])],
         precedent=_precedent(found["earlier"], found["last_granted"]),
@@ -197,7 +200,7 @@ def held_as(acts_as_ids: Collection[int]) -> Prepared:
 def _held_as(how_many: int) -> Read:
     one_of = reduce(or_, [Q(acts_as=given(f"acts as {place}")) for place in range(how_many)])
     rows = Credential.objects.filter(one_of, state__in=CREDENTIAL_USABLE, ended_at=None)
-    return rows.values("acts_as_id", "scopes")
+    return rows.values("acts_as_id", "scopes", "state")
 
 
 def by_helpdesk_user(rows: list[Row]) -> Mapping[int, frozenset[str]]:
@@ -257,11 +260,10 @@ def _last_granted() -> Read:
     """The access that the latest of them gave, how it ended, and how often it was used."""
     granted = _before().filter(state=RequestState.APPROVED, credential__isnull=False)
     used = Fetch.objects.filter(credential=OuterRef("credential")).order_by()
-    counted = used.values("credential").annotate(n=Count("pk"), last=Max("at"))
+    counted = used.values("credential").annotate(n=Count("pk"))
     return granted.values(
         "credential__ended_at", "credential__lives_until",
-        fetches=Subquery(counted.values("n")), last=Subquery(counted.values("last")),
-        by_owner=Exists(_ended_by_owner()),
+        fetches=Subquery(counted.values("n")), by_owner=Exists(_ended_by_owner()),
     )[:1]  # fmt: skip
 
 
@@ -280,7 +282,6 @@ def _precedent(earlier: list[Row], last_granted: list[Row]) -> Precedent:
         earlier=len(earlier),
         granted=sum(row["state"] == RequestState.APPROVED for row in earlier),
         fetches=last.get("fetches") or 0,
-        last_used_at=last.get("last"),
         given_back=_was_given_back(last),
     )
 

@@ -8,7 +8,7 @@ from django.db.models.fields.json import KeyTextTransform
 
 from accounts.models import User
 from accounts.together import Read
-from tokens.capabilities import SEVERAL_GRANTS
+from tokens.capabilities import SEVERAL_GRANTS, keeps_one
 from tokens.models import AccessRequest, Comment
 
 
@@ -55,7 +55,7 @@ class Listed(NamedTuple):
     @property
     def keeps_one_per_person(self) -> bool:
         """Whether its helpdesk is known to let a user have one access at a time."""
-        return self.several_grants == "no"
+        return keeps_one(self.several_grants)
 
     @property
     def requester(self) -> str:

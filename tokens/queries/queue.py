@@ -41,7 +41,7 @@ from tokens.states import RequestState
 
 PAGE = 50
 WINDOW = 200
-"""How many requests of a group a page looks at."""
+"""How many requests of a seat a page looks at."""
 MOST_COUNTED = 100
 COUNTED_AMONG = 150
 """Among how many of each group those that wait for a person are counted."""

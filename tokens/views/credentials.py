@@ -17,10 +17,10 @@ from tokens.connectors.registry import authorize_url_for
 from tokens.forms.credentials import ReplacesForm, RevokeForm, SecretForm
 from tokens.models import Credential
 from tokens.operations import connections, credentials, keys
-from tokens.operations.moves import moment_words, stale
+from tokens.operations.moves import stale
 from tokens.presenters import credentials as presenters
 from tokens.queries import credentials as queries
-from tokens.refusals import Denied, Invalid, Refusal, StaleState
+from tokens.refusals import Denied, Invalid, Refusal, StaleState, moment_words
 from tokens.states import CREDENTIAL_ENDED, CredentialState
 from tokens.views import waiting
 from tokens.views.machine import client_address

@@ -166,7 +166,7 @@ def _beside(
     """What every page with a wish shows beside its fields."""
     return {
         "lengths": form.lengths(credential, now=now),
-        "least": credential.least_days(now=now) if credential else 1,
+        "least": policies.least_days(credential, now=now) if credential else 1,
         "people": queries.other_people(user),
         "decide_within": span_words(settings.DECIDE_WITHIN),
         "now": now,
